@@ -1,0 +1,48 @@
+import { Logger } from '@nestjs/common';
+import type { ConsumerGroup } from '../consume/consumer-group';
+import type { GiveUp } from '../publish/give-up';
+import type { PublisherGroup } from '../publish/publisher-group';
+import type { RuntimeParts } from '../runtime-parts';
+import { ChaseReceiptsJob } from './chase-receipts.job';
+import type { Job } from './job';
+import { PruneInboxJob } from './prune-inbox.job';
+import { PruneOutboxJob } from './prune-outbox.job';
+import { PublishDueJob } from './publish-due.job';
+import { RetryFailedJob } from './retry-failed.job';
+import { RunCompensationsJob } from './run-compensations.job';
+
+/** The jobs of the compensation task, for each DataSource those that this application's halves need. */
+export function createJobs(
+  parts: Pick<
+    RuntimeParts,
+    'options' | 'stores' | 'transactions' | 'transport' | 'handlers' | 'compensations' | 'hooks'
+  >,
+  giveUp: GiveUp,
+  publishers: PublisherGroup | undefined,
+  consumers: ConsumerGroup | undefined,
+  onCompensateIn: (delayMs: number) => void,
+  onDead: () => void,
+): readonly Job[] {
+  const { options, stores, transactions, transport, handlers, compensations, hooks } = parts;
+  const logger = new Logger('ReliableMq');
+  const jobs: Job[] = [];
+  for (const set of stores.all) {
+    if (publishers) {
+      const publisher = publishers.of(set);
+      jobs.push(
+        new PublishDueJob(set, publisher, transport, options),
+        new ChaseReceiptsJob(set, publisher, transport, giveUp, options, (event, reason) => {
+          logger.error('An event is dead: its receipts never came', { eventId: event.id, type: event.type, reason });
+          hooks.run('dead', { eventId: event.id, type: event.type, reason });
+          onDead();
+        }),
+        new RunCompensationsJob(set, compensations, transactions, options.compensation, hooks, onCompensateIn),
+        new PruneOutboxJob(set, options.retention),
+      );
+    }
+    if (consumers) {
+      jobs.push(new RetryFailedJob(set, handlers, consumers.handling), new PruneInboxJob(set, options.retention));
+    }
+  }
+  return jobs;
+}

@@ -1,0 +1,69 @@
+import type { DatabaseGates } from '../database/database-gate';
+import type { HookRunner } from '../domain/hook-runner';
+import type { ResolvedOptions } from '../options/resolved-options';
+import { ReceiptSender } from '../receipt/receipt-sender';
+import type { TransactionContext } from '../record/transaction-context';
+import type { Transport } from '../transport/transport';
+import { AttemptRunner } from './attempt-runner';
+import type { HandlerRegistry } from './handler-registry';
+import { Handling } from './handling';
+import { Parking } from './parking';
+import { QueueConsumer } from './queue-consumer';
+
+/** How long cut-off attempts may take to roll back and give their rows back, in milliseconds. */
+const CUT_OFF_MS = 5000;
+
+/** The consuming half of an application: all its queues, started and stopped together. */
+export class ConsumerGroup {
+  readonly handling: Handling;
+  private readonly receipts: ReceiptSender;
+  private readonly parking: Parking;
+  private consumers: readonly QueueConsumer[] = [];
+  private stopping = false;
+
+  constructor(
+    private readonly options: ResolvedOptions,
+    private readonly handlers: HandlerRegistry,
+    transactions: TransactionContext,
+    gates: DatabaseGates,
+    private readonly transport: Transport,
+    private readonly hooks: HookRunner,
+    onRetryIn: (delayMs: number) => void,
+  ) {
+    this.receipts = new ReceiptSender(options.service, options.receipts.coalesceMs, transport, hooks);
+    const runner = new AttemptRunner(transactions, hooks);
+    this.handling = new Handling(options.consume, runner, (set) => gates.of(set), this.receipts, hooks, onRetryIn);
+    this.parking = new Parking(options.service, transport, this.handling, hooks, () => this.stopping);
+  }
+
+  async start(): Promise<void> {
+    const { maxMessageBytes } = this.options.consume;
+    this.consumers = this.handlers
+      .all()
+      .map(
+        (queue) => new QueueConsumer(queue, maxMessageBytes, this.transport, this.handling, this.parking, this.hooks),
+      );
+    await Promise.all(this.consumers.map((consumer) => consumer.start()));
+  }
+
+  /** Take nothing more; let what runs finish within `drainMs`, then cut it off; send the receipts that wait. */
+  async drain(drainMs: number): Promise<void> {
+    this.stopping = true;
+    await Promise.all(this.consumers.map((consumer) => consumer.pause()));
+    const idle = Promise.all(this.consumers.map((consumer) => consumer.idle()));
+    if (!(await finishes(idle, drainMs))) {
+      this.handling.stop();
+      await finishes(idle, CUT_OFF_MS);
+    }
+    this.handling.stop();
+    this.receipts.flush();
+  }
+}
+
+async function finishes(work: Promise<unknown>, withinMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), withinMs)));
+  const finished = await Promise.race([work.then(() => true), timeout]);
+  clearTimeout(timer);
+  return finished;
+}

@@ -1,0 +1,28 @@
+import type { Backoff } from '../domain/backoff';
+import type { EventType } from '../domain/event-type';
+import type { StoreSet } from '../stores/stores';
+import type { EventContext } from './event-context';
+
+/** A handler as it runs: found, checked, with its policy complete. */
+export interface Handler {
+  readonly consumer: string;
+  readonly eventType: EventType;
+  readonly stores: StoreSet;
+  /** `StockService#deduct`, for messages. */
+  readonly label: string;
+  readonly prefetch: number;
+  readonly timeoutMs: number;
+  readonly maxAttempts: number;
+  readonly backoff: Backoff;
+  /** Call the method through Nest's external context. */
+  invoke(event: object, context: EventContext): Promise<unknown>;
+}
+
+/** How long an attempt's commit may take beyond the handler's own time, in milliseconds. */
+export const COMMIT_DEADLINE_MS = 10_000;
+const LEASE_MARGIN_MS = 5000;
+
+/** How long a claimed inbox row belongs to its claimer: the longest an attempt can take. */
+export function handlingLeaseMs(timeoutMs: number): number {
+  return timeoutMs + COMMIT_DEADLINE_MS + LEASE_MARGIN_MS;
+}

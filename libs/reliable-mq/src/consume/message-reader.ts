@@ -1,0 +1,220 @@
+import { createHash } from 'node:crypto';
+import { describeError, type InvalidProperty } from '../domain/errors';
+import { HEADER } from '../domain/message-headers';
+import { isUuid } from '../domain/event-id';
+import { storableText } from '../domain/storable';
+import { validatePayload } from '../domain/validate-payload';
+import type { InboxMessage } from '../inbox/inbox.store';
+import type { IncomingMessage } from '../transport/transport';
+import type { Handler } from './handler';
+import type { QueueHandlers } from './handler-registry';
+
+/** Where receipts for a message go; absent for messages that this library did not publish. */
+export interface ReceiptAddress {
+  readonly queue: string;
+  /** The producer's DataSource. */
+  readonly source: string;
+  readonly eventId: string;
+}
+
+/** A message that a handler can take. */
+export interface ReadMessage {
+  readonly eventId: string;
+  readonly handler: Handler;
+  readonly event: object;
+  readonly stored: InboxMessage;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly producer: string | undefined;
+  readonly receiptAddress: ReceiptAddress | undefined;
+}
+
+export type Reading =
+  | { readonly kind: 'event'; readonly message: ReadMessage }
+  /** No handler can ever take it: park it, under an id made of its bytes (its own id may be another event's). */
+  | { readonly kind: 'unreadable'; readonly reason: string; readonly envelope: Envelope; readonly parkingId: string }
+  /** Readable, but no handler for its version here: perhaps the next release has one. */
+  | {
+      readonly kind: 'unknown-version';
+      readonly reason: string;
+      readonly envelope: Envelope;
+      readonly eventId: string;
+    };
+
+/** What can be said of any message, however broken. */
+export interface Envelope {
+  readonly stored: InboxMessage;
+  readonly receiptAddress: ReceiptAddress | undefined;
+}
+
+/** The parts of a message that matter here, from the wire or from the inbox. */
+export type RawMessage = Pick<
+  IncomingMessage,
+  'body' | 'messageId' | 'type' | 'contentEncoding' | 'replyTo' | 'appId' | 'headers' | 'routingKey'
+>;
+
+const MAX_MESSAGE_ID_LENGTH = 255;
+const MAX_SAFE_DEPTH_ERROR = 'is nested too deeply';
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Read a message that anyone may have sent. Of a foreign publisher nothing is required but `messageId`, `type` and a JSON body;
+ * nothing that a message holds makes this throw.
+ */
+export async function readMessage(raw: RawMessage, queue: QueueHandlers, maxBytes: number): Promise<Reading> {
+  const version = versionOf(raw.headers[HEADER.version], queue);
+  const envelope: Envelope = {
+    stored: {
+      type: storableText(raw.type ?? queue.type, 255),
+      version: version ?? 0,
+      body: raw.body,
+      properties: propertiesOf(raw),
+      redrives: redrivesOf(raw.headers[HEADER.redrives]),
+    },
+    receiptAddress: receiptAddressOf(raw),
+  };
+  const unreadable = (reason: string): Reading => ({
+    kind: 'unreadable',
+    reason: storableText(reason, 1000),
+    envelope,
+    parkingId: parkingId(raw),
+  });
+
+  const eventId = raw.messageId;
+  if (eventId === undefined || eventId === '') return unreadable('the message has no messageId');
+  if (eventId.length > MAX_MESSAGE_ID_LENGTH)
+    return unreadable(`its messageId is longer than ${MAX_MESSAGE_ID_LENGTH} characters`);
+  if (eventId !== storableText(eventId)) return unreadable('its messageId holds characters that no database stores');
+  if (raw.type === undefined || raw.type === '') return unreadable('the message has no type');
+  if (raw.type !== queue.type) return unreadable(`its type is "${raw.type}", but this queue takes "${queue.type}"`);
+  if (version === undefined) return unreadable(`its header ${HEADER.version} is not a whole number from 1`);
+
+  const parsed = parseBody(raw, maxBytes);
+  if ('problem' in parsed) return unreadable(parsed.problem);
+  const handler = queue.byVersion.get(version);
+  if (!handler) {
+    const versions = [...queue.byVersion.keys()].sort((a, b) => a - b).join(', ');
+    return {
+      kind: 'unknown-version',
+      reason: `no handler for version ${version} of "${queue.type}"; this service handles ${versions}`,
+      envelope,
+      eventId,
+    };
+  }
+  const payload = await validate(handler, parsed.value);
+  if ('problem' in payload) return unreadable(payload.problem);
+  return {
+    kind: 'event',
+    message: {
+      eventId,
+      handler,
+      event: payload.instance,
+      stored: envelope.stored,
+      headers: applicationHeaders(raw.headers),
+      producer: raw.appId,
+      receiptAddress: envelope.receiptAddress,
+    },
+  };
+}
+
+function parseBody(raw: RawMessage, maxBytes: number): { readonly value: unknown } | { readonly problem: string } {
+  const encoding = raw.contentEncoding?.toLowerCase();
+  if (encoding && !['utf-8', 'utf8', 'identity'].includes(encoding)) {
+    return { problem: `its content encoding "${raw.contentEncoding}" is not supported; send UTF-8 JSON` };
+  }
+  if (raw.body.length > maxBytes) {
+    return { problem: `its body has ${raw.body.length} bytes, more than consume.maxMessageBytes (${maxBytes})` };
+  }
+  let text: string;
+  try {
+    text = UTF8.decode(raw.body);
+  } catch {
+    return { problem: 'its body is not UTF-8' };
+  }
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch (error) {
+    return {
+      problem:
+        error instanceof RangeError
+          ? `its body ${MAX_SAFE_DEPTH_ERROR}`
+          : `its body is not JSON: ${describeError(error, 200)}`,
+    };
+  }
+}
+
+async function validate(
+  handler: Handler,
+  value: unknown,
+): Promise<{ readonly instance: object } | { readonly problem: string }> {
+  try {
+    const result = await validatePayload(handler.eventType.eventClass, value);
+    return 'invalid' in result ? { problem: `its payload is invalid: ${listProblems(result.invalid)}` } : result;
+  } catch (error) {
+    return {
+      problem:
+        error instanceof RangeError
+          ? `its body ${MAX_SAFE_DEPTH_ERROR}`
+          : `its payload can't be read: ${describeError(error, 300)}`,
+    };
+  }
+}
+
+function listProblems(invalid: readonly InvalidProperty[]): string {
+  return invalid.map(({ property, problems }) => `${property}: ${problems.join(', ')}`).join('; ');
+}
+
+function versionOf(header: unknown, queue: QueueHandlers): number | undefined {
+  if (header === undefined) return queue.byVersion.has(1) ? 1 : Math.min(...queue.byVersion.keys());
+  const version = typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : header;
+  return typeof version === 'number' && Number.isInteger(version) && version >= 1 && version < 2 ** 31
+    ? version
+    : undefined;
+}
+
+function redrivesOf(header: unknown): number {
+  return typeof header === 'number' && Number.isInteger(header) && header >= 0 && header < 2 ** 31 ? header : 0;
+}
+
+function receiptAddressOf(raw: RawMessage): ReceiptAddress | undefined {
+  const source = raw.headers[HEADER.source];
+  if (raw.replyTo === undefined || raw.messageId === undefined) return undefined;
+  if (typeof source !== 'string' || !isUuid(raw.messageId)) return undefined;
+  return { queue: raw.replyTo, source, eventId: raw.messageId };
+}
+
+function applicationHeaders(headers: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const own = new Set<string>(Object.values(HEADER));
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !own.has(name)));
+}
+
+function propertiesOf(raw: RawMessage): Readonly<Record<string, unknown>> {
+  const { messageId, type, contentEncoding, replyTo, appId, headers, routingKey } = raw;
+  return { messageId, type, contentEncoding, replyTo, appId, headers, routingKey };
+}
+
+function parkingId(raw: RawMessage): string {
+  return `sha256:${createHash('sha256')
+    .update(raw.messageId ?? '')
+    .update('\n')
+    .update(raw.body)
+    .digest('hex')}`;
+}
+
+/** A message as it was stored in the inbox, in the form that `readMessage` takes. */
+export function fromInbox(stored: Pick<InboxMessage, 'body' | 'properties' | 'type'>, eventId: string): RawMessage {
+  const text = (key: string): string | undefined => {
+    const value = stored.properties[key];
+    return typeof value === 'string' ? value : undefined;
+  };
+  const headers = stored.properties['headers'];
+  return {
+    body: stored.body,
+    messageId: eventId,
+    type: stored.type,
+    contentEncoding: text('contentEncoding'),
+    replyTo: text('replyTo'),
+    appId: text('appId'),
+    headers: typeof headers === 'object' && headers !== null ? (headers as Record<string, unknown>) : {},
+    routingKey: text('routingKey') ?? stored.type,
+  };
+}

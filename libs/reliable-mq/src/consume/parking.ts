@@ -1,0 +1,85 @@
+import { Logger } from '@nestjs/common';
+import { HEADER } from '../domain/message-headers';
+import type { HookRunner } from '../domain/hook-runner';
+import { parkingQueue } from '../domain/queue-names';
+import { storableText } from '../domain/storable';
+import type { StoreSet } from '../stores/stores';
+import type { IncomingMessage, PublishOutcome, Transport } from '../transport/transport';
+import type { Handling } from './handling';
+import type { Reading } from './message-reader';
+
+const FIRST_RETRY_MS = 200;
+const LAST_RETRY_MS = 5000;
+
+/**
+ * Puts aside what no handler can take: in the inbox, with its bytes, and in the consumer's parking queue. The message is
+ * acknowledged only when both have it.
+ */
+export class Parking {
+  private readonly logger = new Logger('ReliableMq');
+
+  constructor(
+    private readonly service: string,
+    private readonly transport: Transport,
+    private readonly handling: Handling,
+    private readonly hooks: HookRunner,
+    private readonly isStopping: () => boolean,
+  ) {}
+
+  /** @returns false when the process is stopping and the message must go back */
+  async park(
+    set: StoreSet,
+    consumer: string,
+    message: IncomingMessage,
+    reading: Extract<Reading, { kind: 'unreadable' }>,
+  ): Promise<boolean> {
+    const { reason, envelope, parkingId } = reading;
+    const key = { eventId: parkingId, consumer };
+    const parked = await this.handling.persist(set, () => set.inbox.park(key, envelope.stored, reason));
+    if (parked === undefined) return false;
+    // The same bytes again, for example published again by a producer that was not told: they are parked already. A
+    // redelivery, though, may mean that the process died between the inbox and the queue.
+    if (!parked && !message.redelivered) return true;
+    if (!(await this.toQueue(consumer, message, reason, parkingId))) return false;
+    this.logger.error('A message was parked: no handler can take it', {
+      queue: message.queue,
+      consumer,
+      messageId: message.messageId && storableText(message.messageId, 255),
+      parkingId,
+      reason,
+    });
+    this.hooks.run('parked', { queue: message.queue, consumer, messageId: message.messageId, reason });
+    return true;
+  }
+
+  private async toQueue(
+    consumer: string,
+    message: IncomingMessage,
+    reason: string,
+    parkingId: string,
+  ): Promise<boolean> {
+    for (let delayMs = FIRST_RETRY_MS; !this.isStopping(); delayMs = Math.min(delayMs * 2, LAST_RETRY_MS)) {
+      const outcome = await new Promise<PublishOutcome>((resolve) =>
+        this.transport.publish(
+          {
+            target: { queue: parkingQueue(consumer) },
+            messageId: storableText(message.messageId ?? parkingId, 200),
+            type: storableText(message.type ?? '', 200),
+            body: message.body,
+            headers: { [HEADER.reason]: reason, [HEADER.consumer]: consumer },
+            appId: this.service,
+          },
+          resolve,
+        ),
+      );
+      if (outcome.status === 'routed') return true;
+      this.logger.warn('A message could not be put into its parking queue yet', {
+        consumer,
+        parkingId,
+        reason: outcome.reason,
+      });
+      await new Promise<void>((resolve) => setTimeout(resolve, delayMs).unref());
+    }
+    return false;
+  }
+}

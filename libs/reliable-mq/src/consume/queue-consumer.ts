@@ -1,0 +1,101 @@
+import { Logger } from '@nestjs/common';
+import { describeError } from '../domain/errors';
+import type { HookRunner } from '../domain/hook-runner';
+import { parkingQueue } from '../domain/queue-names';
+import type { StoreSet } from '../stores/stores';
+import type { Delivery, Subscription, Transport } from '../transport/transport';
+import type { QueueHandlers } from './handler-registry';
+import type { Conclusion, Handling } from './handling';
+import { readMessage } from './message-reader';
+import type { Parking } from './parking';
+
+const REQUEUE_DELAY_MS = 1000;
+
+/** Takes the messages of one queue: reads, handles or parks each, acknowledges it after the commit, and reports. */
+export class QueueConsumer {
+  private readonly logger = new Logger('ReliableMq');
+  private readonly active = new Set<Promise<void>>();
+  private subscription: Subscription | undefined;
+
+  constructor(
+    private readonly handlers: QueueHandlers,
+    private readonly maxMessageBytes: number,
+    private readonly transport: Transport,
+    private readonly handling: Handling,
+    private readonly parking: Parking,
+    private readonly hooks: HookRunner,
+  ) {}
+
+  async start(): Promise<void> {
+    const { queue, consumer, type, prefetch } = this.handlers;
+    const spec = { name: queue, kind: 'events' as const, bindings: [type], parkingQueue: parkingQueue(consumer) };
+    this.subscription = await this.transport.subscribe(spec, prefetch, (delivery) => {
+      const work = this.take(delivery).finally(() => this.active.delete(work));
+      this.active.add(work);
+    });
+  }
+
+  /** Take no more messages; those in hand go on. */
+  async pause(): Promise<void> {
+    await this.subscription?.close();
+  }
+
+  /** Resolves when nothing is in hand. */
+  async idle(): Promise<void> {
+    await Promise.all(this.active);
+  }
+
+  private async take(delivery: Delivery): Promise<void> {
+    const { message } = delivery;
+    this.hooks.run('received', {
+      queue: message.queue,
+      messageId: message.messageId,
+      redelivered: message.redelivered,
+    });
+    let settled = false;
+    const ack = (): void => {
+      if (settled) return;
+      settled = true;
+      delivery.ack();
+      this.hooks.run('acknowledged', { queue: message.queue, messageId: message.messageId });
+    };
+    try {
+      if (!(await this.process(delivery, ack)) && !settled) delivery.requeue();
+    } catch (error) {
+      this.logger.error('A message could not be processed; it goes back to its queue', {
+        queue: message.queue,
+        messageId: message.messageId,
+        error: describeError(error),
+      });
+      if (settled) return;
+      await new Promise<void>((resolve) => setTimeout(resolve, REQUEUE_DELAY_MS).unref());
+      delivery.requeue();
+    }
+  }
+
+  /** @returns false when the message is not concluded: it must go back, unless the inbox owns it */
+  private async process({ message }: Delivery, ack: () => void): Promise<boolean> {
+    const { consumer } = this.handlers;
+    const reading = await readMessage(message, this.handlers, this.maxMessageBytes);
+    let conclusion: Conclusion | undefined;
+    if (reading.kind === 'event') {
+      conclusion = await this.handling.handleDelivery(reading.message, message.redelivered, ack);
+    } else if (reading.kind === 'unknown-version') {
+      const { reason, envelope, eventId } = reading;
+      conclusion = await this.handling.keepUnknownVersion(this.stores(), consumer, eventId, reason, envelope);
+    } else if (await this.parking.park(this.stores(), consumer, message, reading)) {
+      conclusion = { outcome: 'rejected', reason: reading.reason, retryAfterMs: null };
+    }
+    if (!conclusion) return false;
+    ack();
+    const address = reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
+    this.handling.report(address, consumer, conclusion);
+    return true;
+  }
+
+  private stores(): StoreSet {
+    const [handler] = this.handlers.byVersion.values();
+    if (!handler) throw new Error(`queue ${this.handlers.queue} has no handler`);
+    return handler.stores;
+  }
+}

@@ -1,0 +1,84 @@
+import { Logger } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { describeError } from '../domain/errors';
+import { queryAlone } from './sql';
+
+const FIRST_DELAY_MS = 100;
+const LAST_DELAY_MS = 5000;
+
+/** Lets work wait while a database is away: everyone who finds it away waits for one probe with growing delays. */
+export class DatabaseGate {
+  private readonly logger = new Logger('ReliableMq');
+  private recovering: Promise<void> | undefined;
+  private stopped = false;
+  private wake: (() => void) | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly dataSource: DataSource,
+  ) {}
+
+  /** Why work waits now, if it does. */
+  get closed(): boolean {
+    return this.recovering !== undefined;
+  }
+
+  /** Resolves when the database answers; at once when nobody has found it away. */
+  async open(): Promise<void> {
+    await this.recovering;
+  }
+
+  /** Report that the database is away. Resolves when it answers again, or this gate is stopped. */
+  async recover(error: unknown): Promise<void> {
+    this.recovering ??= this.probe(error).finally(() => (this.recovering = undefined));
+    await this.recovering;
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.wake?.();
+  }
+
+  private async probe(error: unknown): Promise<void> {
+    this.logger.warn('The database is not available; work waits for it', {
+      dataSource: this.name,
+      error: describeError(error),
+    });
+    for (let delayMs = FIRST_DELAY_MS; !this.stopped; delayMs = Math.min(delayMs * 2, LAST_DELAY_MS)) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, delayMs);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      if (this.stopped) return;
+      try {
+        await queryAlone(this.dataSource, 'SELECT 1', [], LAST_DELAY_MS);
+        this.logger.log('The database is available again', { dataSource: this.name });
+        return;
+      } catch {
+        // Still away: the next delay is longer.
+      }
+    }
+  }
+}
+
+/** One gate per DataSource. */
+export class DatabaseGates {
+  private readonly gates: ReadonlyMap<DataSource, DatabaseGate>;
+
+  constructor(sets: readonly { readonly name: string; readonly dataSource: DataSource }[]) {
+    this.gates = new Map(sets.map(({ name, dataSource }) => [dataSource, new DatabaseGate(name, dataSource)]));
+  }
+
+  of({ dataSource }: { readonly dataSource: DataSource }): DatabaseGate {
+    const gate = this.gates.get(dataSource);
+    if (!gate) throw new Error('no gate for this DataSource');
+    return gate;
+  }
+
+  stop(): void {
+    for (const gate of this.gates.values()) gate.stop();
+  }
+}

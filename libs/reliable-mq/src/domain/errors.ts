@@ -1,0 +1,178 @@
+/**
+ * Every error this library throws on purpose. `code` is stable and meant for programs, `message` for people: what went
+ * wrong, which ids, what to do. `details` carries the ids and numbers of the message.
+ */
+export class ReliableMqError extends Error {
+  constructor(
+    readonly code: ReliableMqErrorCode,
+    message: string,
+    readonly details: Readonly<Record<string, unknown>> = {},
+    options: { cause?: unknown } = {},
+  ) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+export type ReliableMqErrorCode =
+  | 'INVALID_OPTIONS'
+  | 'INVALID_SETUP'
+  | 'NO_TRANSACTION'
+  | 'TRANSACTION_ABORTED'
+  | 'INVALID_EVENT'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'NOT_AN_EVENT'
+  | 'SCHEMA_MISSING'
+  | 'UNSUPPORTED_DATABASE'
+  | 'EVENT_NOT_FOUND'
+  | 'HANDLER_TIMEOUT'
+  | 'TRANSPORT';
+
+/** Options that cannot work. `problems` lists every one of them, each as a full sentence. */
+export class InvalidOptionsError extends ReliableMqError {
+  constructor(readonly problems: readonly string[]) {
+    super(
+      'INVALID_OPTIONS',
+      `ReliableMqModule cannot start, its options have ${problems.length} problem(s):\n` +
+        problems.map((problem) => `  - ${problem}`).join('\n'),
+      { problems },
+    );
+  }
+}
+
+/** Decorators or providers that contradict each other; found at boot, with class and method. */
+export class InvalidSetupError extends ReliableMqError {
+  constructor(readonly problems: readonly string[]) {
+    super(
+      'INVALID_SETUP',
+      `ReliableMqModule cannot start, ${problems.length} problem(s) in the decorated classes:\n` +
+        problems.map((problem) => `  - ${problem}`).join('\n'),
+      { problems },
+    );
+  }
+}
+
+/** An event was recorded outside any transaction, so it could not be atomic with the business change. */
+export class NoTransactionError extends ReliableMqError {
+  constructor(type: string) {
+    super(
+      'NO_TRANSACTION',
+      `Event "${type}" was recorded outside a transaction. Record it inside a method decorated with @TransactionalEvent, ` +
+        'inside events.transaction(() => …) or dataSource.transaction(…), or pass the manager of an open transaction: ' +
+        'events.record(event, { manager }).',
+      { type },
+    );
+  }
+}
+
+/** The database answered COMMIT with a rollback: a statement had failed before, and its error was caught and ignored. */
+export class TransactionAbortedError extends ReliableMqError {
+  constructor() {
+    super(
+      'TRANSACTION_ABORTED',
+      'The transaction was rolled back at its commit, because one of its statements had failed and the error was swallowed. ' +
+        'Nothing of it was stored. Let the error through, or run the statement that may fail in a nested transaction.',
+    );
+  }
+}
+
+/** One property of a payload and why it was refused. */
+export interface InvalidProperty {
+  /** Path from the payload's root, for example `lines[2].quantity`. */
+  readonly property: string;
+  readonly problems: readonly string[];
+}
+
+/** A payload that its event class, or JSON, does not allow. Thrown before the insert; the transaction rolls back. */
+export class InvalidEventError extends ReliableMqError {
+  constructor(
+    type: string,
+    readonly properties: readonly InvalidProperty[],
+    options: { cause?: unknown } = {},
+  ) {
+    super(
+      'INVALID_EVENT',
+      `Event "${type}" is invalid and was not recorded: ` +
+        properties.map(({ property, problems }) => `${property}: ${problems.join(', ')}`).join('; '),
+      { type, properties },
+      options,
+    );
+  }
+}
+
+/** A payload above `record.maxPayloadBytes`. */
+export class PayloadTooLargeError extends ReliableMqError {
+  constructor(type: string, bytes: number, maxBytes: number) {
+    super(
+      'PAYLOAD_TOO_LARGE',
+      `Event "${type}" has a payload of ${bytes} bytes, more than record.maxPayloadBytes (${maxBytes}). ` +
+        'Store large content elsewhere and send a reference to it, or raise the option.',
+      { type, bytes, maxBytes },
+    );
+  }
+}
+
+/** A value was recorded whose class has no `@ReliableEvent`. */
+export class NotAnEventError extends ReliableMqError {
+  constructor(className: string, where: string) {
+    super('NOT_AN_EVENT', `${where} got ${className}, which is not decorated with @ReliableEvent({ type: '…' }).`, {
+      className,
+    });
+  }
+}
+
+/** The tables are missing or older than this version of the library needs. */
+export class SchemaMissingError extends ReliableMqError {}
+
+/** The DataSource's driver has no store here. */
+export class UnsupportedDatabaseError extends ReliableMqError {
+  constructor(driver: string, dataSource: string) {
+    super(
+      'UNSUPPORTED_DATABASE',
+      `DataSource "${dataSource}" uses "${driver}", which is not supported. Supported: postgres.`,
+      { driver, dataSource },
+    );
+  }
+}
+
+/** An operator asked for an event id that is not in the outbox. */
+export class EventNotFoundError extends ReliableMqError {
+  constructor(eventId: string) {
+    super('EVENT_NOT_FOUND', `There is no event ${eventId} in the outbox. It may have been pruned already.`, {
+      eventId,
+    });
+  }
+}
+
+/** A handler attempt ran longer than its `timeoutMs`; its transaction was rolled back. */
+export class HandlerTimeoutError extends ReliableMqError {
+  constructor(consumer: string, eventId: string, timeoutMs: number) {
+    super(
+      'HANDLER_TIMEOUT',
+      `Handler "${consumer}" did not finish event ${eventId} within ${timeoutMs} ms; its transaction was rolled back.`,
+      { consumer, eventId, timeoutMs },
+    );
+  }
+}
+
+/**
+ * Thrown by a handler that knows the event can never be handled: no retry follows, the producer is told `rejected` and
+ * runs its compensation handler.
+ */
+export class RejectEvent extends Error {
+  constructor(
+    readonly reason: string,
+    options: { cause?: unknown } = {},
+  ) {
+    super(reason, options);
+    this.name = 'RejectEvent';
+  }
+}
+
+/** The text of whatever was thrown, in one line of at most `maxLength` characters. */
+export function describeError(error: unknown, maxLength = 1000): string {
+  const text =
+    error instanceof Error ? (error.message ? `${error.name}: ${error.message}` : error.name) : String(error);
+  const line = text.replace(/\s+/g, ' ').replaceAll('\u0000', '').trim();
+  return line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line;
+}

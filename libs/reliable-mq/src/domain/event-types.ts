@@ -1,0 +1,69 @@
+import {
+  CONSUMER_MAX_LENGTH,
+  CONSUMER_PATTERN,
+  EVENT_TYPE_MAX_LENGTH,
+  EVENT_TYPE_PATTERN,
+  eventTypeLabel,
+  type EventType,
+} from './event-type';
+import { RESERVED_EVENT_TYPES } from './queue-names';
+
+/** The event types that this application has shown so far, checked; one class per type and version. */
+export class EventTypes {
+  private readonly byLabel = new Map<string, EventType>();
+
+  /** @returns what is wrong with it, each a full sentence; nothing when it is known or fine */
+  add(eventType: EventType): readonly string[] {
+    const label = eventTypeLabel(eventType);
+    const known = this.byLabel.get(label);
+    if (known?.eventClass === eventType.eventClass) return [];
+    if (known) {
+      return [
+        `Classes ${known.eventClass.name} and ${eventType.eventClass.name} are both the event ${label}. ` +
+          "Give one of them another type, or another version: @ReliableEvent({ type: '…', version: 2 }).",
+      ];
+    }
+    const problems = problemsOf(eventType);
+    if (problems.length === 0) this.byLabel.set(label, eventType);
+    return problems;
+  }
+
+  find(event: { readonly type: string; readonly version: number }): EventType | undefined {
+    return this.byLabel.get(eventTypeLabel(event));
+  }
+
+  all(): readonly EventType[] {
+    return [...this.byLabel.values()];
+  }
+}
+
+function problemsOf({ type, version, eventClass, consumers, giveUp }: EventType): readonly string[] {
+  const where = `@ReliableEvent on ${eventClass.name}`;
+  const problems: string[] = [];
+  if (typeof type !== 'string' || !EVENT_TYPE_PATTERN.test(type) || type.length > EVENT_TYPE_MAX_LENGTH) {
+    problems.push(
+      `${where}: type ${JSON.stringify(type)} must be words of letters, digits, _ and -, joined by dots, at most ${EVENT_TYPE_MAX_LENGTH} characters.`,
+    );
+  } else if (RESERVED_EVENT_TYPES.includes(type)) {
+    problems.push(`${where}: type "${type}" is reserved for queues of this library; choose another.`);
+  }
+  if (!Number.isInteger(version) || version < 1)
+    problems.push(`${where}: version ${String(version)} must be a whole number from 1.`);
+  for (const consumer of consumers) {
+    if (typeof consumer !== 'string' || !CONSUMER_PATTERN.test(consumer) || consumer.length > CONSUMER_MAX_LENGTH) {
+      problems.push(
+        `${where}: consumer ${JSON.stringify(consumer)} must be words of letters, digits, _ and -, joined by dots, at most ${CONSUMER_MAX_LENGTH} characters.`,
+      );
+    }
+  }
+  if (new Set(consumers).size !== consumers.length) problems.push(`${where}: consumers names one consumer twice.`);
+  const { maxAttempts, backoff } = giveUp;
+  if (maxAttempts !== undefined && (!Number.isInteger(maxAttempts) || maxAttempts < 1)) {
+    problems.push(`${where}: giveUp.maxAttempts ${maxAttempts} must be a whole number from 1.`);
+  }
+  for (const [name, value] of Object.entries(backoff ?? {})) {
+    const valid = name === 'jitter' ? value >= 0 && value <= 1 : Number.isFinite(value) && value >= 1;
+    if (!valid) problems.push(`${where}: giveUp.backoff.${name} ${value} is out of range.`);
+  }
+  return problems;
+}

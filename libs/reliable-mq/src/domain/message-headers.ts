@@ -1,0 +1,41 @@
+import type { InvalidProperty } from './errors';
+import { storableText } from './storable';
+
+/** Headers that this library puts on its messages. */
+export const HEADER = {
+  /** Version of the payload's form; also the sign that the message comes from this library. */
+  version: 'reliable-mq-version',
+  /** Name of the producer's DataSource, which a receipt gives back. */
+  source: 'reliable-mq-source',
+  /** Number of the attempt to publish. */
+  attempt: 'reliable-mq-attempt',
+  /** How often a person has sent the dead event again; a newer number lets a consumer that gave up try again. */
+  redrives: 'reliable-mq-redrives',
+  /** On a parked message: why it was put aside, and by whom. */
+  reason: 'reliable-mq-reason',
+  consumer: 'reliable-mq-consumer',
+} as const;
+
+const RESERVED = 'reliable-mq-';
+const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
+const MAX_LENGTH = 8192;
+
+/** What is wrong with headers that an application wants on its message. */
+export function invalidHeaders(headers: Readonly<Record<string, unknown>>): readonly InvalidProperty[] {
+  const invalid: InvalidProperty[] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    const refuse = (problem: string): void => {
+      invalid.push({ property: `headers.${name}`, problems: [problem] });
+    };
+    if (!NAME.test(name)) refuse('a header name has 1 to 100 letters, digits, _, . or -');
+    else if (name.toLowerCase().startsWith(RESERVED)) refuse(`names beginning with "${RESERVED}" are reserved`);
+    else if (typeof value === 'string') {
+      if (Buffer.byteLength(value) > MAX_LENGTH) refuse(`longer than ${MAX_LENGTH} bytes`);
+      else if (value !== storableText(value))
+        refuse('holds a NUL character or half a surrogate pair, which databases refuse');
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) refuse('not a finite number');
+    } else if (typeof value !== 'boolean') refuse('a header is a string, a number or a boolean');
+  }
+  return invalid;
+}

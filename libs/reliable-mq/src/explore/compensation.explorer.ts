@@ -1,0 +1,46 @@
+import { compensationsOf } from '../compensate/compensate.decorator';
+import type { CompensationRegistry } from '../compensate/compensation-registry';
+import { eventTypeLabel } from '../domain/event-type';
+import type { EventTypes } from '../domain/event-types';
+import type { EventFailure } from '../domain/outcome';
+import { findEventType } from '../record/reliable-event.decorator';
+import type { DiscoveredMethod } from './decorated-methods';
+
+/** Registers every `@Compensate`. @returns what is wrong, each a full sentence with class and method */
+export function exploreCompensations(
+  methods: readonly DiscoveredMethod[],
+  registry: CompensationRegistry,
+  eventTypes: EventTypes,
+): readonly string[] {
+  const problems: string[] = [];
+  for (const { instance, name, method, label, isStatic } of methods) {
+    for (const eventClass of compensationsOf(method)) {
+      const where = `@Compensate on ${label}`;
+      if (!isStatic) {
+        problems.push(
+          `${where}: its class is request-scoped or transient, but compensations come without a request. Make it a singleton.`,
+        );
+        continue;
+      }
+      const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
+      if (!eventType) {
+        problems.push(
+          `${where}: ${typeof eventClass === 'function' ? eventClass.name : String(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`,
+        );
+        continue;
+      }
+      problems.push(...eventTypes.add(eventType));
+      const taken = registry.add({
+        eventType,
+        label,
+        invoke: async (event: object, failure: EventFailure) =>
+          (instance as Record<string, (event: object, failure: EventFailure) => unknown>)[name]?.(event, failure),
+      });
+      if (taken)
+        problems.push(
+          `${where}: ${eventTypeLabel(eventType)} has a compensation handler already, ${taken.label}. There can be one.`,
+        );
+    }
+  }
+  return problems;
+}

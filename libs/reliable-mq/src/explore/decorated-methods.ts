@@ -1,0 +1,43 @@
+import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper';
+
+/** A method of a provider or controller, with what is needed to read its decorators and to call it. */
+export interface DiscoveredMethod {
+  readonly instance: object;
+  readonly name: string;
+  readonly method: object;
+  /** `StockService#deduct` */
+  readonly label: string;
+  /** False for request-scoped and transient providers, which have no instance to call. */
+  readonly isStatic: boolean;
+}
+
+/** Every method of every provider and controller of the application, each class once per instance. */
+export function discoverMethods(discovery: DiscoveryService, scanner: MetadataScanner): readonly DiscoveredMethod[] {
+  const seen = new Set<object>();
+  const methods: DiscoveredMethod[] = [];
+  for (const wrapper of [...discovery.getProviders(), ...discovery.getControllers()] as InstanceWrapper<unknown>[]) {
+    const isStatic = wrapper.isDependencyTreeStatic() && !wrapper.isTransient;
+    const instance = instanceOf(wrapper, isStatic);
+    if (!instance || seen.has(isStatic ? instance : (Object.getPrototypeOf(instance) as object))) continue;
+    seen.add(isStatic ? instance : (Object.getPrototypeOf(instance) as object));
+    const prototype = Object.getPrototypeOf(instance) as object | null;
+    if (!prototype || prototype === Object.prototype) continue;
+    for (const name of scanner.getAllMethodNames(prototype)) {
+      const method = (prototype as Record<string, unknown>)[name];
+      if (typeof method !== 'function') continue;
+      methods.push({ instance, name, method, label: `${instance.constructor.name}#${name}`, isStatic });
+    }
+  }
+  return methods;
+}
+
+function instanceOf(wrapper: InstanceWrapper<unknown>, isStatic: boolean): object | undefined {
+  if (isStatic) {
+    const { instance } = wrapper;
+    return typeof instance === 'object' && instance !== null ? instance : undefined;
+  }
+  const { metatype } = wrapper;
+  const prototype = typeof metatype === 'function' ? (metatype.prototype as object | undefined) : undefined;
+  return prototype ? (Object.create(prototype) as object) : undefined;
+}

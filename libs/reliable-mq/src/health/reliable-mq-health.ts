@@ -1,0 +1,40 @@
+import { describeError } from '../domain/errors';
+import { queryAlone } from '../database/sql';
+import type { Stores } from '../stores/stores';
+import type { Transport } from '../transport/transport';
+
+const CHECK_DEADLINE_MS = 3000;
+
+export interface HealthReport {
+  readonly healthy: boolean;
+  /** What is wrong, each for people; empty when healthy. */
+  readonly reasons: readonly string[];
+}
+
+/** Whether this application can do its part: for a readiness endpoint. */
+export class ReliableMqHealth {
+  constructor(
+    private readonly stores: Stores,
+    private readonly transport: Transport,
+    private readonly state: () => string,
+  ) {}
+
+  /** Ask every database, and the transport for its status. Takes at most 3 seconds. */
+  async check(): Promise<HealthReport> {
+    const reasons: string[] = [];
+    const state = this.state();
+    if (state !== 'running') reasons.push(`the application is ${state}`);
+    const { available, reason } = this.transport.status();
+    if (!available) reasons.push(`broker: ${reason ?? 'not available'}`);
+    await Promise.all(
+      this.stores.all.map(async ({ name, dataSource }) => {
+        try {
+          await queryAlone(dataSource, 'SELECT 1', [], CHECK_DEADLINE_MS);
+        } catch (error) {
+          reasons.push(`database "${name}": ${describeError(error, 200)}`);
+        }
+      }),
+    );
+    return { healthy: reasons.length === 0, reasons };
+  }
+}

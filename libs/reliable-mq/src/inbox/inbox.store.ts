@@ -1,0 +1,92 @@
+import type { EntityManager } from 'typeorm';
+import type { FinalOutcome } from '../domain/outcome';
+import type { InboxStatus } from './inbox.entity';
+
+/** The inbox of one DataSource. Every method is one statement; all times are the database's. */
+export interface InboxStore {
+  /**
+   * Claim the right to handle, in the handler's transaction: insert the row as `handled`. A concurrent duplicate waits here
+   * for the other transaction, then sees its row.
+   * @returns false when the row exists already
+   */
+  insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean>;
+
+  find(key: InboxKey): Promise<InboxRow | undefined>;
+
+  /**
+   * Take a message over from the broker: insert it as `failed`, already claimed for `leaseMs`, with its attempt counted
+   * before it starts. From then on the row, not the broker, brings it to its end.
+   * @param unfinishedStarts starts to assume, this one included
+   * @returns false when the row exists already
+   */
+  adopt(key: InboxKey, message: InboxMessage, claim: InboxClaim, unfinishedStarts: number): Promise<boolean>;
+
+  /** The first attempt failed before there was a row: insert one, due after `delayMs`, or ended. @returns false: there is one */
+  insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure): Promise<boolean>;
+
+  /** Put a message aside that no handler can take. @returns false when it was put aside before */
+  park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean>;
+
+  /** Take due rows of these consumers for `leaseMs`, oldest due first; counts an attempt and a start for each. */
+  claim(consumers: readonly string[], limit: number, claim: InboxClaim): Promise<readonly ClaimedInboxRow[]>;
+
+  /**
+   * Give a dead or rejected row that the producer has sent again by hand (`redrives` is newer than the row's) a new start,
+   * claimed for the caller. @returns undefined when the row is not such a one
+   */
+  claimRedriven(key: InboxKey, redrives: number, claim: InboxClaim): Promise<ClaimedInboxRow | undefined>;
+
+  /** In the handler's transaction. @returns false when the token no longer matches: roll back */
+  settleHandled(manager: EntityManager, key: InboxKey, token: string): Promise<boolean>;
+
+  /** @returns false when the token no longer matches: the other claim's outcome stands */
+  settleFailed(key: InboxKey, token: string, failure: InboxFailure): Promise<boolean>;
+
+  /** Give a claimed row back without its attempt having counted: due at once. */
+  release(key: InboxKey, token: string): Promise<boolean>;
+
+  /** Delete up to `limit` ended rows that ended more than `olderThanHours` ago. @returns how many */
+  prune(olderThanHours: number, limit: number): Promise<number>;
+}
+
+export interface InboxKey {
+  readonly eventId: string;
+  readonly consumer: string;
+}
+
+/** What is kept of a message, so that it can be handled again without the broker. */
+export interface InboxMessage {
+  readonly type: string;
+  readonly version: number;
+  readonly body: Buffer;
+  /** JSON-safe properties: routing key, replyTo, headers, … */
+  readonly properties: Readonly<Record<string, unknown>>;
+  readonly redrives: number;
+}
+
+export interface InboxClaim {
+  readonly token: string;
+  readonly leaseMs: number;
+}
+
+export interface InboxFailure {
+  readonly reason: string;
+  /** `retry`: due after `delayMs`; otherwise the end. */
+  readonly next: { readonly retryInMs: number } | { readonly end: Exclude<FinalOutcome, 'handled'> };
+}
+
+export interface InboxRow {
+  readonly status: InboxStatus;
+  readonly attempts: number;
+  readonly redrives: number;
+  readonly reason: string | null;
+  /** Milliseconds until it is due; negative when overdue; null at an end. */
+  readonly dueInMs: number | null;
+}
+
+export interface ClaimedInboxRow extends InboxKey, InboxMessage {
+  /** Including the attempt that this claim has begun. */
+  readonly attempts: number;
+  readonly unfinishedStarts: number;
+  readonly overdueMs: number;
+}

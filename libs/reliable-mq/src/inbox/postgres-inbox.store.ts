@@ -1,0 +1,248 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { storableJson } from '../domain/storable';
+import { appendHistory } from '../database/append-history';
+import { qualifiedTable, queryAlone, queryIn } from '../database/sql';
+import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
+import type {
+  ClaimedInboxRow,
+  InboxClaim,
+  InboxFailure,
+  InboxKey,
+  InboxMessage,
+  InboxRow,
+  InboxStore,
+} from './inbox.store';
+
+const MS = "interval '1 millisecond'";
+
+/** PostgreSQL 12 and later. */
+export class PostgresInboxStore implements InboxStore {
+  private readonly table: string;
+
+  constructor(private readonly dataSource: DataSource) {
+    this.table = qualifiedTable(dataSource, INBOX_TABLE);
+  }
+
+  async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
+    const rows = await queryIn(
+      manager,
+      `INSERT INTO ${this.table} (event_id, consumer, type, version, status, attempts, redrives, ended_at)
+       VALUES ($1, $2, $3, $4, 'handled', 1, $5, clock_timestamp())
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+      [key.eventId, key.consumer, message.type, message.version, message.redrives],
+    );
+    return rows.length === 1;
+  }
+
+  async find(key: InboxKey): Promise<InboxRow | undefined> {
+    const [row] = await queryAlone<{
+      status: InboxStatus;
+      attempts: number;
+      redrives: number;
+      reason: string | null;
+      due_in_ms: string | null;
+    }>(
+      this.dataSource,
+      `SELECT status, attempts, redrives, reason, extract(epoch FROM due_at - clock_timestamp()) * 1000 AS due_in_ms
+       FROM ${this.table} WHERE event_id = $1 AND consumer = $2`,
+      [key.eventId, key.consumer],
+    );
+    if (!row) return undefined;
+    return {
+      status: row.status,
+      attempts: row.attempts,
+      redrives: row.redrives,
+      reason: row.reason,
+      dueInMs: row.due_in_ms === null ? null : Number(row.due_in_ms),
+    };
+  }
+
+  async adopt(key: InboxKey, message: InboxMessage, claim: InboxClaim, unfinishedStarts: number): Promise<boolean> {
+    const rows = await queryAlone(
+      this.dataSource,
+      `INSERT INTO ${this.table}
+         (event_id, consumer, type, version, status, attempts, unfinished_starts, due_at, claim_token, reason, body, properties, redrives)
+       VALUES ($1, $2, $3, $4, 'failed', 1, $5, clock_timestamp() + $6::float8 * ${MS}, $7, 'started, not finished', $8, $9, $10)
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+      [
+        key.eventId,
+        key.consumer,
+        message.type,
+        message.version,
+        unfinishedStarts,
+        claim.leaseMs,
+        claim.token,
+        message.body,
+        storableJson(message.properties),
+        message.redrives,
+      ],
+    );
+    return rows.length === 1;
+  }
+
+  async insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure): Promise<boolean> {
+    const { status, delayMs } = toColumns(failure);
+    const rows = await queryAlone(
+      this.dataSource,
+      `INSERT INTO ${this.table} AS i
+         (event_id, consumer, type, version, status, attempts, due_at, ended_at, reason, history, body, properties, redrives)
+       VALUES ($1, $2, $3, $4, $5, 1, clock_timestamp() + $6::float8 * ${MS},
+         CASE WHEN $6::float8 IS NULL THEN clock_timestamp() END, $7,
+         jsonb_build_array(jsonb_build_object('attempt', 1, 'at', statement_timestamp(), 'reason', $7::text)), $8, $9, $10)
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+      [
+        key.eventId,
+        key.consumer,
+        message.type,
+        message.version,
+        status,
+        delayMs,
+        failure.reason,
+        message.body,
+        storableJson(message.properties),
+        message.redrives,
+      ],
+    );
+    return rows.length === 1;
+  }
+
+  async park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean> {
+    const rows = await queryAlone(
+      this.dataSource,
+      `INSERT INTO ${this.table}
+         (event_id, consumer, type, version, status, attempts, ended_at, reason, body, properties, redrives)
+       VALUES ($1, $2, $3, $4, 'rejected', 0, clock_timestamp(), $5, $6, $7, $8)
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+      [
+        key.eventId,
+        key.consumer,
+        message.type,
+        message.version,
+        reason,
+        message.body,
+        storableJson(message.properties),
+        message.redrives,
+      ],
+    );
+    return rows.length === 1;
+  }
+
+  /** Index reliable_mq_inbox_due: only unfinished rows are in it. */
+  async claim(consumers: readonly string[], limit: number, claim: InboxClaim): Promise<readonly ClaimedInboxRow[]> {
+    const rows = await queryAlone<ClaimedRow>(
+      this.dataSource,
+      `WITH due AS MATERIALIZED (
+         SELECT event_id, consumer, due_at FROM ${this.table}
+         WHERE due_at <= statement_timestamp() AND consumer = ANY($1::text[])
+         ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+       )
+       UPDATE ${this.table} AS i
+       SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4,
+         attempts = i.attempts + 1, unfinished_starts = i.unfinished_starts + 1
+       FROM due WHERE i.event_id = due.event_id AND i.consumer = due.consumer
+       RETURNING ${CLAIMED}, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
+      [consumers, limit, claim.leaseMs, claim.token],
+    );
+    return rows.map(toClaimedInboxRow).sort((a, b) => b.overdueMs - a.overdueMs);
+  }
+
+  async claimRedriven(key: InboxKey, redrives: number, claim: InboxClaim): Promise<ClaimedInboxRow | undefined> {
+    const [row] = await queryAlone<ClaimedRow>(
+      this.dataSource,
+      `UPDATE ${this.table} AS i
+       SET status = 'failed', due_at = clock_timestamp() + $4::float8 * ${MS}, claim_token = $5,
+         attempts = 1, unfinished_starts = 1, redrives = $3, ended_at = NULL
+       WHERE event_id = $1 AND consumer = $2 AND redrives < $3 AND status IN ('dead', 'rejected')
+       RETURNING ${CLAIMED}, 0 AS overdue_ms`,
+      [key.eventId, key.consumer, redrives, claim.leaseMs, claim.token],
+    );
+    return row && toClaimedInboxRow(row);
+  }
+
+  async settleHandled(manager: EntityManager, key: InboxKey, token: string): Promise<boolean> {
+    const rows = await queryIn(
+      manager,
+      `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
+         ended_at = clock_timestamp(), body = NULL, properties = NULL, reason = NULL
+       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
+      [key.eventId, key.consumer, token],
+    );
+    return rows.length === 1;
+  }
+
+  async settleFailed(key: InboxKey, token: string, failure: InboxFailure): Promise<boolean> {
+    const { status, delayMs } = toColumns(failure);
+    const rows = await queryAlone(
+      this.dataSource,
+      `UPDATE ${this.table} AS i SET status = $4, due_at = clock_timestamp() + $5::float8 * ${MS},
+         ended_at = CASE WHEN $5::float8 IS NULL THEN clock_timestamp() END,
+         claim_token = NULL, unfinished_starts = 0, reason = $6, history = ${appendHistory('i.history', 'i.attempts', '$6::text')}
+       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
+      [key.eventId, key.consumer, token, status, delayMs, failure.reason],
+    );
+    return rows.length === 1;
+  }
+
+  async release(key: InboxKey, token: string): Promise<boolean> {
+    const rows = await queryAlone(
+      this.dataSource,
+      `UPDATE ${this.table} SET due_at = clock_timestamp(), claim_token = NULL,
+         attempts = greatest(attempts - 1, 0), unfinished_starts = greatest(unfinished_starts - 1, 0)
+       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
+      [key.eventId, key.consumer, token],
+    );
+    return rows.length === 1;
+  }
+
+  /** Index reliable_mq_inbox_ended. */
+  async prune(olderThanHours: number, limit: number): Promise<number> {
+    const rows = await queryAlone(
+      this.dataSource,
+      `WITH ended AS MATERIALIZED (
+         SELECT event_id, consumer FROM ${this.table}
+         WHERE ended_at < statement_timestamp() - $1::float8 * interval '1 hour'
+         ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
+       )
+       DELETE FROM ${this.table} AS i USING ended
+       WHERE i.event_id = ended.event_id AND i.consumer = ended.consumer RETURNING 1`,
+      [olderThanHours, limit],
+    );
+    return rows.length;
+  }
+}
+
+const CLAIMED = `i.event_id, i.consumer, i.type, i.version, i.attempts, i.unfinished_starts, i.body, i.properties, i.redrives`;
+
+interface ClaimedRow {
+  event_id: string;
+  consumer: string;
+  type: string;
+  version: number;
+  attempts: number;
+  unfinished_starts: number;
+  body: Buffer | null;
+  properties: Record<string, unknown> | null;
+  redrives: number;
+  overdue_ms: string;
+}
+
+function toClaimedInboxRow(row: ClaimedRow): ClaimedInboxRow {
+  return {
+    eventId: row.event_id,
+    consumer: row.consumer,
+    type: row.type,
+    version: row.version,
+    attempts: row.attempts,
+    unfinishedStarts: row.unfinished_starts,
+    body: row.body ?? Buffer.alloc(0),
+    properties: row.properties ?? {},
+    redrives: row.redrives,
+    overdueMs: Number(row.overdue_ms),
+  };
+}
+
+function toColumns(failure: InboxFailure): { status: InboxStatus; delayMs: number | null } {
+  return 'end' in failure.next
+    ? { status: failure.next.end, delayMs: null }
+    : { status: 'failed', delayMs: failure.next.retryInMs };
+}

@@ -1,0 +1,236 @@
+import type { Hooks } from '../domain/hooks';
+import type { MemoryBroker } from '../transport/memory/memory-broker';
+
+/** What a user may write: `ReliableMqModule.forRoot(options)`. Everything but `service` and `rabbitmq.uri` has a default. */
+export interface ReliableMqOptions {
+  /**
+   * Stable name of this service, the same in all its instances: the default consumer name, the prefix of its queues and the
+   * `appId` of its messages. Letters, digits, `_`, `-`, in words joined by dots. Renaming it starts new queues and a new
+   * inbox identity, so events handled under the old name could be handled again.
+   */
+  readonly service: string;
+  /** The broker. Required unless `transport` says otherwise. */
+  readonly rabbitmq?: RabbitMqOptions;
+  /**
+   * `'rabbitmq'`; `'memory'` for tests and demos inside one process; or a `MemoryBroker` shared by several applications of one
+   * process. The in-memory transport loses its messages with the process (the outbox sends them again).
+   * @default 'rabbitmq'
+   */
+  readonly transport?: 'rabbitmq' | 'memory' | MemoryBroker;
+  /**
+   * `'migrate'` creates and upgrades the tables at boot, safe from several instances at once. `'verify'` only checks them and
+   * refuses to start with the command that creates them: for databases where the application may not run DDL.
+   * @default 'migrate'
+   */
+  readonly schema?: 'migrate' | 'verify';
+  readonly record?: RecordOptions;
+  readonly publish?: PublishOptions;
+  readonly receipts?: ReceiptOptions;
+  readonly consume?: ConsumeOptions;
+  readonly compensation?: CompensationOptions;
+  readonly retention?: RetentionOptions;
+  readonly shutdown?: ShutdownOptions;
+  /** Functions called at the steps of an event's way, for metrics, tracing and alerts. They must not throw, and are not awaited. */
+  readonly hooks?: Partial<Hooks>;
+}
+
+export interface RabbitMqOptions {
+  /** `amqp://user:password@host:port/vhost`, or several of one cluster, tried in turn. Passwords never reach a log. */
+  readonly uri: string | readonly string[];
+  /**
+   * The durable topic exchange that all services of one landscape share.
+   * @default 'reliable-mq'
+   */
+  readonly exchange?: string;
+  /**
+   * Seconds between heartbeats. Lower finds a dead connection sooner and costs a frame each; a dead peer is noticed after about
+   * two of them. 0 turns heartbeats off, and half-open connections are then found by the confirm timeout only.
+   * @default 10
+   */
+  readonly heartbeatSeconds?: number;
+  /**
+   * Milliseconds between attempts to connect. Too low hammers a starting broker, too high prolongs an outage by as much.
+   * @default 1000
+   */
+  readonly reconnectMs?: number;
+  /**
+   * Type of the event queues. `'quorum'` survives the loss of a node. `'classic'` exists for brokers without quorum queues; a
+   * queue's type can't be changed after it was declared.
+   * @default 'quorum'
+   */
+  readonly queueType?: 'quorum' | 'classic';
+}
+
+export interface RecordOptions {
+  /**
+   * Largest payload, in bytes of UTF-8 JSON; a larger one is an error before the insert. Memory of the publish buffer is bounded
+   * by `publish.bufferBytes`, whatever this says.
+   * @default 1048576
+   */
+  readonly maxPayloadBytes?: number;
+}
+
+export interface PublishOptions {
+  /**
+   * How long a claimed row belongs to its claimer, in milliseconds. Too low: a slow broker makes two instances publish the same
+   * event (harmless, but waste). Too high: events of a killed process wait that long for the compensation task.
+   * @default 30000
+   */
+  readonly leaseMs?: number;
+  /**
+   * Messages handed to the broker and not yet confirmed. Throughput grows up to about 1000 and memory with it.
+   * @default 1000
+   */
+  readonly windowSize?: number;
+  /**
+   * Events that wait in memory for their turn. When it is full, further events stay in the outbox, and the compensation task
+   * publishes them once their lease has run out.
+   * @default 10000
+   */
+  readonly bufferSize?: number;
+  /**
+   * Bytes of payload in that buffer, at most.
+   * @default 33554432
+   */
+  readonly bufferBytes?: number;
+  /**
+   * How long to wait for the broker's confirm, in milliseconds, before the attempt counts as not made. Must be below `leaseMs`.
+   * @default 10000
+   */
+  readonly confirmTimeoutMs?: number;
+  /**
+   * Attempts (refused, returned, or without a receipt in time) after which an event ends `dead`. Outages are not attempts.
+   * With the default backoff, 25 attempts take about 15 hours. `@ReliableEvent({ giveUp })` overrides it for one event type.
+   * @default 25
+   */
+  readonly maxAttempts?: number;
+  /**
+   * Delays between those attempts.
+   * @default { initialMs: 1000, maxMs: 3600000, jitter: 0.2 }
+   */
+  readonly backoff?: BackoffOptions;
+}
+
+export interface BackoffOptions {
+  /** Delay after the first failed attempt, in milliseconds; it doubles with each further one. */
+  readonly initialMs?: number;
+  /** Longest delay, in milliseconds. */
+  readonly maxMs?: number;
+  /** Share of each delay that is random, 0 to 1, so that many retries do not come at one moment. */
+  readonly jitter?: number;
+}
+
+export interface ReceiptOptions {
+  /**
+   * How long after publishing to wait for receipts, in milliseconds, before the event is published again to the consumers that
+   * have not reported. Doubles with each chase, up to `publish.backoff.maxMs`. Too low: a consumer with a backlog gets duplicates;
+   * too high: a lost message is found that late.
+   * @default 60000
+   */
+  readonly chaseAfterMs?: number;
+  /**
+   * How long a consumer collects receipts before it sends them in one message, in milliseconds. 0 sends what is there at once.
+   * @default 20
+   */
+  readonly coalesceMs?: number;
+}
+
+export interface ConsumeOptions {
+  /**
+   * Messages a handler may hold unsettled, and handle at once, per instance. Each needs a connection of the DataSource's pool
+   * while it runs: keep it below the pool's size or attempts wait for a connection.
+   * @default 10
+   */
+  readonly prefetch?: number;
+  /**
+   * Longest time one attempt may take, in milliseconds; then its transaction is rolled back, its slot freed, and the attempt
+   * has failed. Too low fails slow work that would have succeeded; too high lets hanging handlers hold their slots that long, and
+   * an attempt whose process died waits that long to be tried again.
+   * @default 30000
+   */
+  readonly timeoutMs?: number;
+  /**
+   * Attempts after which a failing event is `dead` for this consumer.
+   * @default 10
+   */
+  readonly maxAttempts?: number;
+  /**
+   * Delays between attempts.
+   * @default { initialMs: 1000, maxMs: 600000, jitter: 0.2 }
+   */
+  readonly backoff?: BackoffOptions;
+  /**
+   * Attempts that were started and never finished (the process died) after which the event is `dead` for this consumer: the
+   * message that kills its process is put aside.
+   * @default 3
+   */
+  readonly maxUnfinishedStarts?: number;
+  /**
+   * Largest message body that is parsed, in bytes; a larger one is parked. Parsing blocks the process, about 10 ms per MiB.
+   * @default 16777216
+   */
+  readonly maxMessageBytes?: number;
+}
+
+export interface CompensationOptions {
+  /**
+   * `false`: this instance runs no jobs. At least one instance of each service must, or nothing is repaired.
+   * @default true
+   */
+  readonly enabled?: boolean;
+  /**
+   * Milliseconds between two runs of the compensation task. Each run costs a few index lookups when there is nothing to do.
+   * @default 10000
+   */
+  readonly intervalMs?: number;
+  /**
+   * Rows claimed by one statement.
+   * @default 500
+   */
+  readonly batchSize?: number;
+  /**
+   * Longest time one run of a `@Compensate` method may take, in milliseconds; then its transaction is rolled back and it is
+   * tried again later.
+   * @default 30000
+   */
+  readonly timeoutMs?: number;
+  /**
+   * Delays between attempts of a `@Compensate` method; it is tried until it commits.
+   * @default { initialMs: 1000, maxMs: 600000, jitter: 0.2 }
+   */
+  readonly backoff?: BackoffOptions;
+}
+
+export interface RetentionOptions {
+  /**
+   * Hours that ended events (`consumed`, or `published` without confirmation) stay in the outbox. `dead` ones stay until a
+   * person redrives or discards them.
+   * @default 72
+   */
+  readonly outboxHours?: number;
+  /**
+   * Hours that handled, rejected and dead rows stay in the inbox. It is the window in which a duplicate is recognised, so it must
+   * be longer than any event can be retried: boot fails when it is not.
+   * @default 336
+   */
+  readonly inboxHours?: number;
+  /**
+   * Milliseconds between two prunings.
+   * @default 60000
+   */
+  readonly pruneIntervalMs?: number;
+  /**
+   * Rows deleted by one statement: small enough that no lock is held for long.
+   * @default 1000
+   */
+  readonly pruneBatchSize?: number;
+}
+
+export interface ShutdownOptions {
+  /**
+   * How long a stopping process finishes what it holds, in milliseconds; the rest is released for others. Keep it below the
+   * grace period of whatever stops the process (Kubernetes: 30 s).
+   * @default 10000
+   */
+  readonly drainMs?: number;
+}

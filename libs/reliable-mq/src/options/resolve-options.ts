@@ -1,0 +1,260 @@
+import { backoffHorizonMs } from '../domain/backoff';
+import { InvalidOptionsError } from '../domain/errors';
+import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN } from '../domain/event-type';
+import type { Hooks } from '../domain/hooks';
+import { maskUri } from '../domain/mask-uri';
+import { MemoryBroker } from '../transport/memory/memory-broker';
+import { OptionReader, show } from './option-reader';
+import type { ReliableMqOptions } from './options';
+import type { ResolvedOptions, ResolvedRabbitMqOptions } from './resolved-options';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const MIB = 1024 * 1024;
+
+/**
+ * The complete, validated options.
+ * @throws InvalidOptionsError with every problem, when there is one
+ */
+export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
+  const problems: string[] = [];
+  const root = new OptionReader(options, '', problems);
+
+  const service = root.text(
+    'service',
+    undefined,
+    CONSUMER_PATTERN,
+    CONSUMER_MAX_LENGTH,
+    'a name of letters, digits, _ and -, in words joined by dots',
+  );
+  const transport = readTransport(root, problems);
+  const rabbitmq = readRabbitMq(root, transport === 'rabbitmq', problems);
+  const schema = root.choice('schema', 'migrate', ['migrate', 'verify']);
+
+  const record = root.group('record');
+  const maxPayloadBytes = record.integer('maxPayloadBytes', MIB, 1, 128 * MIB);
+  record.refuseUnknown();
+
+  const publish = root.group('publish');
+  const resolvedPublish = {
+    leaseMs: publish.integer('leaseMs', 30 * SECOND, 1 * SECOND, HOUR),
+    windowSize: publish.integer('windowSize', 1000, 1, 100_000),
+    bufferSize: publish.integer('bufferSize', 10_000, 1, 10_000_000),
+    bufferBytes: publish.integer('bufferBytes', 32 * MIB, 1024, 16 * 1024 * MIB),
+    confirmTimeoutMs: publish.integer('confirmTimeoutMs', 10 * SECOND, 100, HOUR),
+    maxAttempts: publish.integer('maxAttempts', 25, 1, 10_000),
+    backoff: publish.backoff('backoff', { initialMs: SECOND, maxMs: HOUR, jitter: 0.2 }),
+  };
+  publish.refuseUnknown();
+
+  const receipts = root.group('receipts');
+  const resolvedReceipts = {
+    chaseAfterMs: receipts.integer('chaseAfterMs', MINUTE, 100, 7 * DAY),
+    coalesceMs: receipts.integer('coalesceMs', 20, 0, MINUTE),
+  };
+  receipts.refuseUnknown();
+
+  const consume = root.group('consume');
+  const resolvedConsume = {
+    prefetch: consume.integer('prefetch', 10, 1, 65_535),
+    timeoutMs: consume.integer('timeoutMs', 30 * SECOND, 100, DAY),
+    maxAttempts: consume.integer('maxAttempts', 10, 1, 10_000),
+    backoff: consume.backoff('backoff', { initialMs: SECOND, maxMs: 10 * MINUTE, jitter: 0.2 }),
+    maxUnfinishedStarts: consume.integer('maxUnfinishedStarts', 3, 2, 100),
+    maxMessageBytes: consume.integer('maxMessageBytes', 16 * MIB, 1024, 512 * MIB),
+  };
+  consume.refuseUnknown();
+
+  const compensation = root.group('compensation');
+  const resolvedCompensation = {
+    enabled: compensation.boolean('enabled', true),
+    intervalMs: compensation.integer('intervalMs', 10 * SECOND, 50, DAY),
+    batchSize: compensation.integer('batchSize', 500, 1, 10_000),
+    timeoutMs: compensation.integer('timeoutMs', 30 * SECOND, 100, DAY),
+    backoff: compensation.backoff('backoff', { initialMs: SECOND, maxMs: 10 * MINUTE, jitter: 0.2 }),
+  };
+  compensation.refuseUnknown();
+
+  const retention = root.group('retention');
+  const resolvedRetention = {
+    outboxHours: retention.number('outboxHours', 72, 0, 24 * 3650),
+    inboxHours: retention.number('inboxHours', 336, 0, 24 * 3650),
+    pruneIntervalMs: retention.integer('pruneIntervalMs', MINUTE, 50, DAY),
+    pruneBatchSize: retention.integer('pruneBatchSize', 1000, 1, 100_000),
+  };
+  retention.refuseUnknown();
+
+  const shutdown = root.group('shutdown');
+  const resolvedShutdown = { drainMs: shutdown.integer('drainMs', 10 * SECOND, 0, HOUR) };
+  shutdown.refuseUnknown();
+
+  const hooks = readHooks(root, problems);
+  root.refuseUnknown();
+
+  const resolved: ResolvedOptions = {
+    service,
+    rabbitmq,
+    transport,
+    schema,
+    record: { maxPayloadBytes },
+    publish: resolvedPublish,
+    receipts: resolvedReceipts,
+    consume: resolvedConsume,
+    compensation: resolvedCompensation,
+    retention: resolvedRetention,
+    shutdown: resolvedShutdown,
+    hooks,
+  };
+  checkTogether(resolved, problems);
+  if (problems.length > 0) throw new InvalidOptionsError(problems);
+  return deepFreeze(resolved);
+}
+
+/** The rules that span several options: each protects a promise. */
+function checkTogether(options: ResolvedOptions, problems: string[]): void {
+  const { publish, consume, retention } = options;
+  if (publish.confirmTimeoutMs >= publish.leaseMs) {
+    problems.push(
+      `publish.confirmTimeoutMs (${publish.confirmTimeoutMs}) must be below publish.leaseMs (${publish.leaseMs}), ` +
+        'or a second instance publishes an event while the first still waits for its confirm.',
+    );
+  }
+  if (publish.bufferBytes < options.record.maxPayloadBytes) {
+    problems.push(
+      `publish.bufferBytes (${publish.bufferBytes}) must not be below record.maxPayloadBytes (${options.record.maxPayloadBytes}), ` +
+        'or the largest events are never published from memory.',
+    );
+  }
+  const horizonHours = retryHorizonMs(publish, options.receipts.chaseAfterMs, consume) / HOUR;
+  if (retention.inboxHours <= horizonHours) {
+    problems.push(
+      `retention.inboxHours (${retention.inboxHours}) must be longer than an event can be retried ` +
+        `(${horizonHours.toFixed(1)} hours with these publish and consume options), or a late duplicate would be handled again.`,
+    );
+  }
+}
+
+/** The longest time between the first and the last delivery of one event, with this service's options on both sides. */
+function retryHorizonMs(
+  publish: ResolvedOptions['publish'],
+  chaseAfterMs: number,
+  consume: ResolvedOptions['consume'],
+): number {
+  const chase = {
+    ...publish.backoff,
+    initialMs: Math.min(Math.max(chaseAfterMs, publish.backoff.initialMs), publish.backoff.maxMs),
+  };
+  return backoffHorizonMs(chase, publish.maxAttempts + 1) + backoffHorizonMs(consume.backoff, consume.maxAttempts + 1);
+}
+
+function readTransport(root: OptionReader, problems: string[]): ResolvedOptions['transport'] {
+  const value = root.raw('transport');
+  if (value === undefined) return 'rabbitmq';
+  if (value === 'rabbitmq' || value === 'memory' || value instanceof MemoryBroker) return value;
+  problems.push(`transport must be "rabbitmq", "memory" or a MemoryBroker, got ${show(value)}.`);
+  return 'rabbitmq';
+}
+
+function readRabbitMq(root: OptionReader, required: boolean, problems: string[]): ResolvedRabbitMqOptions {
+  const group = root.group('rabbitmq');
+  const uri = group.raw('uri');
+  const uris = uri === undefined ? [] : Array.isArray(uri) ? (uri as unknown[]) : [uri];
+  if (required && uris.length === 0) {
+    problems.push("rabbitmq.uri is missing, for example { rabbitmq: { uri: 'amqp://guest:guest@localhost:5672' } }.");
+  }
+  for (const item of uris) {
+    const problem = uriProblem(item);
+    if (problem) problems.push(problem);
+  }
+  const resolved: ResolvedRabbitMqOptions = {
+    uris: uris.filter((item): item is string => typeof item === 'string'),
+    exchange: group.text(
+      'exchange',
+      'reliable-mq',
+      /^(?!amq\.)[\w.:-]+$/,
+      120,
+      'an exchange name that does not begin with "amq."',
+    ),
+    heartbeatSeconds: group.integer('heartbeatSeconds', 10, 0, 3600),
+    reconnectMs: group.integer('reconnectMs', SECOND, 10, HOUR),
+    queueType: group.choice('queueType', 'quorum', ['quorum', 'classic']),
+  };
+  group.refuseUnknown();
+  return resolved;
+}
+
+function uriProblem(uri: unknown): string | undefined {
+  const example = 'expected amqp://user:password@host:5672/vhost';
+  if (typeof uri !== 'string') return `rabbitmq.uri must be a text, got ${show(uri)}; ${example}.`;
+  let url: URL;
+  try {
+    url = new URL(uri);
+  } catch {
+    return `rabbitmq.uri ${show(maskUri(uri))} is not a URI; ${example}.`;
+  }
+  if (url.protocol !== 'amqp:' && url.protocol !== 'amqps:') {
+    return `rabbitmq.uri ${show(maskUri(uri))} must begin with amqp:// or amqps://; ${example}.`;
+  }
+  return url.hostname === '' ? `rabbitmq.uri ${show(maskUri(uri))} has no host; ${example}.` : undefined;
+}
+
+const HOOK_NAMES: Readonly<Record<keyof Hooks, true>> = {
+  recorded: true,
+  committed: true,
+  publishing: true,
+  sent: true,
+  confirmed: true,
+  settling: true,
+  settled: true,
+  settleLost: true,
+  deferred: true,
+  received: true,
+  handling: true,
+  handlerReturned: true,
+  handled: true,
+  handlingFailed: true,
+  duplicate: true,
+  parked: true,
+  acknowledged: true,
+  receiptsSending: true,
+  receiptsSent: true,
+  receiptsReceived: true,
+  receiptsApplied: true,
+  consumed: true,
+  lateOutcome: true,
+  dead: true,
+  compensating: true,
+  compensationReturned: true,
+  compensated: true,
+  compensationFailed: true,
+  jobStarted: true,
+  jobBatch: true,
+  jobFinished: true,
+  transportChanged: true,
+};
+
+function readHooks(root: OptionReader, problems: string[]): Partial<Hooks> {
+  const group = root.group('hooks');
+  const hooks: Record<string, unknown> = {};
+  for (const name of Object.keys(HOOK_NAMES)) {
+    const value = group.raw(name);
+    if (value === undefined) continue;
+    if (typeof value === 'function') hooks[name] = value;
+    else problems.push(`hooks.${name} must be a function, got ${show(value)}.`);
+  }
+  group.refuseUnknown();
+  return hooks as Partial<Hooks>;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const item of Object.values(value)) {
+    const plain =
+      typeof item === 'object' &&
+      item !== null &&
+      (Array.isArray(item) || Object.getPrototypeOf(item) === Object.prototype);
+    if (plain) deepFreeze(item as object);
+  }
+  return Object.freeze(value);
+}

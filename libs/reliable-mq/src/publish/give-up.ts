@@ -1,0 +1,62 @@
+import type { Backoff } from '../domain/backoff';
+import { backoffMs } from '../domain/backoff';
+import type { GiveUpPolicy } from '../domain/event-type';
+import type { EventTypes } from '../domain/event-types';
+import type { ResolvedOptions } from '../options/resolved-options';
+import type { PublishOutcome } from '../transport/transport';
+import type { PublishSettlement } from '../outbox/outbox.store';
+
+/** Wait this long, in milliseconds, before an event is tried again that the broker's absence has kept from being tried. */
+const POSTPONE_MS = 1000;
+
+/** Decides what follows from an attempt: the policy of the event's type where it has one, of the module otherwise. */
+export class GiveUp {
+  constructor(
+    private readonly publish: ResolvedOptions['publish'],
+    private readonly chaseAfterMs: number,
+    private readonly eventTypes: EventTypes,
+  ) {}
+
+  policy(event: { readonly type: string; readonly version: number }): GiveUpPolicy {
+    const own = this.eventTypes.find(event)?.giveUp;
+    return {
+      maxAttempts: own?.maxAttempts ?? this.publish.maxAttempts,
+      backoff: { ...this.publish.backoff, ...own?.backoff },
+    };
+  }
+
+  /** What to write after an attempt to publish. `attempt` counts from 1 and includes this one. */
+  afterPublish(
+    event: { readonly id: string; readonly token: string; readonly type: string; readonly version: number },
+    attempt: number,
+    outcome: PublishOutcome,
+  ): PublishSettlement {
+    const { id, token } = event;
+    const policy = this.policy(event);
+    if (outcome.status === 'routed') {
+      return { id, token, result: 'published', delayMs: this.chaseDelayMs(policy.backoff, attempt), reason: null };
+    }
+    const { reason } = outcome;
+    if (outcome.status === 'unavailable') {
+      return { id, token, result: 'postponed', delayMs: POSTPONE_MS + Math.random() * POSTPONE_MS, reason };
+    }
+    if (attempt >= policy.maxAttempts) {
+      return {
+        id,
+        token,
+        result: 'dead',
+        delayMs: 0,
+        reason: `given up after ${attempt} attempts to publish: ${reason}`,
+      };
+    }
+    return { id, token, result: 'retry', delayMs: backoffMs(policy.backoff, attempt), reason };
+  }
+
+  /** How long receipts may take after this attempt: doubles with each, so that a slow consumer is not flooded. */
+  private chaseDelayMs(backoff: Backoff, attempt: number): number {
+    return backoffMs(
+      { ...backoff, initialMs: this.chaseAfterMs, maxMs: Math.max(backoff.maxMs, this.chaseAfterMs) },
+      attempt,
+    );
+  }
+}

@@ -1,0 +1,50 @@
+import { HEADER } from '../domain/message-headers';
+import type { NewOutboxEvent } from '../outbox/outbox.store';
+import type { MessageTarget, OutgoingMessage, PublishOutcome } from '../transport/transport';
+
+/** An event that this process holds a claim on and is about to publish. */
+export interface Publication extends NewOutboxEvent {
+  readonly token: string;
+  /** Number of this attempt, from 1. */
+  readonly attempt: number;
+  readonly redrives: number;
+  readonly targets: readonly MessageTarget[];
+  /** `performance.now()` when the claim began. */
+  readonly claimedAtMs: number;
+}
+
+export interface MessageOrigin {
+  readonly service: string;
+  /** Name of the DataSource whose outbox the event is in. */
+  readonly source: string;
+  /** Queue for the receipts. */
+  readonly receiptQueue: string;
+}
+
+/** One message per target; the body is made once. */
+export function toMessages(publication: Publication, origin: MessageOrigin): readonly OutgoingMessage[] {
+  const body = Buffer.from(publication.payload);
+  const headers = {
+    ...publication.headers,
+    [HEADER.version]: publication.version,
+    [HEADER.source]: origin.source,
+    [HEADER.attempt]: publication.attempt,
+    ...(publication.redrives > 0 ? { [HEADER.redrives]: publication.redrives } : {}),
+  };
+  return publication.targets.map((target) => ({
+    target,
+    messageId: publication.id,
+    type: publication.type,
+    body,
+    headers,
+    appId: origin.service,
+    ...(publication.confirm ? { replyTo: origin.receiptQueue } : {}),
+  }));
+}
+
+const SEVERITY = { routed: 0, unavailable: 1, unroutable: 2, refused: 3 } as const;
+
+/** Of two targets' outcomes the one that decides: an event is published when every target has it. */
+export function worse(first: PublishOutcome | undefined, second: PublishOutcome): PublishOutcome {
+  return first && SEVERITY[first.status] >= SEVERITY[second.status] ? first : second;
+}

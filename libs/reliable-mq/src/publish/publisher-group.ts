@@ -1,0 +1,50 @@
+import type { HookRunner } from '../domain/hook-runner';
+import { receiptQueue } from '../domain/queue-names';
+import type { ResolvedOptions } from '../options/resolved-options';
+import type { CommitListener } from '../record/committed-event';
+import type { StoreSet, Stores } from '../stores/stores';
+import type { Transport } from '../transport/transport';
+import type { GiveUp } from './give-up';
+import { Publisher } from './publisher';
+
+/** One publisher per outbox. */
+export class PublisherGroup {
+  private readonly publishers: ReadonlyMap<StoreSet, Publisher>;
+
+  constructor(
+    private readonly stores: Stores,
+    options: Pick<ResolvedOptions, 'service' | 'publish'>,
+    transport: Transport,
+    giveUp: GiveUp,
+    hooks: HookRunner,
+    onDead: () => void,
+  ) {
+    this.publishers = new Map(
+      stores.all.map((set) => {
+        const origin = { service: options.service, source: set.name, receiptQueue: receiptQueue(options.service) };
+        return [set, new Publisher(origin, options.publish, set.outbox, transport, giveUp, hooks, onDead)];
+      }),
+    );
+  }
+
+  of(set: StoreSet): Publisher {
+    const publisher = this.publishers.get(set);
+    if (!publisher) throw new Error(`no publisher for DataSource "${set.name}"`);
+    return publisher;
+  }
+
+  /** Takes over what has just been committed: straight from memory, in the order of the commits. */
+  listener(): CommitListener {
+    return (dataSource, events) => {
+      const set = this.stores.of(dataSource);
+      if (!set) return;
+      this.of(set).offer(
+        events.map((event) => ({ ...event, attempt: 1, redrives: 0, targets: [{ routingKey: event.type }] })),
+      );
+    };
+  }
+
+  async stop(drainMs: number): Promise<void> {
+    await Promise.all([...this.publishers.values()].map((publisher) => publisher.stop(drainMs)));
+  }
+}

@@ -1,0 +1,88 @@
+import { Logger } from '@nestjs/common';
+import { describeError } from '../domain/errors';
+import type { HookRunner } from '../domain/hook-runner';
+import type { OutboxStore, PublishSettlement } from '../outbox/outbox.store';
+
+const BATCH_SIZE = 1000;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5000;
+
+/**
+ * Writes outcomes of publishing to the outbox, in batches that size themselves: while one statement runs, the outcomes that
+ * arrive form the next. A quiet service settles each event at once, a busy one hundreds with one statement.
+ *
+ * When the database cannot be asked the batch is kept and tried again until the leases of its rows have run out; then another
+ * claim may hold them, and they are published again.
+ */
+export class Settler {
+  private readonly logger = new Logger('ReliableMq');
+  private waiting: PublishSettlement[] = [];
+  private running: Promise<void> | undefined;
+  private unsettled = 0;
+
+  constructor(
+    private readonly outbox: OutboxStore,
+    private readonly leaseMs: number,
+    private readonly hooks: HookRunner,
+    private readonly onProgress: () => void,
+  ) {}
+
+  /** Outcomes that are not written yet. */
+  get size(): number {
+    return this.unsettled;
+  }
+
+  add(settlement: PublishSettlement): void {
+    this.waiting.push(settlement);
+    this.unsettled += 1;
+    this.running ??= this.run();
+  }
+
+  /** Resolves when everything that was added is written or given up. */
+  async idle(): Promise<void> {
+    while (this.running) await this.running;
+  }
+
+  private async run(): Promise<void> {
+    // Let the outcomes of this turn of the event loop join the first batch.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.length <= BATCH_SIZE ? this.waiting : this.waiting.slice(0, BATCH_SIZE);
+      this.waiting = batch === this.waiting ? [] : this.waiting.slice(BATCH_SIZE);
+      await this.settle(batch);
+      this.unsettled -= batch.length;
+      this.onProgress();
+    }
+    this.running = undefined;
+  }
+
+  private async settle(batch: readonly PublishSettlement[]): Promise<void> {
+    this.hooks.run('settling', { count: batch.length });
+    const giveUpAt = performance.now() + this.leaseMs;
+    for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(delayMs * 2, LAST_RETRY_MS)) {
+      try {
+        const lost = await this.outbox.settle(batch);
+        this.hooks.run('settled', { count: batch.length - lost.length });
+        for (const eventId of lost) this.hooks.run('settleLost', { eventId });
+        if (lost.length > 0)
+          this.logger.warn('Claims were lost before they were settled; the other claim stands', { eventIds: lost });
+        return;
+      } catch (error) {
+        if (performance.now() + delayMs > giveUpAt) {
+          this.logger.error('Outcomes of publishing could not be written; the events will be published again', {
+            count: batch.length,
+            eventIds: batch.slice(0, 10).map(({ id }) => id),
+            error: describeError(error),
+          });
+          return;
+        }
+        this.logger.warn('Outcomes of publishing could not be written yet', {
+          count: batch.length,
+          retryInMs: delayMs,
+          error: describeError(error),
+        });
+        await new Promise<void>((resolve) => setTimeout(resolve, delayMs));
+      }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { ConsumerOutcome } from '../domain/outcome';
+import { CONSUMER_MAX_LENGTH } from '../domain/event-type';
+import { isUuid } from '../domain/event-id';
+import { storableText } from '../domain/storable';
+import type { Receipt } from '../outbox/outbox.store';
+
+/** AMQP `type` of a message of receipts. */
+export const RECEIPTS_TYPE = 'reliable-mq.receipts';
+
+/** A receipt on the wire: it names the producer's DataSource too. */
+export interface WireReceipt extends Receipt {
+  readonly source: string;
+}
+
+const OUTCOMES: readonly ConsumerOutcome[] = ['handled', 'retrying', 'rejected', 'dead'];
+const MAX_REASON_LENGTH = 1000;
+const MAX_RETRY_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
+
+export function encodeReceipts(receipts: readonly WireReceipt[]): Buffer {
+  return Buffer.from(JSON.stringify({ receipts }));
+}
+
+/** The receipts of a message, whoever sent it; what is not one is counted and left out. */
+export function decodeReceipts(body: Buffer): { readonly receipts: readonly WireReceipt[]; readonly invalid: number } {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString('utf8'));
+  } catch {
+    return { receipts: [], invalid: 1 };
+  }
+  const list = (parsed as { receipts?: unknown } | null)?.receipts;
+  if (!Array.isArray(list)) return { receipts: [], invalid: 1 };
+  const receipts = list.map(toReceipt).filter((receipt) => receipt !== undefined);
+  return { receipts, invalid: list.length - receipts.length };
+}
+
+function toReceipt(value: unknown): WireReceipt | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { eventId, source, consumer, outcome, reason, retryAfterMs } = value as Record<string, unknown>;
+  if (typeof eventId !== 'string' || !isUuid(eventId)) return undefined;
+  if (typeof source !== 'string' || typeof consumer !== 'string') return undefined;
+  if (consumer === '' || consumer.length > CONSUMER_MAX_LENGTH || consumer !== storableText(consumer)) return undefined;
+  if (!OUTCOMES.includes(outcome as ConsumerOutcome)) return undefined;
+  const retry = typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) : 0;
+  return {
+    eventId: eventId.toLowerCase(),
+    source,
+    consumer,
+    outcome: outcome as ConsumerOutcome,
+    reason: typeof reason === 'string' ? storableText(reason, MAX_REASON_LENGTH) : null,
+    retryAfterMs: outcome === 'retrying' ? retry : null,
+  };
+}
+
+const STRENGTH: Readonly<Record<ConsumerOutcome, number>> = { retrying: 0, rejected: 1, dead: 1, handled: 2 };
+
+/** One receipt per event and consumer: the strongest, and of equal ones the latest. */
+export function strongestReceipts<R extends Receipt>(receipts: readonly R[]): readonly R[] {
+  const byKey = new Map<string, R>();
+  for (const receipt of receipts) {
+    const key = `${receipt.eventId} ${receipt.consumer}`;
+    const known = byKey.get(key);
+    if (!known || STRENGTH[receipt.outcome] >= STRENGTH[known.outcome]) byKey.set(key, receipt);
+  }
+  return [...byKey.values()];
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { EntityManager, QueryRunner } from 'typeorm';
+import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel';
+import { InvalidEventError, InvalidSetupError, NoTransactionError, PayloadTooLargeError } from '../domain/errors';
+import { newEventId } from '../domain/event-id';
+import type { EventClass, EventType } from '../domain/event-type';
+import type { EventTypes } from '../domain/event-types';
+import type { HookRunner } from '../domain/hook-runner';
+import { invalidHeaders } from '../domain/message-headers';
+import { serializePayload } from '../domain/serialize-payload';
+import { validatePayload } from '../domain/validate-payload';
+import type { ResolvedOptions } from '../options/resolved-options';
+import type { StoreSet, Stores } from '../stores/stores';
+import type { CommitTracker } from './commit-tracker';
+import type { CommittedEvent } from './committed-event';
+import { eventTypeOf } from './reliable-event.decorator';
+import type { TransactionContext } from './transaction-context';
+
+export type EventHeaders = Readonly<Record<string, string | number | boolean>>;
+
+export interface RecordContext {
+  /** Manager of an open transaction. Without it the transaction of the present call chain is taken. */
+  readonly manager?: EntityManager;
+  /** Headers of the message, for example a correlation id. Names beginning with `reliable-mq-` are the library's. */
+  readonly headers?: EventHeaders;
+}
+
+export interface TransactionOptions {
+  /**
+   * Name of the DataSource.
+   * @default the first of the module's `dataSources`
+   */
+  readonly dataSource?: string;
+  /** Isolation level of a transaction that is opened; one that is joined keeps its own. */
+  readonly isolation?: IsolationLevel;
+}
+
+/** Records events in the caller's transaction: the row exists if and only if the business change does. */
+export class EventRecorder {
+  /** Claim under which this process's rows are born. */
+  private readonly token = randomUUID();
+
+  constructor(
+    private readonly stores: Stores,
+    private readonly transactions: TransactionContext,
+    private readonly commits: CommitTracker,
+    private readonly options: Pick<ResolvedOptions, 'record' | 'publish'>,
+    private readonly eventTypes: EventTypes,
+    private readonly hooks: HookRunner,
+  ) {}
+
+  /**
+   * Record one event, an instance of a class with `@ReliableEvent`, in the present transaction.
+   * @returns the event id, a UUIDv7
+   * @throws NoTransactionError outside a transaction
+   * @throws InvalidEventError naming each property that the class or JSON refuses; nothing was inserted
+   * @throws PayloadTooLargeError above `record.maxPayloadBytes`
+   * @throws NotAnEventError when the class has no `@ReliableEvent`
+   */
+  async record(event: object, context: RecordContext = {}): Promise<string> {
+    const eventClass = event?.constructor as EventClass;
+    const eventType = eventTypeOf(eventClass, 'EventRecorder.record');
+    const [id] = await this.recordAll(eventType, [event], context);
+    return id as string;
+  }
+
+  /**
+   * Record several payloads of one event class with one statement.
+   * @returns the event ids, in the order of the payloads
+   */
+  async recordAll(
+    eventType: EventType,
+    payloads: readonly unknown[],
+    context: RecordContext = {},
+  ): Promise<readonly string[]> {
+    if (payloads.length === 0) return [];
+    const problems = this.eventTypes.add(eventType);
+    if (problems.length > 0) throw new InvalidSetupError(problems);
+    const { set, queryRunner } = this.transactionOf(eventType.type, context.manager);
+    const events: CommittedEvent[] = [];
+    for (const payload of payloads) events.push(await this.prepare(eventType, payload, context.headers));
+    // Taken before the insert: the lease must seem to end early here rather than late.
+    const claimedAtMs = performance.now();
+    await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
+    this.commits.add(
+      queryRunner,
+      events.map((event) => ({ ...event, claimedAtMs })),
+    );
+    for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
+    return events.map(({ id }) => id);
+  }
+
+  /**
+   * Run a function in the present transaction, or in a new one. Injected repositories take part. A new transaction commits
+   * when the function's promise fulfils, and rolls back when it rejects.
+   */
+  async transaction<T>(work: () => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
+    const set = options.dataSource === undefined ? this.stores.default : this.stores.byName(options.dataSource);
+    return this.transactions.run(set.dataSource, options.isolation, work);
+  }
+
+  private transactionOf(type: string, manager: EntityManager | undefined): { set: StoreSet; queryRunner: QueryRunner } {
+    if (manager) {
+      const set = this.stores.of(manager.dataSource);
+      if (!set) {
+        throw new InvalidSetupError([
+          `Event "${type}" was recorded with the manager of a DataSource that is not one of ReliableMqModule's. ` +
+            'List it: ReliableMqModule.forRoot({ dataSources: […] }).',
+        ]);
+      }
+      const queryRunner = manager.queryRunner;
+      if (!queryRunner || queryRunner.isReleased || !queryRunner.isTransactionActive)
+        throw new NoTransactionError(type);
+      return { set, queryRunner };
+    }
+    const innermost = this.transactions.innermost();
+    const set = (innermost && this.stores.of(innermost)) ?? this.stores.default;
+    const queryRunner = this.transactions.current(set.dataSource)?.queryRunner;
+    if (!queryRunner) throw new NoTransactionError(type);
+    return { set, queryRunner };
+  }
+
+  private async prepare(
+    eventType: EventType,
+    payload: unknown,
+    headers: EventHeaders | undefined,
+  ): Promise<CommittedEvent> {
+    const { type, version, eventClass, consumers, confirm } = eventType;
+    const validated = await validatePayload(eventClass, payload);
+    if ('invalid' in validated) throw new InvalidEventError(type, validated.invalid);
+    const serialized = serializePayload(validated.instance);
+    if ('invalid' in serialized) throw new InvalidEventError(type, serialized.invalid);
+    const refused = headers ? invalidHeaders(headers) : [];
+    if (refused.length > 0) throw new InvalidEventError(type, refused);
+    const bytes = Buffer.byteLength(serialized.json);
+    const { maxPayloadBytes } = this.options.record;
+    if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(type, bytes, maxPayloadBytes);
+    return {
+      id: newEventId(),
+      type,
+      version,
+      payload: serialized.json,
+      headers: headers && Object.keys(headers).length > 0 ? { ...headers } : null,
+      consumers,
+      confirm,
+      token: this.token,
+      claimedAtMs: 0,
+    };
+  }
+}

@@ -1,0 +1,157 @@
+import {
+  type BeforeApplicationShutdown,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { CompensationTask } from './compensate/compensation-task';
+import { createJobs } from './compensate/create-jobs';
+import { ConsumerGroup } from './consume/consumer-group';
+import { InvalidSetupError } from './domain/errors';
+import type { JobName } from './domain/hooks';
+import { exploreCompensations } from './explore/compensation.explorer';
+import { discoverMethods } from './explore/decorated-methods';
+import { exploreHandlers } from './explore/handler.explorer';
+import { exploreRecordedEvents } from './explore/recorded-events.explorer';
+import { migrateSchema, verifySchema } from './migrations/schema-migrator';
+import type { ModuleShape } from './module-shape';
+import type { RuntimeParts } from './runtime-parts';
+import { GiveUp } from './publish/give-up';
+import { PublisherGroup } from './publish/publisher-group';
+import { ReceiptListener } from './receipt/receipt-listener';
+
+/** How often this process declares its queues and bindings again, in milliseconds: puts back what somebody has removed. */
+const TOPOLOGY_REFRESH_MS = 15_000;
+
+export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped';
+
+/**
+ * Starts and stops everything, in the order of Nest's lifecycle:
+ *
+ *   onModuleInit               tables checked or created, decorators found and checked
+ *   onApplicationBootstrap     transport connects (an absent broker is no error), queues are consumed, jobs run
+ *   beforeApplicationShutdown  intake stops, what is in hand is finished or given back, within `shutdown.drainMs`
+ *   onApplicationShutdown      the transport closes; @nestjs/typeorm destroys the DataSources in this phase too
+ */
+export class ReliableMqRuntime
+  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  private readonly logger = new Logger('ReliableMq');
+  private readonly publishers: PublisherGroup | undefined;
+  private readonly receipts: ReceiptListener | undefined;
+  private readonly consumers: ConsumerGroup | undefined;
+  private readonly task: CompensationTask;
+  private readonly removeListeners: (() => void)[] = [];
+  private topologyTimer: NodeJS.Timeout | undefined;
+  private phase: RuntimeState = 'starting';
+
+  constructor(
+    shape: ModuleShape,
+    private readonly parts: RuntimeParts,
+  ) {
+    const { options, stores, gates, transactions, transport, handlers, hooks, scheduler, eventTypes } = parts;
+    const giveUp = new GiveUp(options.publish, options.receipts.chaseAfterMs, eventTypes);
+    const onDead = (): void => this.poke('compensate');
+    if (shape.producer) {
+      this.publishers = new PublisherGroup(stores, options, transport, giveUp, hooks, onDead);
+      this.receipts = new ReceiptListener(options.service, stores, (set) => gates.of(set), transport, hooks, onDead);
+    }
+    if (shape.consumer) {
+      this.consumers = new ConsumerGroup(options, handlers, transactions, gates, transport, hooks, (delayMs) =>
+        this.task.pokeIn('retry', delayMs),
+      );
+    }
+    const jobs = createJobs(
+      parts,
+      giveUp,
+      this.publishers,
+      this.consumers,
+      (delayMs) => this.task.pokeIn('compensate', delayMs),
+      onDead,
+    );
+    this.task = new CompensationTask(jobs, options, scheduler, hooks);
+  }
+
+  state(): RuntimeState {
+    return this.phase;
+  }
+
+  /** Run a job of the compensation task now. */
+  poke(job: JobName): void {
+    this.task.poke(job);
+  }
+
+  async onModuleInit(): Promise<void> {
+    const { options, stores, discovery, scanner, contexts, eventTypes, handlers, compensations } = this.parts;
+    const methods = discoverMethods(discovery, scanner);
+    const problems = [
+      ...exploreRecordedEvents(methods, eventTypes),
+      ...(this.consumers ? exploreHandlers(methods, handlers, eventTypes, stores, options, contexts) : []),
+      ...(this.publishers ? exploreCompensations(methods, compensations, eventTypes) : []),
+    ];
+    if (problems.length > 0) throw new InvalidSetupError([...new Set(problems)]);
+    for (const { dataSource } of stores.all) {
+      if (options.schema === 'migrate') await migrateSchema(dataSource);
+      else await verifySchema(dataSource);
+    }
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.phase !== 'starting') return;
+    const { transport, committed, hooks } = this.parts;
+    this.removeListeners.push(
+      transport.onStatus((status) => {
+        hooks.run('transportChanged', status);
+        if (status.available) this.resumeAfterOutage();
+      }),
+    );
+    await transport.start();
+    if (this.publishers) this.removeListeners.push(committed.onCommit(this.publishers.listener()));
+    await this.receipts?.start();
+    await this.consumers?.start();
+    this.topologyTimer = setInterval(() => void transport.refreshTopology(), TOPOLOGY_REFRESH_MS);
+    this.topologyTimer.unref();
+    this.task.start();
+    this.phase = 'running';
+    this.logger.log('Started', this.summary());
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    if (this.phase !== 'running') return;
+    this.phase = 'stopping';
+    const { drainMs } = this.parts.options.shutdown;
+    clearInterval(this.topologyTimer);
+    const taskStopped = this.task.stop();
+    await this.consumers?.drain(drainMs);
+    await this.publishers?.stop(drainMs);
+    await this.receipts?.stop();
+    this.parts.gates.stop();
+    await taskStopped;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (this.phase === 'stopped') return;
+    this.phase = 'stopped';
+    for (const remove of this.removeListeners.splice(0)) remove();
+    await this.parts.transport.close();
+  }
+
+  /** What had to wait for the broker is done now, and not at the next interval. */
+  private resumeAfterOutage(): void {
+    this.poke('publish');
+    this.poke('chase');
+  }
+
+  private summary(): Record<string, unknown> {
+    const { options, stores, transport, handlers } = this.parts;
+    return {
+      service: options.service,
+      transport: transport.kind,
+      dataSources: stores.all.map(({ name }) => name),
+      handlers: handlers
+        .all()
+        .flatMap(({ queue, byVersion }) => [...byVersion.values()].map(({ label }) => `${queue} → ${label}`)),
+    };
+  }
+}

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+const INSTALL_WITHIN_MS = 600_000;
+
+/**
+ * Debian starts a service when its package is installed, unless /usr/sbin/policy-rc.d says no: it says so just for this
+ * moment. The shell puts the former state back in every case, and finishes even when the process that asked is killed.
+ * The package lists may be missing (slim images) or out of date, hence the second attempt.
+ */
+const INSTALL = `
+policy=/usr/sbin/policy-rc.d
+restore() { rm -f "$policy"; [ -e "$policy.reliable-mq" ] && mv -f "$policy.reliable-mq" "$policy"; return 0; }
+trap restore EXIT
+trap '' HUP INT TERM
+[ -e "$policy" ] && mv -f "$policy" "$policy.reliable-mq"
+printf '#!/bin/sh\\nexit 101\\n' > "$policy" && chmod 755 "$policy" || exit 1
+install() { apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 rabbitmq-server; }
+install || { apt-get update && install; }
+`;
+
+/** Whether packages can be installed here: Debian or one of its kind, as root. */
+export function mayInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync('/usr/bin/apt-get') && existsSync('/etc/debian_version');
+}
+
+/** Installs RabbitMQ from Debian's packages without starting the service. Takes a minute or so. */
+export async function installRabbitmq(): Promise<void> {
+  process.stderr.write('RabbitMQ is not installed: apt-get install rabbitmq-server, without starting its service …\n');
+  const output: string[] = [];
+  const child = spawn('/bin/sh', ['-c', INSTALL], {
+    cwd: '/',
+    detached: true,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk.toString()));
+  const code = await new Promise<number | string>((resolve, reject) => {
+    const timer = setTimeout(() => resolve(`none after ${INSTALL_WITHIN_MS} ms`), INSTALL_WITHIN_MS);
+    child.once('error', reject);
+    child.once('exit', (exitCode, signalName) => {
+      clearTimeout(timer);
+      resolve(exitCode ?? signalName ?? 'unknown');
+    });
+  });
+  if (code !== 0) {
+    throw new Error(`apt-get install rabbitmq-server failed (exit code ${code}):\n${output.join('').slice(-2_000)}`);
+  }
+}

@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** The state letter and the parent of a process; undefined when there is no such process. */
+function describe(pid: number): { state: string; parent: number } | undefined {
+  if (process.platform === 'linux') {
+    try {
+      // "pid (name) state parent …": the name may hold spaces and brackets, so read from its last bracket on.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const [state = '', parent = '0'] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return { state, parent: Number(parent) };
+    } catch {
+      return undefined;
+    }
+  }
+  try {
+    const line = execFileSync('ps', ['-o', 'stat=,ppid=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+    const [state = '', parent = '0'] = line.split(/\s+/);
+    return { state, parent: Number(parent) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the process runs. A zombie, dead but not yet reaped by its parent, does not. */
+export function isAlive(pid: number): boolean {
+  const found = describe(pid);
+  return found !== undefined && !found.state.startsWith('Z') && !found.state.startsWith('X');
+}
+
+/** The processes whose parent is `pid`. */
+export function childrenOf(pid: number): number[] {
+  const all =
+    process.platform === 'linux'
+      ? readdirSync('/proc')
+          .filter((name) => /^\d+$/.test(name))
+          .map((name) => ({ pid: Number(name), parent: describe(Number(name))?.parent }))
+      : execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
+          .trim()
+          .split('\n')
+          .map((line) => line.trim().split(/\s+/).map(Number))
+          .map(([child = 0, parent = 0]) => ({ pid: child, parent }));
+  return all.filter((one) => one.parent === pid).map((one) => one.pid);
+}
+
+/**
+ * Whether the process belongs to the folder: its command line or its environment names it. Pids are given out again, so this
+ * is asked before a process found in an old file is ended.
+ */
+export function mentions(pid: number, folder: string): boolean {
+  try {
+    if (process.platform === 'linux') {
+      return ['cmdline', 'environ'].some((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(folder));
+    }
+    return execFileSync('ps', ['-E', '-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).includes(folder);
+  } catch {
+    return false;
+  }
+}
+
+/** Sends a signal; false when nothing was there to receive it. A negative pid means its whole process group. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Resolves when none of the processes runs any more.
+ *
+ * @param deadlineMs how long to wait; afterwards an error names those that still run
+ */
+export async function untilGone(pids: readonly number[], deadlineMs = 10_000): Promise<void> {
+  const end = Date.now() + deadlineMs;
+  for (;;) {
+    const left = pids.filter(isAlive);
+    if (left.length === 0) return;
+    if (Date.now() > end) throw new Error(`Processes ${left.join(', ')} still run after ${deadlineMs} ms.`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
