@@ -54,12 +54,18 @@ export function createProviders(shape: ModuleShape): Provider[] {
     },
     {
       provide: CommitTracker,
-      useFactory: (committed: CommittedEvents, stores: Stores) => {
-        const tracker = new CommitTracker((commit) => committed.handOver(commit));
+      useFactory: (committed: CommittedEvents, stores: Stores, hooks: HookRunner) => {
+        const tracker = new CommitTracker((commit) => {
+          hooks.run(
+            'committed',
+            commit.events.map(({ id, type }) => ({ eventId: id, type })),
+          );
+          committed.handOver(commit);
+        });
         for (const { dataSource } of stores.all) tracker.attach(dataSource);
         return tracker;
       },
-      inject: [CommittedEvents, Stores],
+      inject: [CommittedEvents, Stores, HookRunner],
     },
     {
       provide: TransactionContext,

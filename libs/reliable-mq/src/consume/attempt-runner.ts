@@ -68,7 +68,7 @@ export class AttemptRunner {
       producer: message.producer,
       headers: message.headers,
       manager: queryRunner.manager,
-      signal: AbortSignal.any([cut.signal, stop]),
+      signal: cut.signal,
     };
     const work = this.transactions.runNew(queryRunner, undefined, async () => {
       if (!(await claim(queryRunner.manager))) throw new RowTaken();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Logger } from '@nestjs/common';
 import type { DatabaseGate } from '../database/database-gate';
 import { isDatabaseUnavailable } from '../database/database-errors';
@@ -58,7 +59,10 @@ export class Handling {
     private readonly hooks: HookRunner,
     /** Called when a stored failure becomes due after so many milliseconds. */
     private readonly onRetryIn: (delayMs: number) => void,
-  ) {}
+  ) {
+    // Every attempt that runs listens to it, so there is no number from which on it would be a leak.
+    setMaxListeners(0, this.stopping.signal);
+  }
 
   /** Cut off what is running: it is rolled back, and given back without having counted. */
   stop(): void {

@@ -1,0 +1,46 @@
+import { DELIVERY_LIMIT, queueArguments } from './queue-arguments';
+
+// These are stored in brokers: RabbitMQ refuses a declaration with other arguments, so a change breaks every installation.
+describe('queueArguments', () => {
+  it.each([
+    [
+      'events',
+      'quorum',
+      'parking',
+      {
+        'x-queue-type': 'quorum',
+        'x-overflow': 'reject-publish',
+        'x-delivery-limit': DELIVERY_LIMIT,
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': 'parking',
+        'x-dead-letter-strategy': 'at-least-once',
+      },
+    ],
+    [
+      'events',
+      'classic',
+      'parking',
+      {
+        'x-queue-type': 'classic',
+        'x-overflow': 'reject-publish',
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': 'parking',
+      },
+    ],
+    [
+      'parking',
+      'quorum',
+      undefined,
+      { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish', 'x-delivery-limit': DELIVERY_LIMIT },
+    ],
+    ['parking', 'classic', undefined, { 'x-queue-type': 'classic', 'x-overflow': 'reject-publish' }],
+    [
+      'receipts',
+      'quorum',
+      undefined,
+      { 'x-queue-type': 'classic', 'x-max-length-bytes': 134_217_728, 'x-overflow': 'drop-head' },
+    ],
+  ] as const)('%s, %s, parking queue %s', (kind, queueType, parkingQueue, expected) => {
+    expect(queueArguments(kind, queueType, parkingQueue)).toEqual(expected);
+  });
+});
