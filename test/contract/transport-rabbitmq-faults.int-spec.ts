@@ -1,10 +1,11 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { connect } from 'amqplib';
 import type { RabbitMqTransport } from '../../libs/reliable-mq/src/transport/rabbitmq/rabbitmq-transport';
 import type { PublishOutcome, QueueSpec, Transport } from '../../libs/reliable-mq/src/transport/transport';
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { eventually } from '../support/eventually';
 import { RabbitMqHarness, createTransport, type TransportSettings } from './transport-rabbitmq-harness';
-import { available, collector, message, publish, publishMany, unavailable } from './transport.contract';
+import { available, collector, message, publish, publishMany, unavailable } from './transport-requests';
 
 jest.setTimeout(30_000);
 
@@ -44,7 +45,10 @@ describe('RabbitMqTransport, when things break', () => {
 
   function eventsQueue(): { spec: QueueSpec; type: string } {
     const name = harness.queueName(`f${(count += 1)}`);
-    return { type: name, spec: { name, kind: 'events', bindings: [name], parkingQueue: harness.queueName(`f${count}.parking`) } };
+    return {
+      type: name,
+      spec: { name, kind: 'events', bindings: [name], parkingQueue: harness.queueName(`f${count}.parking`) },
+    };
   }
 
   async function declared(transport: Transport): Promise<{ spec: QueueSpec; type: string }> {
@@ -54,7 +58,10 @@ describe('RabbitMqTransport, when things break', () => {
   }
 
   /** Publishes in a window of 100 until it is stopped. */
-  function load(transport: Transport, type: string): { readonly outcomes: Map<string, number>; routed(): string[]; stop(): Promise<void> } {
+  function load(
+    transport: Transport,
+    type: string,
+  ): { readonly outcomes: Map<string, number>; routed(): string[]; stop(): Promise<void> } {
     const outcomes = new Map<string, number>();
     const routed: string[] = [];
     let open = 0;
@@ -89,7 +96,8 @@ describe('RabbitMqTransport, when things break', () => {
     };
   }
 
-  const countOf = (of: { readonly outcomes: Map<string, number> }, status: PublishOutcome['status']): number => of.outcomes.get(status) ?? 0;
+  const countOf = (of: { readonly outcomes: Map<string, number> }, status: PublishOutcome['status']): number =>
+    of.outcomes.get(status) ?? 0;
 
   describe('the exchange', () => {
     it('is declared again, with the bindings, when somebody deletes it under load', async () => {
@@ -132,7 +140,10 @@ describe('RabbitMqTransport, when things break', () => {
 
       const tooLarge = await publish(transport, { routingKey: type }, { body: Buffer.alloc(MAX_MESSAGE_BYTES + 1) });
 
-      expect(tooLarge).toEqual({ status: 'refused', reason: expect.stringMatching(/^PRECONDITION_FAILED - message size/) });
+      expect(tooLarge).toEqual({
+        status: 'refused',
+        reason: expect.stringMatching(/^PRECONDITION_FAILED - message size/),
+      });
       await available(transport);
       expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' });
     });
@@ -140,7 +151,9 @@ describe('RabbitMqTransport, when things break', () => {
     it('is opened again for sending, too', async () => {
       const transport = await started();
       const { spec } = await declared(transport);
-      await eventually(() => transport.send(message({ queue: spec.name }, { body: Buffer.alloc(MAX_MESSAGE_BYTES + 1) })));
+      await eventually(() =>
+        transport.send(message({ queue: spec.name }, { body: Buffer.alloc(MAX_MESSAGE_BYTES + 1) })),
+      );
       await eventually(async () => {
         transport.send(message({ queue: spec.name }));
         expect(await harness.waiting(spec.name)).toBeGreaterThan(0);
@@ -149,7 +162,10 @@ describe('RabbitMqTransport, when things break', () => {
     });
 
     it('because a delivery was held too long, delivers again', async () => {
-      await node.ctl('eval', 'application:set_env(rabbit, channel_tick_interval, 300), application:set_env(rabbit, consumer_timeout, 500).');
+      await node.ctl(
+        'eval',
+        'application:set_env(rabbit, channel_tick_interval, 300), application:set_env(rabbit, consumer_timeout, 500).',
+      );
       try {
         const transport = await started();
         const { spec, type } = eventsQueue();
@@ -164,7 +180,10 @@ describe('RabbitMqTransport, when things break', () => {
         expect(again?.message).toMatchObject({ messageId: '0', redelivered: true });
         await eventually(() => expect(transport.status()).toEqual({ available: true }));
       } finally {
-        await node.ctl('eval', 'application:set_env(rabbit, channel_tick_interval, 60000), application:set_env(rabbit, consumer_timeout, 1800000).');
+        await node.ctl(
+          'eval',
+          'application:set_env(rabbit, channel_tick_interval, 60000), application:set_env(rabbit, consumer_timeout, 1800000).',
+        );
       }
     }, 60_000);
   });
@@ -190,10 +209,15 @@ describe('RabbitMqTransport, when things break', () => {
     it('that a full queue does not take is refused', async () => {
       const transport = await started();
       const queue = harness.queueName('full');
-      await harness.ask((channel) => channel.assertQueue(queue, { arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } }));
+      await harness.ask((channel) =>
+        channel.assertQueue(queue, { arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } }),
+      );
       await publish(transport, { queue });
 
-      expect(await publish(transport, { queue })).toEqual({ status: 'refused', reason: 'the broker refused the message (basic.nack)' });
+      expect(await publish(transport, { queue })).toEqual({
+        status: 'refused',
+        reason: 'the broker refused the message (basic.nack)',
+      });
     });
 
     it('is not dropped by the queue however often it is requeued', async () => {
@@ -211,22 +235,26 @@ describe('RabbitMqTransport, when things break', () => {
       ['reset', async () => harness.proxy.dropAll()],
       ['cut in the midst of a frame', async () => harness.proxy.cutAfterBytes('toServer', 20_000)],
       ['closed by the broker', () => node.closeAllConnections('by a person')],
-    ])('(%s) leaves every publish answered once, and every confirmed message in the queue', async (_, lose) => {
-      const transport = await started();
-      const { spec, type } = await declared(transport);
-      const under = load(transport, type);
-      await eventually(() => expect(countOf(under, 'routed')).toBeGreaterThan(200));
+    ])(
+      '(%s) leaves every publish answered once, and every confirmed message in the queue',
+      async (_, lose) => {
+        const transport = await started();
+        const { spec, type } = await declared(transport);
+        const under = load(transport, type);
+        await eventually(() => expect(countOf(under, 'routed')).toBeGreaterThan(200));
 
-      await lose();
+        await lose();
 
-      await eventually(() => expect(countOf(under, 'unavailable')).toBeGreaterThan(0));
-      await available(transport);
-      const before = countOf(under, 'routed');
-      await eventually(() => expect(countOf(under, 'routed')).toBeGreaterThan(before + 100));
-      await under.stop();
-      await expectAllDelivered(spec, under.routed());
-      if (lose.toString().includes('closeAll')) await harness.reopenAdmin();
-    }, 60_000);
+        await eventually(() => expect(countOf(under, 'unavailable')).toBeGreaterThan(0));
+        await available(transport);
+        const before = countOf(under, 'routed');
+        await eventually(() => expect(countOf(under, 'routed')).toBeGreaterThan(before + 100));
+        await under.stop();
+        await expectAllDelivered(spec, under.routed());
+        if (lose.toString().includes('closeAll')) await harness.reopenAdmin();
+      },
+      60_000,
+    );
 
     it('because the broker was killed comes back, and no confirmed message is lost', async () => {
       const transport = await started();
@@ -269,7 +297,9 @@ describe('RabbitMqTransport, when things break', () => {
     const body = Buffer.alloc(1_000);
     const before = process.memoryUsage().rss;
     for (let round = 0; round < 100; round += 1) {
-      const outcomes = await Promise.all(Array.from({ length: 1_000 }, () => publish(transport, { routingKey: 'x' }, { body: Buffer.from(body) })));
+      const outcomes = await Promise.all(
+        Array.from({ length: 1_000 }, () => publish(transport, { routingKey: 'x' }, { body: Buffer.from(body) })),
+      );
       expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['unavailable']));
     }
     // 100 MB were handed over.
@@ -285,7 +315,10 @@ describe('RabbitMqTransport, when things break', () => {
       const began = performance.now();
       const outcome = await publish(transport, { routingKey: type });
 
-      expect(outcome).toEqual({ status: 'unavailable', reason: expect.stringMatching(/^no confirm from amqp:\/\/guest:\*\*\*@127\.0\.0\.1:\d+ within 500 ms$/) });
+      expect(outcome).toEqual({
+        status: 'unavailable',
+        reason: expect.stringMatching(/^no confirm from amqp:\/\/guest:\*\*\*@127\.0\.0\.1:\d+ within 500 ms$/),
+      });
       expect(performance.now() - began).toBeLessThan(1_500);
       await unavailable(transport);
 
@@ -310,7 +343,10 @@ describe('RabbitMqTransport, when things break', () => {
       const inFlight = publish(transport, { routingKey: 'x' });
 
       await within(CLOSES_WITHIN_MS, subscription.pause());
-      await within(CLOSES_WITHIN_MS, transport.subscribe(eventsQueue().spec, 1, (delivery) => delivery.ack()));
+      await within(
+        CLOSES_WITHIN_MS,
+        transport.subscribe(eventsQueue().spec, 1, (delivery) => delivery.ack()),
+      );
       await within(CLOSES_WITHIN_MS, transport.close());
 
       expect((await inFlight).status).toBe('unavailable');
@@ -328,7 +364,10 @@ describe('RabbitMqTransport, when things break', () => {
       await node.setMemoryAlarm(true);
       try {
         transport.onStatus(({ reason }) => statuses.push(reason ?? 'fine'));
-        expect(await publish(transport, { routingKey: type })).toEqual({ status: 'unavailable', reason: 'blocked by the broker: low on memory' });
+        expect(await publish(transport, { routingKey: type })).toEqual({
+          status: 'unavailable',
+          reason: 'blocked by the broker: low on memory',
+        });
       } finally {
         await node.setMemoryAlarm(false);
       }
@@ -370,7 +409,9 @@ describe('RabbitMqTransport, when things break', () => {
       await transport.subscribe(spec, 1, deliveries.take);
       await harness.goOnline();
 
-      await eventually(() => expect(transport.status()).toMatchObject({ available: true, reason: expect.stringContaining(spec.name) }));
+      await eventually(() =>
+        expect(transport.status()).toMatchObject({ available: true, reason: expect.stringContaining(spec.name) }),
+      );
 
       await harness.deleteQueue(spec.name);
       await eventually(() => expect(transport.status()).toEqual({ available: true }));
@@ -395,7 +436,11 @@ describe('RabbitMqTransport, when things break', () => {
   describe('a broker that cannot be used', () => {
     it.each([
       ['a wrong password', (url: URL) => void (url.password = 'top-secret'), /ACCESS_REFUSED.*user "guest"/],
-      ['an unknown user', (url: URL) => void ((url.username = 'nobody'), (url.password = 'top-secret')), /ACCESS_REFUSED.*user "nobody"/],
+      [
+        'an unknown user',
+        (url: URL) => void ((url.username = 'nobody'), (url.password = 'top-secret')),
+        /ACCESS_REFUSED.*user "nobody"/,
+      ],
       ['a missing virtual host', (url: URL) => void (url.pathname = '/elsewhere'), /virtual host "elsewhere"/],
       ['a port where nothing listens', (url: URL) => void (url.port = '1'), /connect ECONNREFUSED/],
     ])('(%s) is a status that says why, without the password', async (_, spoil, reason) => {
@@ -412,7 +457,9 @@ describe('RabbitMqTransport, when things break', () => {
     });
 
     it('is passed over when another one of the cluster answers', async () => {
-      const transport = createTransport(['amqp://guest:guest@127.0.0.1:1', harness.proxy.url(node.url)], { exchange: harness.exchange });
+      const transport = createTransport(['amqp://guest:guest@127.0.0.1:1', harness.proxy.url(node.url)], {
+        exchange: harness.exchange,
+      });
       transports.push(transport);
       await transport.start();
       await available(transport);
@@ -432,6 +479,23 @@ describe('RabbitMqTransport, when things break', () => {
       await waiting.subscribe(eventsQueue().spec, 1, (delivery) => delivery.ack()); // waits for the first attempt
       await within(1_000, waiting.close());
     });
+
+    it('is left without a socket when the transport closes in the midst of the handshake', async () => {
+      const accepted: Socket[] = [];
+      const silent = createServer((socket) => accepted.push(socket.on('error', () => undefined).resume()));
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+      const { port } = silent.address() as AddressInfo;
+      const transport = createTransport(`amqp://127.0.0.1:${port}`, { exchange: harness.exchange });
+      await transport.start();
+      await eventually(() => expect(accepted).toHaveLength(2));
+
+      await transport.close();
+
+      await eventually(() => expect(accepted.map(({ readyState }) => readyState)).not.toContain('open'), {
+        deadlineMs: 2_000,
+      });
+      await new Promise((resolve) => silent.close(resolve));
+    });
   });
 
   it('needs no more than one look at its connections to be recognised', async () => {
@@ -450,7 +514,11 @@ describe('RabbitMqTransport, when things break', () => {
     const found = await channel.get(spec.name, { noAck: true });
     await connection.close();
     if (!found) throw new Error('the queue is empty');
-    expect(found.properties).toMatchObject({ deliveryMode: 2, contentType: 'application/json', timestamp: expect.any(Number) });
+    expect(found.properties).toMatchObject({
+      deliveryMode: 2,
+      contentType: 'application/json',
+      timestamp: expect.any(Number),
+    });
   });
 });
 

@@ -109,13 +109,22 @@ async function connectAdmin(url: string): Promise<ChannelModel> {
   return connection;
 }
 
-export function createTransport(uri: string | readonly string[], settings: TransportSettings & { readonly exchange: string }): RabbitMqTransport {
+export function createTransport(
+  uri: string | readonly string[],
+  settings: TransportSettings & { readonly exchange: string },
+): RabbitMqTransport {
   const { confirmTimeoutMs = 10_000, ...rabbitmq } = settings;
   return new RabbitMqTransport(
     {
       service: 'contract',
       confirmTimeoutMs,
-      rabbitmq: { uris: typeof uri === 'string' ? [uri] : uri, heartbeatSeconds: 10, reconnectMs: 50, queueType: 'quorum', ...rabbitmq },
+      rabbitmq: {
+        uris: typeof uri === 'string' ? [uri] : uri,
+        heartbeatSeconds: 10,
+        reconnectMs: 50,
+        queueType: 'quorum',
+        ...rabbitmq,
+      },
     },
     silentLogger,
   );

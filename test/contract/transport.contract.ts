@@ -1,6 +1,7 @@
 import { InvalidSetupError } from '../../libs/reliable-mq/src/domain/errors';
-import type { Delivery, MessageTarget, OutgoingMessage, PublishOutcome, QueueSpec, Transport, TransportStatus } from '../../libs/reliable-mq/src/transport/transport';
+import type { QueueSpec, Transport, TransportStatus } from '../../libs/reliable-mq/src/transport/transport';
 import { eventually } from '../support/eventually';
+import { available, collector, message, publish, publishMany, roundTrip, unavailable } from './transport-requests';
 
 /** What a broker must let the suite do to it. */
 export interface TransportHarness {
@@ -53,7 +54,10 @@ export function describeTransport(implementation: string, createHarness: () => P
     function eventsQueue(): { spec: QueueSpec; type: string } {
       count += 1;
       const name = harness.queueName(`q${count}`);
-      return { type: name, spec: { name, kind: 'events', bindings: [name], parkingQueue: harness.queueName(`q${count}.parking`) } };
+      return {
+        type: name,
+        spec: { name, kind: 'events', bindings: [name], parkingQueue: harness.queueName(`q${count}.parking`) },
+      };
     }
 
     /** The queue declared and its (paused) consumer gone: messages stay. */
@@ -79,7 +83,10 @@ export function describeTransport(implementation: string, createHarness: () => P
 
         const outcome = await publish(transport, { routingKey: type });
 
-        expect(outcome).toMatchObject({ status: 'unroutable', reason: expect.stringContaining(`no queue is bound for "${type}"`) });
+        expect(outcome).toMatchObject({
+          status: 'unroutable',
+          reason: expect.stringContaining(`no queue is bound for "${type}"`),
+        });
       });
 
       it('goes straight to one queue, past the bindings', async () => {
@@ -96,7 +103,10 @@ export function describeTransport(implementation: string, createHarness: () => P
         const transport = await started();
         const queue = harness.queueName('missing');
 
-        expect(await publish(transport, { queue })).toEqual({ status: 'unroutable', reason: `queue "${queue}" does not exist` });
+        expect(await publish(transport, { queue })).toEqual({
+          status: 'unroutable',
+          reason: `queue "${queue}" does not exist`,
+        });
       });
 
       it('gives a copy to each bound queue', async () => {
@@ -175,7 +185,14 @@ export function describeTransport(implementation: string, createHarness: () => P
         await publish(
           transport,
           { routingKey: type },
-          { messageId: 'id-1', type: 'order.created', body: Buffer.from('{"名":"值"}'), headers: { version: 2, test: true, name: 'x' }, replyTo: 'order.receipts', appId: 'order' },
+          {
+            messageId: 'id-1',
+            type: 'order.created',
+            body: Buffer.from('{"名":"值"}'),
+            headers: { version: 2, test: true, name: 'x' },
+            replyTo: 'order.receipts',
+            appId: 'order',
+          },
         );
 
         const [delivery] = await deliveries.next(1);
@@ -271,6 +288,8 @@ export function describeTransport(implementation: string, createHarness: () => P
         const deliveries = collector({ settle: false });
         await transport.subscribe(spec, 5, deliveries.take);
         await publishMany(transport, type, 2);
+        const changes: TransportStatus[] = [];
+        transport.onStatus((status) => changes.push(status));
 
         const [first, second] = await deliveries.next(2);
         first?.ack();
@@ -280,6 +299,8 @@ export function describeTransport(implementation: string, createHarness: () => P
 
         const all = await deliveries.next(3);
         expect(all.map(({ message: { messageId } }) => messageId)).toEqual(['0', '1', '1']);
+        await roundTrip(transport);
+        expect(changes).toEqual([]); // RabbitMQ would close the channel
       });
 
       it('gives unsettled deliveries back when it closes', async () => {
@@ -395,12 +416,18 @@ export function describeTransport(implementation: string, createHarness: () => P
         const deliveries = collector();
         await transport.subscribe(spec, 10, deliveries.take);
 
-        await harness.publishForeign(spec.name, Buffer.from([0xff, 0xfe, 0x00]), { headers: { nested: { deep: [1, null, { x: true }] } } });
+        await harness.publishForeign(spec.name, Buffer.from([0xff, 0xfe, 0x00]), {
+          headers: { nested: { deep: [1, null, { x: true }] } },
+        });
         await harness.publishForeign(spec.name, Buffer.alloc(0), {});
 
         const [junk, bare] = await deliveries.next(2);
         expect([...(junk?.message.body ?? [])]).toEqual([0xff, 0xfe, 0x00]);
-        expect(junk?.message).toMatchObject({ messageId: undefined, type: undefined, headers: { nested: { deep: [1, null, { x: true }] } } });
+        expect(junk?.message).toMatchObject({
+          messageId: undefined,
+          type: undefined,
+          headers: { nested: { deep: [1, null, { x: true }] } },
+        });
         expect(bare?.message).toMatchObject({ contentType: undefined, replyTo: undefined, headers: {} });
         expect(bare?.message.body).toHaveLength(0);
       });
@@ -417,7 +444,9 @@ export function describeTransport(implementation: string, createHarness: () => P
 
         await harness.deleteQueue(spec.name);
 
-        await eventually(async () => expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }));
+        await eventually(async () =>
+          expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }),
+        );
         await deliveries.next(2);
       });
 
@@ -490,7 +519,9 @@ export function describeTransport(implementation: string, createHarness: () => P
 
         await harness.goOnline();
         await available(transport);
-        await eventually(async () => expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }));
+        await eventually(async () =>
+          expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }),
+        );
         await deliveries.next(1);
 
         expect(seen).toContainEqual({ available: false, reason: expect.stringContaining('not connected to') });
@@ -530,7 +561,9 @@ export function describeTransport(implementation: string, createHarness: () => P
 
         await harness.goOnline();
         await available(transport);
-        await eventually(async () => expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }));
+        await eventually(async () =>
+          expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }),
+        );
         await deliveries.next(1);
       });
 
@@ -544,7 +577,9 @@ export function describeTransport(implementation: string, createHarness: () => P
         await subscription.pause();
         await harness.goOnline();
         await available(transport);
-        await eventually(async () => expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }));
+        await eventually(async () =>
+          expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }),
+        );
         expect(deliveries.all).toHaveLength(0);
 
         await subscription.resume();
@@ -585,14 +620,19 @@ export function describeTransport(implementation: string, createHarness: () => P
         return answer.status === 'unavailable' && answer;
       });
       expect(outcome.reason).toMatch(/^blocked by the broker: low on memory/);
-      expect(transport.status()).toEqual({ available: false, reason: expect.stringContaining('blocked by the broker') });
+      expect(transport.status()).toEqual({
+        available: false,
+        reason: expect.stringContaining('blocked by the broker'),
+      });
       expect(transport.send(message({ routingKey: type }))).toBe(false);
       deliveries.all[0]?.ack();
       await deliveries.next(2);
 
       await unblock();
       await available(transport);
-      await eventually(async () => expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }));
+      await eventually(async () =>
+        expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' }),
+      );
     }, 60_000);
 
     describe('closing', () => {
@@ -621,56 +661,4 @@ export function describeTransport(implementation: string, createHarness: () => P
       });
     });
   });
-}
-
-export function message(target: MessageTarget, overrides: Partial<OutgoingMessage> = {}): OutgoingMessage {
-  return { target, messageId: 'id', type: 'some.type', body: Buffer.from('{}'), headers: {}, ...overrides };
-}
-
-export function publish(transport: Transport, target: MessageTarget, overrides: Partial<OutgoingMessage> = {}): Promise<PublishOutcome> {
-  return new Promise((resolve) => transport.publish(message(target, overrides), resolve));
-}
-
-/** Messages with the ids 0, 1, 2, …, all of them routed. */
-export async function publishMany(transport: Transport, type: string, count: number): Promise<void> {
-  const outcomes = await Promise.all(
-    Array.from({ length: count }, (_, index) => publish(transport, { routingKey: type }, { messageId: String(index) })),
-  );
-  for (const outcome of outcomes) expect(outcome).toEqual({ status: 'routed' });
-}
-
-/** When it resolves, the broker has done what it was asked before, and anything that it would deliver by itself has had its chance. */
-async function roundTrip(transport: Transport): Promise<void> {
-  for (let time = 0; time < 3; time += 1) await publish(transport, { queue: 'no such queue' });
-  await transport.refreshTopology();
-}
-
-export async function available(transport: Transport): Promise<void> {
-  await eventually(() => expect(transport.status()).toMatchObject({ available: true }));
-}
-
-export async function unavailable(transport: Transport): Promise<void> {
-  await eventually(() => expect(transport.status()).toMatchObject({ available: false }));
-}
-
-export interface Collector {
-  readonly all: Delivery[];
-  readonly take: (delivery: Delivery) => void;
-  /** Waits until so many have come in all, and returns the first so many. */
-  next(count: number): Promise<Delivery[]>;
-}
-
-export function collector(options: { readonly settle?: boolean } = {}): Collector {
-  const all: Delivery[] = [];
-  return {
-    all,
-    take: (delivery) => {
-      all.push(delivery);
-      if (options.settle ?? true) delivery.ack();
-    },
-    next: async (count) => {
-      await eventually(() => expect(all.length).toBeGreaterThanOrEqual(count));
-      return all.slice(0, count);
-    },
-  };
 }

@@ -12,7 +12,10 @@ export interface TestDatabase {
 /** The admin url that the global setup left in the environment. */
 export function postgresUrl(): string {
   const url = process.env.TEST_POSTGRES_URL;
-  if (!url) throw new Error('TEST_POSTGRES_URL is not set. Specs that need PostgreSQL are named *.int-spec.ts or *.e2e-spec.ts.');
+  if (!url)
+    throw new Error(
+      'TEST_POSTGRES_URL is not set. Specs that need PostgreSQL are named *.int-spec.ts or *.e2e-spec.ts.',
+    );
   return url;
 }
 
@@ -47,7 +50,9 @@ export async function createTestDatabase(adminUrl: string = postgresUrl()): Prom
 /** Drops what files of this run did not drop, and what killed runs on this host left. */
 export async function dropLeftoverDatabases(adminUrl: string): Promise<void> {
   await asAdmin(adminUrl, async (admin) => {
-    const found = await admin.query<{ datname: string }>(`SELECT datname FROM pg_database WHERE datname LIKE 'rmqt\\_%'`);
+    const found = await admin.query<{ datname: string }>(
+      `SELECT datname FROM pg_database WHERE datname LIKE 'rmqt\\_%'`,
+    );
     for (const { datname } of found.rows.filter((row) => isLeftover(row.datname))) await dropDatabase(admin, datname);
   });
 }

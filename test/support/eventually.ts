@@ -12,7 +12,10 @@ export interface EventuallyOptions {
  *
  * @throws Error after the deadline, with the last failure as its message and its cause
  */
-export async function eventually<T>(check: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<Exclude<T, false>> {
+export async function eventually<T>(
+  check: () => T | Promise<T>,
+  options: EventuallyOptions = {},
+): Promise<Exclude<T, false>> {
   const { deadlineMs = 15_000, intervalMs = 20 } = options;
   const start = performance.now();
   for (let checks = 1; ; checks += 1) {

@@ -9,10 +9,9 @@ const WATCHED: Readonly<Record<string, string>> = {
   TCPSocketWrap: 'TCP socket',
   TCPServerWrap: 'TCP server',
   ProcessWrap: 'child process',
-  Timeout: 'timer',
 };
 
-/** What keeps the process alive now, unreferenced timers and sockets not counted. */
+/** What keeps the process alive now; timers are watched by themselves. */
 export function openResources(): Resources {
   const counts = new Map<string, number>();
   for (const kind of process.getActiveResourcesInfo()) {
@@ -34,7 +33,8 @@ export function describeLeaks(before: Resources): string[] {
 function detailsOf(kind: string): string {
   const details = activeHandles()
     .map((handle) => {
-      if (kind === 'TCPSocketWrap' && handle instanceof Socket && handle.remotePort !== undefined) return `to port ${handle.remotePort}`;
+      if (kind === 'TCPSocketWrap' && handle instanceof Socket && handle.remotePort !== undefined)
+        return `to port ${handle.remotePort}`;
       if (kind === 'TCPServerWrap' && handle instanceof Server) return `on ${JSON.stringify(handle.address())}`;
       if (kind === 'ProcessWrap' && handle instanceof ChildProcess) return `${handle.spawnfile} ${handle.pid ?? ''}`;
       return undefined;

@@ -8,7 +8,8 @@ const LIST_WITHIN_MS = 20_000;
 /** The url that the global setup left in the environment. */
 export function rabbitmqUrl(): string {
   const url = process.env.TEST_RABBITMQ_URL;
-  if (!url) throw new Error('TEST_RABBITMQ_URL is not set. Specs that need RabbitMQ are named *.int-spec.ts or *.e2e-spec.ts.');
+  if (!url)
+    throw new Error('TEST_RABBITMQ_URL is not set. Specs that need RabbitMQ are named *.int-spec.ts or *.e2e-spec.ts.');
   return url;
 }
 

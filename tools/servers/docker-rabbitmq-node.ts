@@ -45,24 +45,41 @@ export class DockerRabbitmqNode extends RabbitmqNode {
 
   /** As the host sees it; 0 means not running. In Docker's virtual machine (macOS) it is no process of the host. */
   get pid(): number | undefined {
-    const { status, stdout } = spawnSync('docker', ['inspect', '--format', '{{.State.Pid}}', this.container], { encoding: 'utf8' });
+    const { status, stdout } = spawnSync('docker', ['inspect', '--format', '{{.State.Pid}}', this.container], {
+      encoding: 'utf8',
+    });
     return status === 0 ? Number(stdout) || undefined : undefined;
   }
 
   log(): string {
-    const { stdout, stderr } = spawnSync('docker', ['logs', this.container], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+    const { stdout, stderr } = spawnSync('docker', ['logs', this.container], {
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    });
     return `${stdout}${stderr}`;
   }
 
   async start(): Promise<void> {
-    if (this.disposed) throw new Error('This RabbitMQ was disposed, its data is gone. Start another one with startRabbitmq().');
+    if (this.disposed)
+      throw new Error('This RabbitMQ was disposed, its data is gone. Start another one with startRabbitmq().');
     if (this.pid !== undefined) return;
     if (this.boundPort === 0) {
       this.boundPort = await freePort();
       this.folder.cleanUpWith([`container ${this.container}`]);
       await docker(
-        ['run', '--detach', '--name', this.container, '--hostname', 'localhost', '--publish', `127.0.0.1:${this.boundPort}:5672`,
-          '--env', `RABBITMQ_NODENAME=${this.nodeName}`, IMAGE],
+        [
+          'run',
+          '--detach',
+          '--name',
+          this.container,
+          '--hostname',
+          'localhost',
+          '--publish',
+          `127.0.0.1:${this.boundPort}:5672`,
+          '--env',
+          `RABBITMQ_NODENAME=${this.nodeName}`,
+          IMAGE,
+        ],
         PULL_WITHIN_MS,
       );
     } else {
@@ -102,7 +119,9 @@ export class DockerRabbitmqNode extends RabbitmqNode {
         return;
       } catch (error) {
         if (this.pid === undefined || Date.now() > end) {
-          throw new Error(`RabbitMQ in Docker is not ready. The end of its log:\n${this.log().slice(-3_000)}`, { cause: error });
+          throw new Error(`RabbitMQ in Docker is not ready. The end of its log:\n${this.log().slice(-3_000)}`, {
+            cause: error,
+          });
         }
         await new Promise((resolve) => setTimeout(resolve, 100));
       }

@@ -77,11 +77,18 @@ function accepts(port: number): Promise<boolean> {
 }
 
 function locateEpmd(): string {
-  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'epmd')).find((file) => existsSync(file));
+  const onPath = (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'epmd'))
+    .find((file) => existsSync(file));
   if (onPath) return onPath;
-  const root = execFileSync('erl', ['-noinput', '-boot', 'start_clean', '-eval', 'io:put_chars(code:root_dir()), halt().'], {
-    encoding: 'utf8',
-  });
+  const root = execFileSync(
+    'erl',
+    ['-noinput', '-boot', 'start_clean', '-eval', 'io:put_chars(code:root_dir()), halt().'],
+    {
+      encoding: 'utf8',
+    },
+  );
   const runtime = readdirSync(root).find((name) => name.startsWith('erts-'));
   return join(root, runtime ?? '', 'bin', 'epmd');
 }

@@ -34,7 +34,9 @@ export async function findPostgres(env: NodeJS.ProcessEnv = process.env): Promis
     if (!url) continue;
     const reason = await obstacle(url, 10 * ANSWER_WITHIN_MS);
     if (reason === undefined) return url;
-    throw new Error(`${name}=${maskedUrl(url)} cannot be used: ${reason}. Correct it, or unset it to get a private PostgreSQL.`);
+    throw new Error(
+      `${name}=${maskedUrl(url)} cannot be used: ${reason}. Correct it, or unset it to get a private PostgreSQL.`,
+    );
   }
   for (const user of new Set(['postgres', 'root', userInfo().username])) {
     const url = `postgres://${encodeURIComponent(user)}@127.0.0.1:5432/postgres`;

@@ -54,7 +54,9 @@ export async function findRabbitmq(env: NodeJS.ProcessEnv = process.env): Promis
     if (!url) continue;
     const reason = await obstacle(url, 10 * ANSWER_WITHIN_MS);
     if (reason === undefined) return url;
-    throw new Error(`${name}=${maskedUrl(url)} cannot be used: ${reason}. Correct it, or unset it to get a private RabbitMQ.`);
+    throw new Error(
+      `${name}=${maskedUrl(url)} cannot be used: ${reason}. Correct it, or unset it to get a private RabbitMQ.`,
+    );
   }
   return (await obstacle(LOCAL_URL, ANSWER_WITHIN_MS)) === undefined ? LOCAL_URL : undefined;
 }

@@ -34,7 +34,8 @@ export async function installRabbitmq(): Promise<void> {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => output.push(chunk.toString()));
   const code = await new Promise<number | string>((resolve, reject) => {
     const timer = setTimeout(() => resolve(`none after ${INSTALL_WITHIN_MS} ms`), INSTALL_WITHIN_MS);
     child.once('error', reject);

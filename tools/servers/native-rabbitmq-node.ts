@@ -18,7 +18,7 @@ const PORT_ATTEMPTS = 5;
 
 export interface NativeNodeOptions {
   readonly network: ErlangNetwork;
-  /** The part of the node's name before `@localhost`. */
+  /** The part of the node's name before the `@`. */
   readonly name: string;
   readonly plugins: readonly string[];
   /** Lines of rabbitmq.conf, by key. */
@@ -41,7 +41,7 @@ export class NativeRabbitmqNode extends RabbitmqNode {
 
   constructor(private readonly options: NativeNodeOptions) {
     super();
-    this.nodeName = `${options.name}@localhost`;
+    this.nodeName = `${options.name}@127.0.0.1`;
     this.folder = createOwnedFolder();
     this.logFile = join(this.folder.path, 'rabbitmq.log');
     this.pidFile = join(this.folder.path, 'pid');
@@ -69,7 +69,8 @@ export class NativeRabbitmqNode extends RabbitmqNode {
   }
 
   async start(): Promise<void> {
-    if (this.disposed) throw new Error('This RabbitMQ was disposed, its data is gone. Start another one with startRabbitmq().');
+    if (this.disposed)
+      throw new Error('This RabbitMQ was disposed, its data is gone. Start another one with startRabbitmq().');
     if (this.running()) return;
     const restart = this.boundPort !== 0;
     for (let attempt = 1; ; attempt += 1) {
@@ -178,7 +179,12 @@ export class NativeRabbitmqNode extends RabbitmqNode {
     const inFolder = (name: string): string => join(this.folder.path, name);
     mkdirSync(inFolder('data'));
     const lines = { 'disk_free_limit.absolute': '10MB', ...this.options.config };
-    writeFileSync(inFolder('rabbitmq.conf'), Object.entries(lines).map(([key, value]) => `${key} = ${value}\n`).join(''));
+    writeFileSync(
+      inFolder('rabbitmq.conf'),
+      Object.entries(lines)
+        .map(([key, value]) => `${key} = ${value}\n`)
+        .join(''),
+    );
     writeFileSync(inFolder('advanced.config'), '[].\n');
     writeFileSync(inFolder('enabled_plugins'), `[${this.options.plugins.join(',')}].\n`);
     writeFileSync(inFolder('rabbitmq-env.conf'), '');
@@ -190,6 +196,8 @@ export class NativeRabbitmqNode extends RabbitmqNode {
     return {
       ...this.options.network.env,
       RABBITMQ_NODENAME: this.nodeName,
+      // A long name may hold an address: nothing depends on how this machine resolves `localhost`.
+      RABBITMQ_USE_LONGNAME: 'true',
       RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
       RABBITMQ_NODE_PORT: String(this.boundPort),
       RABBITMQ_DIST_PORT: String(this.distributionPort),

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { isAlive, mentions, signal } from './process-table';
+import { identityOf, mentions, signal } from './process-table';
 
 const PREFIX = 'nestjs-reliable-mq-';
 const OWNER_FILE = 'owner';
@@ -61,7 +61,7 @@ export function createOwnedFolder(): OwnedFolder {
   removeStaleFolders();
   const path = mkdtempSync(join(tmpdir(), PREFIX));
   chmodSync(path, 0o711);
-  writeFileSync(join(path, OWNER_FILE), `${hostname()} ${process.pid}\n`);
+  writeFileSync(join(path, OWNER_FILE), `${hostname()} ${identityOf(process.pid) ?? ''}\n`);
   writeFileSync(join(path, CLEANUP_FILE), '');
   const watchdog = spawn('/bin/sh', ['-c', WATCHDOG, 'reliable-mq-watchdog', path], {
     cwd: '/',
@@ -95,9 +95,11 @@ export function removeStaleFolders(parent: string = tmpdir()): string[] {
     if (!name.startsWith(PREFIX)) continue;
     const folder = join(parent, name);
     try {
-      const [host, pid] = readFileSync(join(folder, OWNER_FILE), 'utf8').trim().split(' ');
-      if (host !== hostname() || isAlive(Number(pid))) continue;
-      readFileSync(join(folder, CLEANUP_FILE), 'utf8').split('\n').forEach((line) => endStale(line, folder));
+      const [host, owner = ''] = readFileSync(join(folder, OWNER_FILE), 'utf8').trim().split(' ');
+      if (host !== hostname() || owner === identityOf(Number.parseInt(owner, 10))) continue;
+      readFileSync(join(folder, CLEANUP_FILE), 'utf8')
+        .split('\n')
+        .forEach((line) => endStale(line, folder));
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
       removed.push(basename(folder));
     } catch {
@@ -110,5 +112,6 @@ export function removeStaleFolders(parent: string = tmpdir()): string[] {
 function endStale(line: string, folder: string): void {
   const [what, id] = line.split(' ');
   if (what === 'container' && id) spawnSync('docker', ['rm', '--force', '--volumes', id], { stdio: 'ignore' });
-  else if ((what === 'QUIT' || what === 'KILL') && mentions(Math.abs(Number(id)), folder)) signal(Number(id), `SIG${what}`);
+  else if ((what === 'QUIT' || what === 'KILL') && mentions(Math.abs(Number(id)), folder))
+    signal(Number(id), `SIG${what}`);
 }

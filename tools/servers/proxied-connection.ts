@@ -5,6 +5,8 @@ export type Direction = 'toServer' | 'toClient';
 /** What the link does to bytes now. Changed while connections are open. */
 export interface LinkConditions {
   blackhole: boolean;
+  /** Counted while it is one. */
+  swallowedBytes: number;
   latencyMs: number;
   jitterMs: number;
   bytesPerSecond: number | undefined;
@@ -34,7 +36,10 @@ export class ProxiedConnection {
       socket.on('close', () => this.bothClosed());
     }
     const cut = (): void => this.destroy();
-    this.lanes = [new Lane(client, server, 'toServer', conditions, cut), new Lane(server, client, 'toClient', conditions, cut)];
+    this.lanes = [
+      new Lane(client, server, 'toServer', conditions, cut),
+      new Lane(server, client, 'toClient', conditions, cut),
+    ];
   }
 
   /** Resets both sockets: the peers see ECONNRESET, not an orderly end. */
@@ -98,9 +103,14 @@ class Lane {
   }
 
   private receive(bytes: Buffer): void {
-    if (this.conditions.blackhole) return;
+    if (this.swallows(bytes)) return;
     this.enqueue(bytes);
     if (this.queuedBytes >= IN_FLIGHT_BYTES) this.from.pause();
+  }
+
+  private swallows(bytes: Buffer): boolean {
+    if (this.conditions.blackhole) this.conditions.swallowedBytes += bytes.length;
+    return this.conditions.blackhole;
   }
 
   private enqueue(bytes: Buffer | undefined): void {
@@ -118,7 +128,8 @@ class Lane {
     while (!this.stopped && !this.waitingForDrain) {
       const piece = this.queue[0];
       if (!piece) break;
-      const waitMs = Math.max(piece.dueMs, this.conditions.bytesPerSecond === undefined ? 0 : this.linkFreeMs) - performance.now();
+      const waitMs =
+        Math.max(piece.dueMs, this.conditions.bytesPerSecond === undefined ? 0 : this.linkFreeMs) - performance.now();
       if (waitMs > 0) {
         clearTimeout(this.timer);
         this.timer = setTimeout(() => this.deliver(), Math.ceil(waitMs));
@@ -133,15 +144,17 @@ class Lane {
 
   private send(bytes: Buffer, dueMs: number): void {
     this.queuedBytes -= bytes.length;
-    if (this.conditions.blackhole) return; // swallowed on its way
+    if (this.swallows(bytes)) return; // it was on its way already
     const { bytesPerSecond, cutAfter } = this.conditions;
-    const allowed = bytesPerSecond === undefined ? bytes.length : Math.max(1, Math.floor(bytesPerSecond / PIECES_PER_SECOND));
+    const allowed =
+      bytesPerSecond === undefined ? bytes.length : Math.max(1, Math.floor(bytesPerSecond / PIECES_PER_SECOND));
     if (bytes.length > allowed) {
       this.queue.unshift({ bytes: bytes.subarray(allowed), dueMs });
       this.queuedBytes += bytes.length - allowed;
       bytes = bytes.subarray(0, allowed);
     }
-    if (bytesPerSecond !== undefined) this.linkFreeMs = Math.max(this.linkFreeMs, performance.now()) + (bytes.length / bytesPerSecond) * 1_000;
+    if (bytesPerSecond !== undefined)
+      this.linkFreeMs = Math.max(this.linkFreeMs, performance.now()) + (bytes.length / bytesPerSecond) * 1_000;
     const left = cutAfter[this.direction];
     if (left !== undefined && bytes.length >= left) {
       cutAfter[this.direction] = undefined;

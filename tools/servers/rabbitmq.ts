@@ -61,7 +61,12 @@ export async function startRabbitmqCluster(size: number, options: RabbitmqOption
     await first.start();
     // A new node looks for the oldest among those that it is told of, and joins it while it boots.
     for (let number = 2; number <= size; number += 1) {
-      nodes.push(nativeNode(`rabbit${number}`, network, { ...options, config: { ...options.config, ...discovery(first.nodeName, `rabbit${number}@localhost`) } }));
+      nodes.push(
+        nativeNode(`rabbit${number}`, network, {
+          ...options,
+          config: { ...options.config, ...discovery(first.nodeName, `rabbit${number}@127.0.0.1`) },
+        }),
+      );
     }
     await Promise.all(nodes.slice(1).map((node) => node.start()));
     await assertJoined(first, size);
@@ -72,7 +77,12 @@ export async function startRabbitmqCluster(size: number, options: RabbitmqOption
   }
 }
 
-function nativeNode(name: string, network: ErlangNetwork, options: RabbitmqOptions, afterDispose?: () => Promise<void>): NativeRabbitmqNode {
+function nativeNode(
+  name: string,
+  network: ErlangNetwork,
+  options: RabbitmqOptions,
+  afterDispose?: () => Promise<void>,
+): NativeRabbitmqNode {
   return new NativeRabbitmqNode({
     name,
     network,
@@ -90,9 +100,13 @@ function discovery(...names: string[]): Record<string, string> {
 }
 
 async function assertJoined(node: RabbitmqNode, size: number): Promise<void> {
-  const status = JSON.parse(await node.ctl('--quiet', 'cluster_status', '--formatter', 'json')) as { running_nodes: string[] };
+  const status = JSON.parse(await node.ctl('--quiet', 'cluster_status', '--formatter', 'json')) as {
+    running_nodes: string[];
+  };
   if (status.running_nodes.length !== size) {
-    throw new Error(`Only ${status.running_nodes.join(', ')} of ${size} nodes joined. The end of the first one's log:\n${node.log().slice(-3_000)}`);
+    throw new Error(
+      `Only ${status.running_nodes.join(', ')} of ${size} nodes joined. The end of the first one's log:\n${node.log().slice(-3_000)}`,
+    );
   }
 }
 
@@ -106,9 +120,15 @@ async function startOrDispose(node: RabbitmqNode): Promise<void> {
 }
 
 async function install(): Promise<RabbitmqScripts> {
-  if (!mayInstall()) throw new Error(`There is no RabbitMQ: none answers, and neither rabbitmq-server nor Docker is here. ${HOW_TO_INSTALL}`);
+  if (!mayInstall())
+    throw new Error(
+      `There is no RabbitMQ: none answers, and neither rabbitmq-server nor Docker is here. ${HOW_TO_INSTALL}`,
+    );
   await installRabbitmq();
   const scripts = locateRabbitmq();
-  if (!scripts) throw new Error(`apt-get installed rabbitmq-server, but its scripts are not where they are expected. ${HOW_TO_INSTALL}`);
+  if (!scripts)
+    throw new Error(
+      `apt-get installed rabbitmq-server, but its scripts are not where they are expected. ${HOW_TO_INSTALL}`,
+    );
   return scripts;
 }

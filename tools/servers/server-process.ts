@@ -23,7 +23,11 @@ export interface ServerProcess {
  * Starts a server in a process group of its own (Ctrl-C in the terminal reaches its owner only), which does not keep the
  * owner alive.
  */
-export async function startServerProcess(command: string, args: readonly string[], options: ServerProcessOptions): Promise<ServerProcess> {
+export async function startServerProcess(
+  command: string,
+  args: readonly string[],
+  options: ServerProcessOptions,
+): Promise<ServerProcess> {
   const log = openSync(options.logFile, 'a');
   try {
     const child = spawn(command, [...args], {
@@ -35,7 +39,10 @@ export async function startServerProcess(command: string, args: readonly string[
       ...(options.gid !== undefined && { gid: options.gid }),
     });
     let reason: string | undefined;
-    child.once('exit', (code, signalName) => (reason = signalName ? `ended by ${signalName}` : `exited with code ${code}`));
+    child.once(
+      'exit',
+      (code, signalName) => (reason = signalName ? `ended by ${signalName}` : `exited with code ${code}`),
+    );
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);
@@ -74,7 +81,8 @@ export async function untilReady(
   for (;;) {
     if (await ready()) return;
     const reason = server.ended() ?? (Date.now() > end ? `is not ready after ${options.deadlineMs} ms` : undefined);
-    if (reason !== undefined) throw new Error(`${what} ${reason}. The end of its log:\n${readLog(options.logFile, 3_000)}`);
+    if (reason !== undefined)
+      throw new Error(`${what} ${reason}. The end of its log:\n${readLog(options.logFile, 3_000)}`);
     await new Promise((resolve) => setTimeout(resolve, options.intervalMs));
   }
 }

@@ -22,6 +22,7 @@ export class TcpProxy {
   private readonly open = new Set<ProxiedConnection>();
   private readonly conditions: LinkConditions = {
     blackhole: false,
+    swallowedBytes: 0,
     latencyMs: 0,
     jitterMs: 0,
     bytesPerSecond: undefined,
@@ -46,6 +47,11 @@ export class TcpProxy {
     return this.open.size;
   }
 
+  /** How many bytes vanished in the black hole, in both directions together. */
+  get swallowedBytes(): number {
+    return this.conditions.swallowedBytes;
+  }
+
   /** The given url with the proxy in place of its host and port. */
   url(original: string): string {
     const url = new URL(original);
@@ -56,7 +62,9 @@ export class TcpProxy {
 
   /** Resets every connection and refuses new ones, as when the server is gone. */
   async cut(): Promise<void> {
-    const closing = new Promise<void>((resolve) => (this.server.listening ? this.server.close(() => resolve()) : resolve()));
+    const closing = new Promise<void>((resolve) =>
+      this.server.listening ? this.server.close(() => resolve()) : resolve(),
+    );
     this.dropAll();
     await closing;
   }
@@ -97,7 +105,8 @@ export class TcpProxy {
    * @param bytesPerSecond undefined: no limit
    */
   throttle(bytesPerSecond: number | undefined): void {
-    if (bytesPerSecond !== undefined && !(bytesPerSecond > 0)) throw new RangeError('throttle() wants a positive number of bytes per second, or undefined.');
+    if (bytesPerSecond !== undefined && !(bytesPerSecond > 0))
+      throw new RangeError('throttle() wants a positive number of bytes per second, or undefined.');
     this.conditions.bytesPerSecond = bytesPerSecond;
   }
 

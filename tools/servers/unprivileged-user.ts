@@ -16,5 +16,7 @@ export function unprivilegedUser(): RunAs {
     });
     if (uid !== undefined && gid !== undefined) return { uid, gid };
   }
-  throw new Error('PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as. Add one, or run this as another user.');
+  throw new Error(
+    'PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as. Add one, or run this as another user.',
+  );
 }

@@ -1,3 +1,6 @@
+import { inspect } from 'node:util';
+import { storableText } from './storable';
+
 /**
  * Every error this library throws on purpose. `code` is stable and meant for programs, `message` for people: what went
  * wrong, which ids, what to do. `details` carries the ids and numbers of the message.
@@ -40,12 +43,12 @@ export class InvalidOptionsError extends ReliableMqError {
   }
 }
 
-/** Decorators or providers that contradict each other; found at boot, with class and method. */
+/** Decorators, providers or DataSources that do not fit together; found at boot where possible, with class and method. */
 export class InvalidSetupError extends ReliableMqError {
   constructor(readonly problems: readonly string[]) {
     super(
       'INVALID_SETUP',
-      `ReliableMqModule cannot start, ${problems.length} problem(s) in the decorated classes:\n` +
+      `nestjs-reliable-mq is not set up correctly, ${problems.length} problem(s):\n` +
         problems.map((problem) => `  - ${problem}`).join('\n'),
       { problems },
     );
@@ -169,10 +172,20 @@ export class RejectEvent extends Error {
   }
 }
 
-/** The text of whatever was thrown, in one line of at most `maxLength` characters. */
+/** The text of whatever was thrown, in one line of at most `maxLength` characters that any database stores. */
 export function describeError(error: unknown, maxLength = 1000): string {
-  const text =
-    error instanceof Error ? (error.message ? `${error.name}: ${error.message}` : error.name) : String(error);
-  const line = text.replace(/\s+/g, ' ').replaceAll('\u0000', '').trim();
-  return line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line;
+  const line = textOf(error).replace(/\s+/g, ' ').trim();
+  return storableText(line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line);
+}
+
+function textOf(error: unknown): string {
+  try {
+    if (!(error instanceof Error)) return typeof error === 'object' ? inspect(error, { depth: 1 }) : String(error);
+    // An AggregateError, as of a connection refused on each of a host's addresses, has no message of its own.
+    const parts = error instanceof AggregateError && !error.message ? error.errors.map((each) => textOf(each)) : [];
+    const message = error.message || parts.join(', ');
+    return message ? `${error.name}: ${message}` : error.name;
+  } catch {
+    return 'something was thrown that has no text';
+  }
 }

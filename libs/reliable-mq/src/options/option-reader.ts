@@ -76,10 +76,13 @@ export class OptionReader {
     return defaultValue ?? '';
   }
 
+  /** Only what the user wrote can contradict itself: a default gives way to the other bound. */
   backoff(key: string, defaults: Backoff): Backoff {
     const group = this.group(key);
     const day = 24 * 60 * 60 * 1000;
-    const initialMs = group.integer('initialMs', defaults.initialMs, 1, day);
+    const ownMaxMs = group.raw('maxMs');
+    const lowest = typeof ownMaxMs === 'number' ? Math.min(defaults.initialMs, ownMaxMs) : defaults.initialMs;
+    const initialMs = group.integer('initialMs', lowest, 1, day);
     const maxMs = group.integer('maxMs', Math.max(defaults.maxMs, initialMs), 1, 7 * day);
     const jitter = group.number('jitter', defaults.jitter, 0, 1);
     group.refuseUnknown();

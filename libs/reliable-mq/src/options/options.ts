@@ -44,7 +44,7 @@ export interface RabbitMqOptions {
   readonly exchange?: string;
   /**
    * Seconds between heartbeats. Lower finds a dead connection sooner and costs a frame each; a dead peer is noticed after about
-   * two of them. 0 turns heartbeats off, and half-open connections are then found by the confirm timeout only.
+   * two of them. Heartbeats can't be turned off: without them a half-open connection would look alive.
    * @default 10
    */
   readonly heartbeatSeconds?: number;

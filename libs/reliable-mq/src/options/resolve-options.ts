@@ -1,4 +1,3 @@
-import { backoffHorizonMs } from '../domain/backoff';
 import { InvalidOptionsError } from '../domain/errors';
 import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN } from '../domain/event-type';
 import type { Hooks } from '../domain/hooks';
@@ -7,6 +6,7 @@ import { MemoryBroker } from '../transport/memory/memory-broker';
 import { OptionReader, show } from './option-reader';
 import type { ReliableMqOptions } from './options';
 import type { ResolvedOptions, ResolvedRabbitMqOptions } from './resolved-options';
+import { retryHorizonMs } from './retry-horizon';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -136,19 +136,6 @@ function checkTogether(options: ResolvedOptions, problems: string[]): void {
   }
 }
 
-/** The longest time between the first and the last delivery of one event, with this service's options on both sides. */
-function retryHorizonMs(
-  publish: ResolvedOptions['publish'],
-  chaseAfterMs: number,
-  consume: ResolvedOptions['consume'],
-): number {
-  const chase = {
-    ...publish.backoff,
-    initialMs: Math.min(Math.max(chaseAfterMs, publish.backoff.initialMs), publish.backoff.maxMs),
-  };
-  return backoffHorizonMs(chase, publish.maxAttempts + 1) + backoffHorizonMs(consume.backoff, consume.maxAttempts + 1);
-}
-
 function readTransport(root: OptionReader, problems: string[]): ResolvedOptions['transport'] {
   const value = root.raw('transport');
   if (value === undefined) return 'rabbitmq';
@@ -177,7 +164,7 @@ function readRabbitMq(root: OptionReader, required: boolean, problems: string[])
       120,
       'an exchange name that does not begin with "amq."',
     ),
-    heartbeatSeconds: group.integer('heartbeatSeconds', 10, 0, 3600),
+    heartbeatSeconds: group.integer('heartbeatSeconds', 10, 1, 3600),
     reconnectMs: group.integer('reconnectMs', SECOND, 10, HOUR),
     queueType: group.choice('queueType', 'quorum', ['quorum', 'classic']),
   };
@@ -237,24 +224,24 @@ const HOOK_NAMES: Readonly<Record<keyof Hooks, true>> = {
 
 function readHooks(root: OptionReader, problems: string[]): Partial<Hooks> {
   const group = root.group('hooks');
+  const source = root.raw('hooks');
   const hooks: Record<string, unknown> = {};
   for (const name of Object.keys(HOOK_NAMES)) {
     const value = group.raw(name);
     if (value === undefined) continue;
-    if (typeof value === 'function') hooks[name] = value;
+    // Bound, so that an instance of the application's own class works, with whatever fields it has.
+    if (typeof value === 'function') hooks[name] = value.bind(source) as unknown;
     else problems.push(`hooks.${name} must be a function, got ${show(value)}.`);
   }
-  group.refuseUnknown();
-  return hooks as Partial<Hooks>;
+  if (isPlain(source)) group.refuseUnknown();
+  return hooks;
 }
 
 function deepFreeze<T extends object>(value: T): T {
-  for (const item of Object.values(value)) {
-    const plain =
-      typeof item === 'object' &&
-      item !== null &&
-      (Array.isArray(item) || Object.getPrototypeOf(item) === Object.prototype);
-    if (plain) deepFreeze(item as object);
+  const items: unknown[] = Object.values(value);
+  for (const item of items) {
+    if (typeof item !== 'object' || item === null) continue;
+    if (Array.isArray(item) || Object.getPrototypeOf(item) === Object.prototype) deepFreeze(item);
   }
   return Object.freeze(value);
 }

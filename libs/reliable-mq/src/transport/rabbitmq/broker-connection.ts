@@ -114,11 +114,9 @@ export class BrokerConnection {
       registerHandlers: false,
       logger: quietLogger(this.logger),
     });
-    this.amqp
-      .init()
-      .catch((error: unknown) =>
-        this.logger.debug?.('RabbitMQ connection set-up', { purpose, reason: describeConnectionLoss(error) }),
-      );
+    this.amqp.init().catch((error: unknown) => {
+      this.logger.debug?.('RabbitMQ connection set-up', { purpose, reason: describeConnectionLoss(error) });
+    });
     // The managed connection exists as soon as init() was called, and emits nothing before the next tick.
     const manager = this.amqp.managedConnection;
     manager.on('connect', ({ url }) => this.onConnect(manager.connection, url));

@@ -6,7 +6,7 @@ import type { QueueSpec } from '../transport';
  * spelling that all versions know: 4.x says -1, which 3.x accepts and takes for less than 0 deliveries. So: a number that is
  * never reached.
  */
-export const DELIVERY_LIMIT = 20;
+export const DELIVERY_LIMIT = 2_147_483_647;
 
 /**
  * Bytes of receipts kept for a producer that is away, some 500,000 single ones; beyond it the oldest are dropped. A lost receipt

@@ -6,6 +6,8 @@ import { maskUri } from '../../domain/mask-uri';
  * its reason, and the library would add a line per attempt.
  */
 export function quietLogger(logger: LoggerService): LoggerService {
-  const debug = (message: unknown): void => logger.debug?.(maskUri(String(message)));
+  const debug = (message: unknown): void => {
+    logger.debug?.(maskUri(String(message)));
+  };
   return { log: debug, error: debug, warn: debug, debug, verbose: debug };
 }

@@ -49,9 +49,9 @@ export class RabbitMqTransport implements Transport {
   ) {
     const { service, rabbitmq, confirmTimeoutMs } = options;
     const { exchange, queueType } = rabbitmq;
-    this.board = new StatusBoard({ available: false, reason: 'not started' }, (error) =>
-      logger.error('RabbitMQ status listener failed', { reason: describeError(error) }),
-    );
+    this.board = new StatusBoard({ available: false, reason: 'not started' }, (error) => {
+      logger.error('RabbitMQ status listener failed', { reason: describeError(error) });
+    });
     this.publishing = new BrokerConnection({ service, purpose: 'publish', rabbitmq }, logger);
     this.consuming = new BrokerConnection({ service, purpose: 'consume', rabbitmq }, logger);
     this.topology = new Topology(this.consuming, { exchange, queueType }, logger);

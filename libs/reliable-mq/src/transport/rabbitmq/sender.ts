@@ -17,14 +17,18 @@ export class Sender {
     private readonly exchange: string,
     private readonly logger: LoggerService,
   ) {
-    const warn = (reason: string): void => logger.warn('RabbitMQ sending channel closed', { reason });
+    const warn = (reason: string): void => {
+      logger.warn('RabbitMQ sending channel closed', { reason });
+    };
     this.channel = new SelfHealingChannel<Channel>(connection, {
       open: (model) => model.createChannel(),
       ready: (channel) => {
         this.full = false;
         channel.on('drain', () => (this.full = false));
       },
-      ended: (end) => end.by === 'server' && warn(end.text),
+      ended: (end) => {
+        if (end.by === 'server') warn(end.text);
+      },
       failed: (error) => warn(problemText(error)),
     });
   }

@@ -1,0 +1,827 @@
+/*
+ * The protocol of nestjs-reliable-mq, for the model checker spin. README.md beside this file maps every step to the code.
+ *
+ * One event, two producer instances, one broker, the declared consumers, and a budget of faults that may strike at any step.
+ * Every `atomic` block is one step: one SQL statement, one commit, or one exchange with the broker. Between two steps anything
+ * else may happen.
+ *
+ * What is abstracted:
+ *   - time. A due time is `none` (NULL), `later` or `now`; the step from `later` to `now` may come at any moment.
+ *   - claim tokens. Each claim in the code takes a fresh UUID. Here a token is the number of the holder: a holder has one claim
+ *     at a time, so "the row carries my number" and "the row carries my UUID" say the same.
+ *   - losses. A message or receipt that is lost is lost when it is sent: nobody could tell the difference.
+ */
+
+/* ---------------------------------------------------------------- scope */
+
+#ifndef CONSUMERS
+#define CONSUMERS 1                     /* declared consumers: @ReliableEvent({ consumers }) */
+#endif
+#ifndef INSTANCES
+#define INSTANCES 2                     /* processes per consumer */
+#endif
+#ifndef FAULTS
+#define FAULTS 2                        /* crashes, losses, duplicates, stalls, refusals … in one history */
+#endif
+#ifndef REDRIVES
+#define REDRIVES 0                      /* how often a person may redrive */
+#endif
+#ifndef MAX_ATTEMPTS
+#define MAX_ATTEMPTS 2                  /* publish.maxAttempts */
+#endif
+#ifndef MAX_HANDLINGS
+#define MAX_HANDLINGS 2                 /* consume.maxAttempts */
+#endif
+#ifndef MAX_UNFINISHED
+#define MAX_UNFINISHED 2                /* consume.maxUnfinishedStarts */
+#endif
+
+#define LIVES (REDRIVES + 1)
+#define WORKERS (CONSUMERS * INSTANCES)
+#define EVERYONE ((1 << CONSUMERS) - 1)
+
+/* ---------------------------------------------------------------- promises, as assertions */
+
+#define ATOMIC_RECORD 1                 /* the row exists if and only if the business change committed */
+#define NO_PHANTOM 2                    /* nothing is published that is not committed */
+#define NO_STUCK_ROW 3                  /* what is not at its end has a due time */
+#define EFFECT_ONCE 4                   /* a handler's effects commit once per (event, consumer) */
+#define STALE_CLAIM 5                   /* a settle under a lost claim changes nothing */
+#define END_IS_FINAL 6                  /* consumed stays; dead stays, unless redriven */
+#define COMPENSATED_ONCE 7              /* a compensation commits for dead events only, once per life */
+#define CONSUMED_IS_TRUE 8              /* consumed: every declared consumer's effects are committed */
+#define DEAD_OF_THIS_LIFE 9             /* a redriven event is not killed by what happened before */
+
+#ifndef ONLY
+#define ONLY 0                          /* check one promise only */
+#endif
+#define CHECKED(promise) (ONLY == 0 || ONLY == promise)
+
+/* ---------------------------------------------------------------- guards that a -D switch takes out */
+
+#ifdef NO_CONDITIONAL_SETTLE
+#define SETTLE_ALLOWED(s) true
+#else
+#ifdef NO_TOKEN
+#define SETTLE_ALLOWED(s) (o_status == pending || o_status == published)
+#else
+#ifdef NO_STATUS_GUARD
+#define SETTLE_ALLOWED(s) (o_token == s)
+#else
+#define SETTLE_ALLOWED(s) (o_token == s && (o_status == pending || o_status == published))
+#endif
+#endif
+#endif
+
+#ifdef NO_COMPENSATION_TOKEN
+#define COMPENSATION_ALLOWED(s) (o_status == dead)
+#else
+#define COMPENSATION_ALLOWED(s) (o_token == s && o_status == dead)
+#endif
+
+#ifdef NO_INBOX_TOKEN
+#define HANDLING_ALLOWED(i, c) true
+#else
+#define HANDLING_ALLOWED(i, c) (i_token[c] == i)
+#endif
+
+#ifdef NO_GIVE_UP
+#define EXHAUSTED(attempts) false
+#else
+#define EXHAUSTED(attempts) ((attempts) > MAX_ATTEMPTS)
+#endif
+
+#ifdef NO_QUARANTINE
+#define KILLER(c) false
+#else
+#define KILLER(c) (i_unfinished[c] - 1 >= MAX_UNFINISHED)
+#endif
+
+#ifdef NO_HANDLED_WINS
+#define MAY_OVERWRITE(c, outcome) true
+#else
+#define MAY_OVERWRITE(c, outcome) (o_outcome[c] != handled && !(outcome == retrying && (o_outcome[c] == rejected || o_outcome[c] == dead)))
+#endif
+
+#ifdef RECEIPTS_WITHOUT_LIFE
+#define FROM_AN_EARLIER_LIFE(outcome, life) false
+#else
+#define FROM_AN_EARLIER_LIFE(outcome, life) (life < o_life && outcome != handled)
+#endif
+
+/* ---------------------------------------------------------------- words */
+
+mtype = {
+  nothing,                                              /* no row, no outcome */
+  pending, published, consumed, dead,                   /* outbox.status; dead: inbox.status and receipt too */
+  handled, failed, rejected, retrying,                  /* inbox.status; receipts */
+  retry, postponed,                                     /* PublishResult, beside published and dead */
+  none, later, now,                                    /* due_at */
+  open, done,                                           /* the business transaction */
+  idle,                                                 /* relays and workers */
+  holds, routed, refused, unavailable, gives_up, stuck, /* a relay with a publication */
+  to_compensate, compensating, compensation_failed,     /* a relay with a dead event */
+  delivered, redelivered, adopted, claimed, taken, in_handler, attempt_failed, attempt_rejected, killer, gives_back,
+  concluded, reporting                                  /* a worker with a message or an inbox row */
+};
+
+#define NOBODY 9                        /* claim_token IS NULL; no lock */
+#define GONE 8                          /* a claim whose holder has died or dropped it */
+
+#define DIRECT 0                        /* process A: publishes from memory what it has just committed */
+#define TASK_A 1                        /* process A: its compensation task */
+#define TASK_B 2                        /* process B: its compensation task */
+
+/* ---------------------------------------------------------------- state */
+
+byte faults = FAULTS;
+
+/* The producer's database: the business change and its outbox row. */
+mtype transaction = open;
+bool business = false;
+mtype o_status = nothing;
+mtype o_due = none;
+byte o_token = NOBODY;
+byte o_attempts = 0;
+byte o_life = 0;                        /* redrives */
+bool o_published_before = false;        /* published_at IS NOT NULL */
+bool o_compensated = false;             /* compensated_at IS NOT NULL */
+mtype o_outcome[CONSUMERS] = nothing;   /* outcomes */
+byte o_lock = NOBODY;                   /* row lock of an open compensation transaction */
+
+/* The producer's processes. */
+mtype p_phase[3] = idle;
+byte p_attempt[3] = 0;
+byte p_targets[3] = 0;                  /* bit per consumer */
+byte p_life[3] = 0;
+
+/* The broker: messages per consumer and life of the event; receipts are a set, read in any order. */
+byte q_fresh[CONSUMERS * LIVES] = 0;
+byte q_redelivered[CONSUMERS * LIVES] = 0;
+bool receipt_handled[CONSUMERS * LIVES] = false;
+bool receipt_retrying[CONSUMERS * LIVES] = false;
+bool receipt_rejected[CONSUMERS * LIVES] = false;
+bool receipt_dead[CONSUMERS * LIVES] = false;
+
+/* The consumers' databases: the inbox row of the event, and how often its effects were committed. */
+mtype i_status[CONSUMERS] = nothing;
+mtype i_due[CONSUMERS] = none;
+byte i_token[CONSUMERS] = NOBODY;
+byte i_attempts[CONSUMERS] = 0;
+byte i_unfinished[CONSUMERS] = 0;
+byte i_life[CONSUMERS] = 0;
+byte i_lock[CONSUMERS] = NOBODY;        /* an uncommitted insert, or the row lock, of an open handler transaction */
+byte effects[CONSUMERS] = 0;
+
+/* The consumers' processes. */
+mtype w_phase[WORKERS] = idle;
+mtype w_outcome[WORKERS] = nothing;
+byte w_life[WORKERS] = 0;
+bool w_unacked[WORKERS] = false;        /* holds a delivery that the broker would give to another */
+bool w_owned[WORKERS] = false;          /* the attempt is under an inbox claim, not under a delivery */
+
+byte index;                             /* scratch, zero between steps */
+
+/* ---------------------------------------------------------------- pieces of steps */
+
+inline promise(which, condition) {
+  assert(!CHECKED(which) || (condition))
+}
+
+/* As the first statement of an alternative only: an atomic step must not begin what it cannot finish. */
+inline fault() {
+  faults > 0 -> faults--
+}
+
+/* Every change of outbox.status passes here. */
+inline set_status(next) {
+  promise(END_IS_FINAL, !(o_status == consumed && next != consumed));
+  promise(END_IS_FINAL, !(o_status == dead && next != dead));
+  o_status = next
+}
+
+#define OUTCOME(c, outcome) (o_outcome[c] == outcome)
+#if CONSUMERS == 1
+#define COMPLETE OUTCOME(0, handled)
+#define FAILURE (OUTCOME(0, rejected) || OUTCOME(0, dead))
+#define NO_OUTCOME OUTCOME(0, nothing)
+#define MISSING (1 - OUTCOME(0, handled))
+#define ALL_EFFECTS (effects[0] == 1)
+#define INBOX_ENDED (i_status[0] != failed)
+#define INBOX_NOT_STUCK (i_status[0] != failed || i_due[0] != none)
+#else
+#define COMPLETE (OUTCOME(0, handled) && OUTCOME(1, handled))
+#define FAILURE (OUTCOME(0, rejected) || OUTCOME(0, dead) || OUTCOME(1, rejected) || OUTCOME(1, dead))
+#define NO_OUTCOME (OUTCOME(0, nothing) && OUTCOME(1, nothing))
+#define MISSING ((1 - OUTCOME(0, handled)) + 2 * (1 - OUTCOME(1, handled)))
+#define ALL_EFFECTS (effects[0] == 1 && effects[1] == 1)
+#define INBOX_ENDED (i_status[0] != failed && i_status[1] != failed)
+#define INBOX_NOT_STUCK ((i_status[0] != failed || i_due[0] != none) && (i_status[1] != failed || i_due[1] != none))
+#endif
+
+/* OutboxStore.claim: SKIP LOCKED, a fresh token, the attempt counted. The counter stops where no comparison can see it. */
+inline claim(s) {
+  o_token = s;
+  o_due = later;
+  if
+  :: o_status == dead
+  :: else ->
+     if
+     :: o_attempts < MAX_ATTEMPTS + 2 -> o_attempts++
+     :: else
+     fi;
+     p_attempt[s] = o_attempts;
+     p_life[s] = o_life;
+     /* publishTargets */
+     if
+     :: !o_published_before -> p_targets[s] = EVERYONE
+     :: else ->
+        p_targets[s] = MISSING;
+#ifndef NO_TARGET_FALLBACK
+        if
+        :: p_targets[s] == 0 -> p_targets[s] = EVERYONE
+        :: else
+        fi
+#endif
+     fi
+  fi
+}
+
+#define CLAIMABLE(status) (o_status == status && o_due == now && o_lock == NOBODY)
+
+inline forget_publication(s) {
+  p_phase[s] = idle;
+  p_attempt[s] = 0;
+  p_targets[s] = 0;
+  p_life[s] = 0
+}
+
+/* One message enters a consumer's queue, is lost there (purge, lost node), or is doubled. */
+inline enqueue(c, life) {
+  if
+#ifdef CONSUMER_DOWN
+  :: q_fresh[(c) * LIVES + life] >= 3                  /* more of the same makes no difference to nobody */
+  :: q_fresh[(c) * LIVES + life] < 3 -> q_fresh[(c) * LIVES + life]++
+#else
+  :: q_fresh[(c) * LIVES + life]++
+  :: fault(); q_fresh[(c) * LIVES + life] = q_fresh[(c) * LIVES + life] + 2; printf("broker: a message is doubled\n")
+#endif
+  :: fault(); printf("broker: a message for consumer %d is lost\n", c)
+  fi
+}
+
+inline enqueue_targets(s) {
+  index = 0;
+  do
+  :: index < CONSUMERS ->
+     if
+     :: p_targets[s] & (1 << index) -> enqueue(index, p_life[s])
+     :: else
+     fi;
+     index++
+  :: else -> break
+  od;
+  index = 0
+}
+
+inline enqueue_some_targets(s) {
+  index = 0;
+  do
+  :: index < CONSUMERS ->
+     if
+     :: p_targets[s] & (1 << index) -> enqueue(index, p_life[s])
+     :: true
+     fi;
+     index++
+  :: else -> break
+  od;
+  index = 0
+}
+
+/* OutboxStore.settle */
+inline settle(s, result) {
+  if
+  :: SETTLE_ALLOWED(s) ->
+     promise(STALE_CLAIM, o_token == s);
+     if
+     :: result == published -> set_status(published); o_due = later; o_published_before = true
+     :: result == retry -> set_status(pending); o_due = later
+     :: result == postponed ->
+        o_due = later;
+        if
+        :: o_attempts > 0 -> o_attempts--
+        :: else
+        fi
+     :: result == dead ->
+        promise(DEAD_OF_THIS_LIFE, p_life[s] == o_life);
+        set_status(dead); o_due = now
+     fi;
+     o_token = NOBODY
+  :: else -> printf("relay %d: its claim is lost, nothing is changed\n", s)
+  fi;
+  forget_publication(s)
+}
+
+/* OutboxStore.applyReceipts, one receipt */
+inline apply_receipt(c, outcome, life) {
+  printf("receipt listener: consumer %d says %e (life %d)\n", c, outcome, life);
+  if
+  :: o_status == nothing || FROM_AN_EARLIER_LIFE(outcome, life)
+  :: else ->
+     if
+     :: MAY_OVERWRITE(c, outcome) -> o_outcome[c] = outcome
+     :: else
+     fi;
+     if
+     :: o_status == consumed || o_status == dead
+     :: else ->
+        if
+        :: COMPLETE -> set_status(consumed); o_due = none; o_token = NOBODY
+        :: !COMPLETE && FAILURE ->
+           promise(DEAD_OF_THIS_LIFE, life == o_life);
+           set_status(dead); o_due = now; o_token = NOBODY
+        :: !COMPLETE && !FAILURE ->
+           set_status(published);
+           if
+           :: outcome == retrying -> o_due = later
+           :: else
+           fi
+        fi
+     fi;
+     o_published_before = true
+  fi
+}
+
+inline lose_relay(s) {
+  if
+  :: o_lock == s -> o_lock = NOBODY
+  :: else
+  fi;
+  if
+  :: o_token == s -> o_token = GONE
+  :: else
+  fi;
+  forget_publication(s)
+}
+
+/* ---------------------------------------------------------------- the producer */
+
+/* EventRecorder.record in the caller's transaction; CommitTracker; PublisherGroup.listener */
+proctype Recorder() {
+end:
+#ifdef INSERT_OUTSIDE_THE_TRANSACTION
+  atomic { o_status = pending; o_attempts = 1; o_due = later; o_token = GONE };
+#endif
+#ifdef PUBLISH_BEFORE_COMMIT
+  atomic { p_phase[DIRECT] = holds; p_attempt[DIRECT] = 1; p_targets[DIRECT] = EVERYONE };
+#endif
+  atomic {
+    transaction == open ->
+    transaction = done;
+    if
+    :: printf("business: rolls back\n");
+#ifdef PUBLISH_BEFORE_COMMIT
+       if
+       :: p_phase[DIRECT] == holds -> skip
+       :: else
+       fi
+#endif
+    :: business = true;
+       o_status = pending; o_attempts = 1; o_due = later;
+#ifdef PUBLISH_BEFORE_COMMIT
+       o_token = DIRECT
+#else
+       if
+       :: printf("business: commits; the event is in memory\n");
+          o_token = DIRECT; p_phase[DIRECT] = holds; p_attempt[DIRECT] = 1; p_targets[DIRECT] = EVERYONE
+       :: printf("business: commits; deferred\n");
+          o_token = GONE
+       fi
+#endif
+    fi
+  }
+}
+
+/* Publisher, Settler; for the tasks also PublishDueJob, ChaseReceiptsJob, RunCompensationsJob */
+proctype Relay(byte s) {
+end:
+  do
+#ifndef NO_PUBLISH_DUE
+  :: atomic { s != DIRECT && p_phase[s] == idle && CLAIMABLE(pending) ->
+       claim(s); p_phase[s] = holds;
+       printf("relay %d: claims the pending event, attempt %d\n", s, p_attempt[s]) }
+#endif
+#ifndef NO_CHASE
+  :: atomic { s != DIRECT && p_phase[s] == idle && CLAIMABLE(published) ->
+       claim(s);
+       printf("relay %d: chases the published event, attempt %d\n", s, p_attempt[s]);
+       if
+       :: EXHAUSTED(p_attempt[s]) -> p_phase[s] = gives_up
+       :: else -> p_phase[s] = holds
+       fi }
+#endif
+#ifndef NO_COMPENSATION_JOB
+  :: atomic { s != DIRECT && p_phase[s] == idle && CLAIMABLE(dead) ->
+       claim(s); p_phase[s] = to_compensate;
+       printf("relay %d: claims the dead event\n", s) }
+#endif
+
+  /* Transport.publish, and the broker's answer */
+  :: atomic { p_phase[s] == holds ->
+       promise(NO_PHANTOM, business);
+       if
+       :: p_targets[s] == 0 -> p_phase[s] = stuck; printf("relay %d: publishes to nobody, and waits for the confirms of nothing\n", s)
+       :: p_targets[s] != 0 -> printf("relay %d: publishes to %d\n", s, p_targets[s]); enqueue_targets(s); p_phase[s] = routed
+       :: p_targets[s] != 0 -> fault(); printf("relay %d: the broker returns or refuses it\n", s); enqueue_some_targets(s); p_phase[s] = refused
+       :: p_targets[s] != 0 -> fault(); printf("relay %d: no confirm\n", s); enqueue_some_targets(s); p_phase[s] = unavailable
+       fi }
+  /* GiveUp.afterPublish, OutboxStore.settle */
+  :: atomic { p_phase[s] == routed && o_lock == NOBODY -> printf("relay %d: settles published\n", s); settle(s, published) }
+  :: atomic { p_phase[s] == refused && o_lock == NOBODY ->
+       if
+       :: EXHAUSTED(p_attempt[s] + 1) -> printf("relay %d: settles dead, refused too often\n", s); settle(s, dead)
+       :: else -> printf("relay %d: settles retry\n", s); settle(s, retry)
+       fi }
+  :: atomic { p_phase[s] == unavailable && o_lock == NOBODY -> printf("relay %d: settles postponed\n", s); settle(s, postponed) }
+  :: atomic { p_phase[s] == gives_up && o_lock == NOBODY -> printf("relay %d: settles dead, no receipt\n", s); settle(s, dead) }
+
+  /* RunCompensationsJob.runHandler: settleCompensated comes first in the handler's transaction, and holds the row's lock */
+  :: atomic { p_phase[s] == to_compensate && o_lock == NOBODY ->
+       if
+       :: COMPENSATION_ALLOWED(s) -> o_lock = s; p_phase[s] = compensating; printf("relay %d: compensates\n", s)
+       :: else -> p_phase[s] = idle; printf("relay %d: its claim on the dead event is lost\n", s)
+       fi }
+  :: atomic { p_phase[s] == compensating ->
+       if
+       :: promise(COMPENSATED_ONCE, o_status == dead && !o_compensated);
+          o_compensated = true; o_due = none; o_token = NOBODY; o_lock = NOBODY;
+          if
+          :: p_phase[s] = idle; printf("relay %d: the compensation commits\n", s)
+          :: fault(); p_phase[s] = compensation_failed; printf("relay %d: the compensation commits, but the answer is lost\n", s)
+          fi
+       :: fault(); o_lock = NOBODY; p_phase[s] = compensation_failed; printf("relay %d: the compensation handler fails\n", s)
+       fi }
+  :: atomic { p_phase[s] == compensation_failed && o_lock == NOBODY ->
+       if
+       :: COMPENSATION_ALLOWED(s) -> o_due = later; o_token = NOBODY
+       :: else
+       fi;
+       p_phase[s] = idle }
+  od
+}
+
+/* ReceiptListener: acknowledges after the commit, so a receipt may come again */
+#define TAKE_RECEIPT(kind, outcome, c, life) \
+  atomic { kind[(c) * LIVES + life] && o_lock == NOBODY -> \
+    if \
+    :: kind[(c) * LIVES + life] = false \
+    :: fault() \
+    fi; \
+    apply_receipt(c, outcome, life) }
+
+#define TAKE_RECEIPTS(c, life) \
+  :: TAKE_RECEIPT(receipt_handled, handled, c, life) \
+  :: TAKE_RECEIPT(receipt_retrying, retrying, c, life) \
+  :: TAKE_RECEIPT(receipt_rejected, rejected, c, life) \
+  :: TAKE_RECEIPT(receipt_dead, dead, c, life)
+
+proctype ReceiptListener() {
+end:
+  do
+  TAKE_RECEIPTS(0, 0)
+#if REDRIVES > 0
+  TAKE_RECEIPTS(0, 1)
+#endif
+#if CONSUMERS > 1
+  TAKE_RECEIPTS(1, 0)
+#if REDRIVES > 0
+  TAKE_RECEIPTS(1, 1)
+#endif
+#endif
+  od
+}
+
+/* PostgresOperationsStore.redrive, by a person, or not */
+proctype Operator() {
+end:
+  do
+  :: atomic { o_life < REDRIVES && o_status == dead && o_lock == NOBODY && (o_token == NOBODY || o_due == now) ->
+       printf("a person redrives the dead event\n");
+       o_status = pending; o_attempts = 0; o_due = now; o_token = NOBODY;
+       if
+       :: NO_OUTCOME -> o_published_before = false
+       :: else
+       fi;
+       o_life++; o_compensated = false;
+       index = 0;
+       do
+       :: index < CONSUMERS ->
+          if
+          :: o_outcome[index] != handled -> o_outcome[index] = nothing
+          :: else
+          fi;
+          index++
+       :: else -> break
+       od;
+       index = 0 }
+  od
+}
+
+/* ---------------------------------------------------------------- the consumers */
+
+inline rest(i) {
+  w_phase[i] = idle;
+  w_outcome[i] = nothing;
+  w_unacked[i] = false;
+  w_owned[i] = false;
+  w_life[i] = 0
+}
+
+inline lose_worker(i, c) {
+  if
+  :: i_lock[c] == i -> i_lock[c] = NOBODY
+  :: else
+  fi;
+  if
+  :: i_token[c] == i -> i_token[c] = GONE
+  :: else
+  fi;
+  if
+  :: w_unacked[i] -> q_redelivered[(c) * LIVES + w_life[i]]++
+  :: else
+  fi;
+  rest(i)
+}
+
+inline conclude(i, outcome) {
+  w_outcome[i] = outcome;
+  w_phase[i] = concluded
+}
+
+inline commit_effects(c) {
+  effects[c]++;
+  promise(EFFECT_ONCE, effects[c] == 1)
+}
+
+/* One process of consumer c: QueueConsumer, Handling, AttemptRunner, RetryFailedJob, ReceiptSender */
+proctype Worker(byte i; byte c) {
+  byte life;
+end:
+  do
+#ifndef CONSUMER_DOWN
+  /* QueueConsumer.take */
+  :: atomic { w_phase[i] == idle && q_fresh[c * LIVES] > 0 -> q_fresh[c * LIVES]--; w_unacked[i] = true; w_phase[i] = delivered }
+  :: atomic { w_phase[i] == idle && q_redelivered[c * LIVES] > 0 -> q_redelivered[c * LIVES]--; w_unacked[i] = true; w_phase[i] = redelivered }
+#if REDRIVES > 0
+  :: atomic { w_phase[i] == idle && q_fresh[c * LIVES + 1] > 0 -> q_fresh[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = delivered }
+  :: atomic { w_phase[i] == idle && q_redelivered[c * LIVES + 1] > 0 -> q_redelivered[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = redelivered }
+#endif
+  /* RetryFailedJob.run: InboxStore.claim */
+#ifndef NO_RETRY_JOB
+  :: atomic { w_phase[i] == idle && i_status[c] == failed && i_due[c] == now && i_lock[c] == NOBODY ->
+       i_token[c] = i; i_due[c] = later;
+       if
+       :: i_attempts[c] < MAX_HANDLINGS + 1 -> i_attempts[c]++
+       :: else
+       fi;
+       if
+       :: i_unfinished[c] < MAX_UNFINISHED + 2 -> i_unfinished[c]++
+       :: else
+       fi;
+       w_owned[i] = true; w_life[i] = i_life[c];
+       printf("worker %d: claims the failed inbox row, attempt %d\n", i, i_attempts[c]);
+       if
+       :: KILLER(c) -> w_phase[i] = killer
+       :: else -> w_phase[i] = claimed
+       fi }
+#endif
+#endif
+
+  /* InboxStore.insertHandled, first in the handler's transaction; waits for another's uncommitted insert */
+#ifdef NO_INBOX
+  :: atomic { w_phase[i] == delivered -> w_phase[i] = in_handler }
+#else
+  :: atomic { w_phase[i] == delivered && i_lock[c] == NOBODY ->
+       if
+       :: i_status[c] == nothing -> i_lock[c] = i; w_phase[i] = in_handler; printf("worker %d: begins a fresh attempt\n", i)
+       :: else -> w_phase[i] = taken
+       fi }
+#endif
+  /* InboxStore.adopt */
+#ifdef NO_INBOX
+  :: atomic { w_phase[i] == redelivered -> w_phase[i] = in_handler }
+#else
+  :: atomic { w_phase[i] == redelivered && i_lock[c] == NOBODY ->
+       if
+       :: i_status[c] == nothing ->
+          i_status[c] = failed; i_due[c] = later; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 2; i_life[c] = w_life[i];
+          w_phase[i] = adopted; printf("worker %d: adopts a redelivered message\n", i)
+       :: else -> w_phase[i] = taken
+       fi }
+#endif
+  /* onOwned: the inbox has it, the broker need not */
+  :: atomic { w_phase[i] == adopted -> w_unacked[i] = false; w_owned[i] = true; w_phase[i] = claimed }
+  /* InboxStore.settleHandled, first in the handler's transaction */
+  :: atomic { w_phase[i] == claimed && i_lock[c] == NOBODY ->
+       if
+       :: HANDLING_ALLOWED(i, c) -> i_lock[c] = i; w_phase[i] = in_handler; printf("worker %d: begins a claimed attempt\n", i)
+       :: else -> printf("worker %d: its claim is lost\n", i); rest(i)
+       fi }
+
+  /* The handler, and the commit of its transaction */
+  :: atomic { w_phase[i] == in_handler ->
+       if
+#ifdef POISON
+       :: printf("worker %d: the handler kills its process\n", i); lose_worker(i, c)
+#else
+       :: commit_effects(c);
+#ifndef NO_INBOX
+          i_status[c] = handled; i_due[c] = none; i_token[c] = NOBODY; i_unfinished[c] = 0; i_lock[c] = NOBODY;
+#endif
+          if
+          :: printf("worker %d: handled\n", i); conclude(i, handled)
+          :: fault(); printf("worker %d: handled, but the commit is not answered\n", i);
+             if
+             :: w_owned[i] -> w_phase[i] = gives_back
+             :: else -> w_phase[i] = delivered
+             fi
+          fi
+       :: fault(); printf("worker %d: the database goes away, nothing is committed\n", i);
+          if
+          :: i_lock[c] == i -> i_lock[c] = NOBODY
+          :: else
+          fi;
+          if
+          :: w_owned[i] -> w_phase[i] = gives_back
+          :: else -> w_phase[i] = delivered
+          fi
+#ifndef NO_INBOX
+       :: printf("worker %d: the handler fails\n", i); i_lock[c] = NOBODY; w_phase[i] = attempt_failed
+       :: printf("worker %d: the handler rejects\n", i); i_lock[c] = NOBODY; w_phase[i] = attempt_rejected
+#endif
+#endif
+       fi }
+
+  /* InboxStore.insertFailure: a fresh attempt has no row yet */
+  :: atomic { (w_phase[i] == attempt_failed || w_phase[i] == attempt_rejected) && !w_owned[i] && i_lock[c] == NOBODY ->
+       if
+       :: i_status[c] == nothing ->
+          i_attempts[c] = 1; i_life[c] = w_life[i];
+          if
+          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; conclude(i, rejected)
+          :: w_phase[i] == attempt_failed && 1 >= MAX_HANDLINGS -> i_status[c] = dead; conclude(i, dead)
+          :: else -> i_status[c] = failed; i_due[c] = later; conclude(i, retrying)
+          fi
+       :: else -> w_phase[i] = taken
+       fi }
+  /* InboxStore.settleFailed */
+  :: atomic { (w_phase[i] == attempt_failed || w_phase[i] == attempt_rejected || w_phase[i] == killer) && w_owned[i] && i_lock[c] == NOBODY ->
+       if
+       :: HANDLING_ALLOWED(i, c) ->
+          i_token[c] = NOBODY; i_unfinished[c] = 0;
+          if
+          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none; conclude(i, rejected)
+          :: w_phase[i] == killer || (w_phase[i] == attempt_failed && i_attempts[c] >= MAX_HANDLINGS) ->
+             i_status[c] = dead; i_due[c] = none; conclude(i, dead); printf("worker %d: gives the event up\n", i)
+          :: else -> i_due[c] = later; conclude(i, retrying)
+          fi
+       :: else -> rest(i)
+       fi }
+  /* InboxStore.release */
+  :: atomic { w_phase[i] == gives_back && i_lock[c] == NOBODY ->
+       if
+       :: i_token[c] == i ->
+          i_due[c] = now; i_token[c] = NOBODY;
+          if
+          :: i_attempts[c] > 0 -> i_attempts[c]--
+          :: else
+          fi;
+          if
+          :: i_unfinished[c] > 0 -> i_unfinished[c]--
+          :: else
+          fi
+       :: else
+       fi;
+       rest(i) }
+
+  /* Handling.concludeExisting: InboxStore.claimRedriven, InboxStore.find */
+  :: atomic { w_phase[i] == taken ->
+       if
+       :: i_life[c] < w_life[i] && (i_status[c] == dead || i_status[c] == rejected) ->
+          printf("worker %d: the message was redriven, a new start\n", i);
+          i_status[c] = failed; i_due[c] = later; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 1; i_life[c] = w_life[i];
+          w_phase[i] = adopted
+       :: else ->
+          printf("worker %d: a duplicate\n", i);
+          if
+          :: i_status[c] == failed -> conclude(i, retrying)
+          :: else -> conclude(i, i_status[c])
+          fi
+       fi }
+
+  /* Delivery.ack */
+  :: atomic { w_phase[i] == concluded ->
+       w_unacked[i] = false; w_phase[i] = reporting }
+  /* ReceiptSender: neither persistent nor confirmed */
+  :: atomic { w_phase[i] == reporting ->
+       life = w_life[i];
+       if
+       :: w_outcome[i] == handled -> receipt_handled[c * LIVES + life] = true
+       :: w_outcome[i] == retrying -> receipt_retrying[c * LIVES + life] = true
+       :: w_outcome[i] == rejected -> receipt_rejected[c * LIVES + life] = true
+       :: w_outcome[i] == dead -> receipt_dead[c * LIVES + life] = true
+       :: fault(); printf("worker %d: its receipt is lost\n", i)
+       fi;
+       life = 0;
+       rest(i) }
+  od
+}
+
+/* ---------------------------------------------------------------- time and faults */
+
+/* Due times come. While a living holder has the row, a lease runs out only if the holder stalls: a fault. */
+proctype Clock() {
+end:
+  do
+  :: atomic { o_due == later && (o_token == NOBODY || o_token == GONE) -> o_due = now }
+  :: atomic { o_due == later && o_token < GONE && faults > 0 -> faults--; o_due = now; printf("relay %d stalls, its lease runs out\n", o_token) }
+  :: atomic { i_due[0] == later && (i_token[0] == NOBODY || i_token[0] == GONE) -> i_due[0] = now }
+  :: atomic { i_due[0] == later && i_token[0] < GONE && faults > 0 -> faults--; i_due[0] = now; printf("worker %d stalls, its lease runs out\n", i_token[0]) }
+#if CONSUMERS > 1
+  :: atomic { i_due[1] == later && (i_token[1] == NOBODY || i_token[1] == GONE) -> i_due[1] = now }
+  :: atomic { i_due[1] == later && i_token[1] < GONE && faults > 0 -> faults--; i_due[1] = now; printf("worker %d stalls, its lease runs out\n", i_token[1]) }
+#endif
+  od
+}
+
+#define CRASH_WORKER(i, c) \
+  :: atomic { faults > 0 && w_phase[i] != idle -> faults--; printf("worker %d dies\n", i); lose_worker(i, c) } \
+  :: atomic { faults > 0 && w_unacked[i] -> faults--; w_unacked[i] = false; q_redelivered[(c) * LIVES + w_life[i]]++; printf("worker %d loses its connection, the broker delivers again\n", i) }
+
+proctype Chaos() {
+end:
+  do
+  :: atomic { faults > 0 && (p_phase[DIRECT] != idle || p_phase[TASK_A] != idle || transaction == open) ->
+       faults--; printf("process A dies\n");
+       transaction = done; lose_relay(DIRECT); lose_relay(TASK_A) }
+  :: atomic { faults > 0 && p_phase[TASK_B] != idle -> faults--; printf("process B dies\n"); lose_relay(TASK_B) }
+  CRASH_WORKER(0, 0)
+#if WORKERS > 1
+  CRASH_WORKER(1, 1 / INSTANCES)
+#endif
+#if WORKERS > 2
+  CRASH_WORKER(2, 2 / INSTANCES)
+  CRASH_WORKER(3, 3 / INSTANCES)
+#endif
+  od
+}
+
+/* ---------------------------------------------------------------- invariants and ends */
+
+#define COMPENSATED_END (o_status == dead && o_compensated && o_due == none)
+#define OUTBOX_ENDED (transaction == done && (o_status == nothing || o_status == consumed || COMPENSATED_END))
+
+/* Enabled only in a state that breaks a promise, so it adds no states. */
+#define INVARIANT(which, condition) :: atomic { CHECKED(which) && !(condition) -> promise(which, condition) }
+
+proctype Invariants() {
+end:
+  do
+  INVARIANT(ATOMIC_RECORD, (o_status != nothing) == business)
+  INVARIANT(NO_STUCK_ROW, o_status == nothing || o_due != none || o_status == consumed || COMPENSATED_END)
+  INVARIANT(NO_STUCK_ROW, INBOX_NOT_STUCK)
+  INVARIANT(CONSUMED_IS_TRUE, o_status != consumed || ALL_EFFECTS)
+  INVARIANT(COMPENSATED_ONCE, !o_compensated || o_status == dead)
+  od
+}
+
+init {
+  atomic {
+    run Recorder();
+    run Relay(DIRECT);
+    run Relay(TASK_A);
+    run Relay(TASK_B);
+    run ReceiptListener();
+    run Worker(0, 0);
+#if WORKERS > 1
+    run Worker(1, 1 / INSTANCES);
+#endif
+#if WORKERS > 2
+    run Worker(2, 2 / INSTANCES);
+    run Worker(3, 3 / INSTANCES);
+#endif
+    run Clock();
+    run Chaos();
+#if REDRIVES > 0
+    run Operator();
+#endif
+    run Invariants()
+  }
+}
+
+/* Every event comes to its end and stays there, and so does what the consumers know of it. */
+ltl known_end { <>[] (OUTBOX_ENDED && INBOX_ENDED) }
+
+/* Reachable: each of these formulas must be refuted. */
+ltl never_consumed { [] !(o_status == consumed) }
+ltl never_compensated { [] !COMPENSATED_END }
