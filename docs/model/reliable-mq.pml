@@ -6,9 +6,12 @@
  * else may happen.
  *
  * What is abstracted:
- *   - time. A due time is `none` (NULL), `later` or `now`; the step from `later` to `now` may come at any moment.
+ *   - time. due_at is `none` (NULL), `due` (some moment, which may be now) or `leased` (not before the holder's lease is over). So
+ *     every due row may be claimed at any moment, however long its backoff would be, and a lease that runs out under a living
+ *     holder is a fault.
  *   - claim tokens. Each claim in the code takes a fresh UUID. Here a token is the number of the holder: a holder has one claim
- *     at a time, so "the row carries my number" and "the row carries my UUID" say the same.
+ *     at a time, so "the row carries my number" and "the row carries my UUID" say the same. A claim whose holder is gone is
+ *     written as NOBODY and the row as due: no living process has that UUID, and the lease runs out.
  *   - losses. A message or receipt that is lost is lost when it is sent: nobody could tell the difference.
  */
 
@@ -116,7 +119,7 @@ mtype = {
   pending, published, consumed, dead,                   /* outbox.status; dead: inbox.status and receipt too */
   handled, failed, rejected, retrying,                  /* inbox.status; receipts */
   retry, postponed,                                     /* PublishResult, beside published and dead */
-  none, later, now,                                    /* due_at */
+  none, due, leased,                                    /* due_at */
   open, done,                                           /* the business transaction */
   idle,                                                 /* relays and workers */
   holds, routed, refused, unavailable, gives_up, stuck, /* a relay with a publication */
@@ -126,7 +129,6 @@ mtype = {
 };
 
 #define NOBODY 9                        /* claim_token IS NULL; no lock */
-#define GONE 8                          /* a claim whose holder has died or dropped it */
 
 #define DIRECT 0                        /* process A: publishes from memory what it has just committed */
 #define TASK_A 1                        /* process A: its compensation task */
@@ -151,7 +153,7 @@ byte o_lock = NOBODY;                   /* row lock of an open compensation tran
 
 /* The producer's processes. */
 mtype p_phase[3] = idle;
-byte p_attempt[3] = 0;
+bool p_last[3] = false;                  /* its attempt is the last one, if refused */
 byte p_targets[3] = 0;                  /* bit per consumer */
 byte p_life[3] = 0;
 
@@ -222,7 +224,7 @@ inline set_status(next) {
 /* OutboxStore.claim: SKIP LOCKED, a fresh token, the attempt counted. The counter stops where no comparison can see it. */
 inline claim(s) {
   o_token = s;
-  o_due = later;
+  o_due = leased;
   if
   :: o_status == dead
   :: else ->
@@ -230,7 +232,7 @@ inline claim(s) {
      :: o_attempts < MAX_ATTEMPTS + 2 -> o_attempts++
      :: else
      fi;
-     p_attempt[s] = o_attempts;
+     p_last[s] = EXHAUSTED(o_attempts + 1);
      p_life[s] = o_life;
      /* publishTargets */
      if
@@ -247,11 +249,16 @@ inline claim(s) {
   fi
 }
 
-#define CLAIMABLE(status) (o_status == status && o_due == now && o_lock == NOBODY)
+/* Idle processes are alike: of several, only the first takes the next thing. Which one it is makes no difference, and there are
+ * fewer states. (Process B is like process A once nothing is left of A's direct publication, which dies with A.) */
+#define RELAY_TURN(s) (s != DIRECT && p_phase[s] == idle && (s == TASK_A || p_phase[TASK_A] != idle || p_phase[DIRECT] != idle))
+#define WORKER_TURN(i) (w_phase[i] == idle && (i % INSTANCES == 0 || w_phase[i - 1] != idle))
+
+#define CLAIMABLE(status) (o_status == status && o_due == due && o_lock == NOBODY)
 
 inline forget_publication(s) {
   p_phase[s] = idle;
-  p_attempt[s] = 0;
+  p_last[s] = false;
   p_targets[s] = 0;
   p_life[s] = 0
 }
@@ -304,17 +311,17 @@ inline settle(s, result) {
   :: SETTLE_ALLOWED(s) ->
      promise(STALE_CLAIM, o_token == s);
      if
-     :: result == published -> set_status(published); o_due = later; o_published_before = true
-     :: result == retry -> set_status(pending); o_due = later
+     :: result == published -> set_status(published); o_due = due; o_published_before = true
+     :: result == retry -> set_status(pending); o_due = due
      :: result == postponed ->
-        o_due = later;
+        o_due = due;
         if
         :: o_attempts > 0 -> o_attempts--
         :: else
         fi
      :: result == dead ->
         promise(DEAD_OF_THIS_LIFE, p_life[s] == o_life);
-        set_status(dead); o_due = now
+        set_status(dead); o_due = due
      fi;
      o_token = NOBODY
   :: else -> printf("relay %d: its claim is lost, nothing is changed\n", s)
@@ -339,11 +346,11 @@ inline apply_receipt(c, outcome, life) {
         :: COMPLETE -> set_status(consumed); o_due = none; o_token = NOBODY
         :: !COMPLETE && FAILURE ->
            promise(DEAD_OF_THIS_LIFE, life == o_life);
-           set_status(dead); o_due = now; o_token = NOBODY
+           set_status(dead); o_due = due; o_token = NOBODY
         :: !COMPLETE && !FAILURE ->
            set_status(published);
            if
-           :: outcome == retrying -> o_due = later
+           :: outcome == retrying && o_token != NOBODY -> o_due = leased
            :: else
            fi
         fi
@@ -358,7 +365,7 @@ inline lose_relay(s) {
   :: else
   fi;
   if
-  :: o_token == s -> o_token = GONE
+  :: o_token == s -> o_token = NOBODY; o_due = due
   :: else
   fi;
   forget_publication(s)
@@ -370,10 +377,10 @@ inline lose_relay(s) {
 proctype Recorder() {
 end:
 #ifdef INSERT_OUTSIDE_THE_TRANSACTION
-  atomic { o_status = pending; o_attempts = 1; o_due = later; o_token = GONE };
+  atomic { o_status = pending; o_attempts = 1; o_due = due };
 #endif
 #ifdef PUBLISH_BEFORE_COMMIT
-  atomic { p_phase[DIRECT] = holds; p_attempt[DIRECT] = 1; p_targets[DIRECT] = EVERYONE };
+  atomic { p_phase[DIRECT] = holds; p_targets[DIRECT] = EVERYONE };
 #endif
   atomic {
     transaction == open ->
@@ -387,15 +394,14 @@ end:
        fi
 #endif
     :: business = true;
-       o_status = pending; o_attempts = 1; o_due = later;
+       o_status = pending; o_attempts = 1; o_due = due;
 #ifdef PUBLISH_BEFORE_COMMIT
-       o_token = DIRECT
+       o_token = DIRECT; o_due = leased
 #else
        if
        :: printf("business: commits; the event is in memory\n");
-          o_token = DIRECT; p_phase[DIRECT] = holds; p_attempt[DIRECT] = 1; p_targets[DIRECT] = EVERYONE
-       :: printf("business: commits; deferred\n");
-          o_token = GONE
+          o_token = DIRECT; o_due = leased; p_phase[DIRECT] = holds; p_last[DIRECT] = EXHAUSTED(2); p_targets[DIRECT] = EVERYONE
+       :: printf("business: commits; the event is deferred\n")
        fi
 #endif
     fi
@@ -407,21 +413,21 @@ proctype Relay(byte s) {
 end:
   do
 #ifndef NO_PUBLISH_DUE
-  :: atomic { s != DIRECT && p_phase[s] == idle && CLAIMABLE(pending) ->
+  :: atomic { RELAY_TURN(s) && CLAIMABLE(pending) ->
        claim(s); p_phase[s] = holds;
-       printf("relay %d: claims the pending event, attempt %d\n", s, p_attempt[s]) }
+       printf("relay %d: claims the pending event, attempt %d\n", s, o_attempts) }
 #endif
 #ifndef NO_CHASE
-  :: atomic { s != DIRECT && p_phase[s] == idle && CLAIMABLE(published) ->
+  :: atomic { RELAY_TURN(s) && CLAIMABLE(published) ->
        claim(s);
-       printf("relay %d: chases the published event, attempt %d\n", s, p_attempt[s]);
+       printf("relay %d: chases the published event, attempt %d\n", s, o_attempts);
        if
-       :: EXHAUSTED(p_attempt[s]) -> p_phase[s] = gives_up
+       :: EXHAUSTED(o_attempts) -> p_phase[s] = gives_up; p_targets[s] = 0; p_last[s] = false
        :: else -> p_phase[s] = holds
        fi }
 #endif
 #ifndef NO_COMPENSATION_JOB
-  :: atomic { s != DIRECT && p_phase[s] == idle && CLAIMABLE(dead) ->
+  :: atomic { RELAY_TURN(s) && CLAIMABLE(dead) ->
        claim(s); p_phase[s] = to_compensate;
        printf("relay %d: claims the dead event\n", s) }
 #endif
@@ -432,18 +438,15 @@ end:
        if
        :: p_targets[s] == 0 -> p_phase[s] = stuck; printf("relay %d: publishes to nobody, and waits for the confirms of nothing\n", s)
        :: p_targets[s] != 0 -> printf("relay %d: publishes to %d\n", s, p_targets[s]); enqueue_targets(s); p_phase[s] = routed
-       :: p_targets[s] != 0 -> fault(); printf("relay %d: the broker returns or refuses it\n", s); enqueue_some_targets(s); p_phase[s] = refused
-       :: p_targets[s] != 0 -> fault(); printf("relay %d: no confirm\n", s); enqueue_some_targets(s); p_phase[s] = unavailable
-       fi }
+       :: p_targets[s] != 0 && faults > 0 -> faults--; printf("relay %d: the broker returns or refuses it\n", s); enqueue_some_targets(s); p_phase[s] = (p_last[s] -> gives_up : refused)
+       :: p_targets[s] != 0 && faults > 0 -> faults--; printf("relay %d: no confirm\n", s); enqueue_some_targets(s); p_phase[s] = unavailable
+       fi;
+       p_targets[s] = 0; p_last[s] = false }
   /* GiveUp.afterPublish, OutboxStore.settle */
   :: atomic { p_phase[s] == routed && o_lock == NOBODY -> printf("relay %d: settles published\n", s); settle(s, published) }
-  :: atomic { p_phase[s] == refused && o_lock == NOBODY ->
-       if
-       :: EXHAUSTED(p_attempt[s] + 1) -> printf("relay %d: settles dead, refused too often\n", s); settle(s, dead)
-       :: else -> printf("relay %d: settles retry\n", s); settle(s, retry)
-       fi }
+  :: atomic { p_phase[s] == refused && o_lock == NOBODY -> printf("relay %d: settles retry\n", s); settle(s, retry) }
   :: atomic { p_phase[s] == unavailable && o_lock == NOBODY -> printf("relay %d: settles postponed\n", s); settle(s, postponed) }
-  :: atomic { p_phase[s] == gives_up && o_lock == NOBODY -> printf("relay %d: settles dead, no receipt\n", s); settle(s, dead) }
+  :: atomic { p_phase[s] == gives_up && o_lock == NOBODY -> printf("relay %d: settles dead\n", s); settle(s, dead) }
 
   /* RunCompensationsJob.runHandler: settleCompensated comes first in the handler's transaction, and holds the row's lock */
   :: atomic { p_phase[s] == to_compensate && o_lock == NOBODY ->
@@ -463,7 +466,7 @@ end:
        fi }
   :: atomic { p_phase[s] == compensation_failed && o_lock == NOBODY ->
        if
-       :: COMPENSATION_ALLOWED(s) -> o_due = later; o_token = NOBODY
+       :: COMPENSATION_ALLOWED(s) -> o_due = due; o_token = NOBODY
        :: else
        fi;
        p_phase[s] = idle }
@@ -505,9 +508,9 @@ end:
 proctype Operator() {
 end:
   do
-  :: atomic { o_life < REDRIVES && o_status == dead && o_lock == NOBODY && (o_token == NOBODY || o_due == now) ->
+  :: atomic { o_life < REDRIVES && o_status == dead && o_lock == NOBODY && (o_token == NOBODY || o_due == due) ->
        printf("a person redrives the dead event\n");
-       o_status = pending; o_attempts = 0; o_due = now; o_token = NOBODY;
+       o_status = pending; o_attempts = 0; o_due = due; o_token = NOBODY;
        if
        :: NO_OUTCOME -> o_published_before = false
        :: else
@@ -543,7 +546,7 @@ inline lose_worker(i, c) {
   :: else
   fi;
   if
-  :: i_token[c] == i -> i_token[c] = GONE
+  :: i_token[c] == i -> i_token[c] = NOBODY; i_due[c] = due
   :: else
   fi;
   if
@@ -555,7 +558,7 @@ inline lose_worker(i, c) {
 
 inline conclude(i, outcome) {
   w_outcome[i] = outcome;
-  w_phase[i] = concluded
+  w_phase[i] = (w_unacked[i] -> concluded : reporting)
 }
 
 inline commit_effects(c) {
@@ -570,16 +573,16 @@ end:
   do
 #ifndef CONSUMER_DOWN
   /* QueueConsumer.take */
-  :: atomic { w_phase[i] == idle && q_fresh[c * LIVES] > 0 -> q_fresh[c * LIVES]--; w_unacked[i] = true; w_phase[i] = delivered }
-  :: atomic { w_phase[i] == idle && q_redelivered[c * LIVES] > 0 -> q_redelivered[c * LIVES]--; w_unacked[i] = true; w_phase[i] = redelivered }
+  :: atomic { WORKER_TURN(i) && q_fresh[c * LIVES] > 0 -> q_fresh[c * LIVES]--; w_unacked[i] = true; w_phase[i] = delivered }
+  :: atomic { WORKER_TURN(i) && q_redelivered[c * LIVES] > 0 -> q_redelivered[c * LIVES]--; w_unacked[i] = true; w_phase[i] = redelivered }
 #if REDRIVES > 0
-  :: atomic { w_phase[i] == idle && q_fresh[c * LIVES + 1] > 0 -> q_fresh[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = delivered }
-  :: atomic { w_phase[i] == idle && q_redelivered[c * LIVES + 1] > 0 -> q_redelivered[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = redelivered }
+  :: atomic { WORKER_TURN(i) && q_fresh[c * LIVES + 1] > 0 -> q_fresh[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = delivered }
+  :: atomic { WORKER_TURN(i) && q_redelivered[c * LIVES + 1] > 0 -> q_redelivered[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = redelivered }
 #endif
   /* RetryFailedJob.run: InboxStore.claim */
 #ifndef NO_RETRY_JOB
-  :: atomic { w_phase[i] == idle && i_status[c] == failed && i_due[c] == now && i_lock[c] == NOBODY ->
-       i_token[c] = i; i_due[c] = later;
+  :: atomic { WORKER_TURN(i) && i_status[c] == failed && i_due[c] == due && i_lock[c] == NOBODY ->
+       i_token[c] = i; i_due[c] = leased;
        if
        :: i_attempts[c] < MAX_HANDLINGS + 1 -> i_attempts[c]++
        :: else
@@ -614,7 +617,7 @@ end:
   :: atomic { w_phase[i] == redelivered && i_lock[c] == NOBODY ->
        if
        :: i_status[c] == nothing ->
-          i_status[c] = failed; i_due[c] = later; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 2; i_life[c] = w_life[i];
+          i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 2; i_life[c] = w_life[i];
           w_phase[i] = adopted; printf("worker %d: adopts a redelivered message\n", i)
        :: else -> w_phase[i] = taken
        fi }
@@ -670,7 +673,7 @@ end:
           if
           :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; conclude(i, rejected)
           :: w_phase[i] == attempt_failed && 1 >= MAX_HANDLINGS -> i_status[c] = dead; conclude(i, dead)
-          :: else -> i_status[c] = failed; i_due[c] = later; conclude(i, retrying)
+          :: else -> i_status[c] = failed; i_due[c] = due; conclude(i, retrying)
           fi
        :: else -> w_phase[i] = taken
        fi }
@@ -683,7 +686,7 @@ end:
           :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none; conclude(i, rejected)
           :: w_phase[i] == killer || (w_phase[i] == attempt_failed && i_attempts[c] >= MAX_HANDLINGS) ->
              i_status[c] = dead; i_due[c] = none; conclude(i, dead); printf("worker %d: gives the event up\n", i)
-          :: else -> i_due[c] = later; conclude(i, retrying)
+          :: else -> i_due[c] = due; conclude(i, retrying)
           fi
        :: else -> rest(i)
        fi }
@@ -691,7 +694,7 @@ end:
   :: atomic { w_phase[i] == gives_back && i_lock[c] == NOBODY ->
        if
        :: i_token[c] == i ->
-          i_due[c] = now; i_token[c] = NOBODY;
+          i_due[c] = due; i_token[c] = NOBODY;
           if
           :: i_attempts[c] > 0 -> i_attempts[c]--
           :: else
@@ -709,7 +712,7 @@ end:
        if
        :: i_life[c] < w_life[i] && (i_status[c] == dead || i_status[c] == rejected) ->
           printf("worker %d: the message was redriven, a new start\n", i);
-          i_status[c] = failed; i_due[c] = later; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 1; i_life[c] = w_life[i];
+          i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 1; i_life[c] = w_life[i];
           w_phase[i] = adopted
        :: else ->
           printf("worker %d: a duplicate\n", i);
@@ -739,17 +742,17 @@ end:
 
 /* ---------------------------------------------------------------- time and faults */
 
-/* Due times come. While a living holder has the row, a lease runs out only if the holder stalls: a fault. */
-proctype Clock() {
+/* A holder stalls (a stopped process, a long pause, a slow database): its lease runs out, and it goes on later. */
+#define STALL_WORKER(c) \
+  :: atomic { faults > 0 && i_due[c] == leased -> faults--; i_due[c] = due; printf("worker %d stalls, its lease runs out\n", i_token[c]) }
+
+proctype Stalls() {
 end:
   do
-  :: atomic { o_due == later && (o_token == NOBODY || o_token == GONE) -> o_due = now }
-  :: atomic { o_due == later && o_token < GONE && faults > 0 -> faults--; o_due = now; printf("relay %d stalls, its lease runs out\n", o_token) }
-  :: atomic { i_due[0] == later && (i_token[0] == NOBODY || i_token[0] == GONE) -> i_due[0] = now }
-  :: atomic { i_due[0] == later && i_token[0] < GONE && faults > 0 -> faults--; i_due[0] = now; printf("worker %d stalls, its lease runs out\n", i_token[0]) }
+  :: atomic { faults > 0 && o_due == leased -> faults--; o_due = due; printf("relay %d stalls, its lease runs out\n", o_token) }
+  STALL_WORKER(0)
 #if CONSUMERS > 1
-  :: atomic { i_due[1] == later && (i_token[1] == NOBODY || i_token[1] == GONE) -> i_due[1] = now }
-  :: atomic { i_due[1] == later && i_token[1] < GONE && faults > 0 -> faults--; i_due[1] = now; printf("worker %d stalls, its lease runs out\n", i_token[1]) }
+  STALL_WORKER(1)
 #endif
   od
 }
@@ -810,7 +813,7 @@ init {
     run Worker(2, 2 / INSTANCES);
     run Worker(3, 3 / INSTANCES);
 #endif
-    run Clock();
+    run Stalls();
     run Chaos();
 #if REDRIVES > 0
     run Operator();

@@ -25,8 +25,16 @@ export interface ReliableMqModuleExtras {
   readonly isGlobal?: boolean;
 }
 
+/** Nest takes these keys, and no others, out of the options before they become injectable. */
+export const EXTRAS_DEFAULTS: Required<ReliableMqModuleExtras> = {
+  dataSources: ['default'],
+  producer: true,
+  consumer: true,
+  isGlobal: true,
+};
+
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
   new ConfigurableModuleBuilder<ReliableMqOptions>({ moduleName: 'ReliableMq' })
     .setClassMethodName('forRoot')
-    .setExtras<ReliableMqModuleExtras>({}, (definition) => definition)
+    .setExtras<ReliableMqModuleExtras>(EXTRAS_DEFAULTS, (definition) => definition)
     .build();

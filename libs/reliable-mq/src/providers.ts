@@ -49,23 +49,18 @@ export function createProviders(shape: ModuleShape): Provider[] {
     { provide: DatabaseGates, useFactory: (stores: Stores) => new DatabaseGates(stores.all), inject: [Stores] },
     {
       provide: CommittedEvents,
-      useFactory: (stores: Stores) => new CommittedEvents((dataSource) => stores.of(dataSource)?.outbox),
-      inject: [Stores],
+      useFactory: (stores: Stores, hooks: HookRunner) =>
+        new CommittedEvents((dataSource) => stores.of(dataSource)?.outbox, hooks),
+      inject: [Stores, HookRunner],
     },
     {
       provide: CommitTracker,
-      useFactory: (committed: CommittedEvents, stores: Stores, hooks: HookRunner) => {
-        const tracker = new CommitTracker((commit) => {
-          hooks.run(
-            'committed',
-            commit.events.map(({ id, type }) => ({ eventId: id, type })),
-          );
-          committed.handOver(commit);
-        });
+      useFactory: (committed: CommittedEvents, stores: Stores) => {
+        const tracker = new CommitTracker((commit) => committed.handOver(commit));
         for (const { dataSource } of stores.all) tracker.attach(dataSource);
         return tracker;
       },
-      inject: [CommittedEvents, Stores, HookRunner],
+      inject: [CommittedEvents, Stores],
     },
     {
       provide: TransactionContext,

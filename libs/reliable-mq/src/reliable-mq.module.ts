@@ -5,6 +5,7 @@ import { ReliableMqHealth } from './health/reliable-mq-health';
 import {
   ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
+  EXTRAS_DEFAULTS,
   OPTIONS_TYPE,
   type ReliableMqModuleExtras,
 } from './module-definition';
@@ -27,7 +28,12 @@ export class ReliableMqModule extends ConfigurableModuleClass {
 }
 
 function complete(definition: DynamicModule, extras: ReliableMqModuleExtras): DynamicModule {
-  const { dataSources = ['default'], producer = true, consumer = true, isGlobal = true } = extras;
+  const {
+    dataSources = EXTRAS_DEFAULTS.dataSources,
+    producer = EXTRAS_DEFAULTS.producer,
+    consumer = EXTRAS_DEFAULTS.consumer,
+    isGlobal = EXTRAS_DEFAULTS.isGlobal,
+  } = extras;
   return {
     ...definition,
     global: isGlobal,

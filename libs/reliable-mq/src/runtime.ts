@@ -14,6 +14,7 @@ import { exploreCompensations } from './explore/compensation.explorer';
 import { discoverMethods } from './explore/decorated-methods';
 import { exploreHandlers } from './explore/handler.explorer';
 import { exploreRecordedEvents } from './explore/recorded-events.explorer';
+import { exploreRepositories } from './explore/repositories.explorer';
 import { migrateSchema, verifySchema } from './migrations/schema-migrator';
 import type { ModuleShape } from './module-shape';
 import type { RuntimeParts } from './runtime-parts';
@@ -23,6 +24,8 @@ import { ReceiptListener } from './receipt/receipt-listener';
 
 /** How often this process declares its queues and bindings again, in milliseconds: puts back what somebody has removed. */
 const TOPOLOGY_REFRESH_MS = 15_000;
+/** What the last writes of a stopping process may take even if its handlers have used up the time, in milliseconds. */
+const LAST_WRITES_MS = 1000;
 
 export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped';
 
@@ -44,6 +47,7 @@ export class ReliableMqRuntime
   private readonly task: CompensationTask;
   private readonly removeListeners: (() => void)[] = [];
   private topologyTimer: NodeJS.Timeout | undefined;
+  private started: Promise<void> | undefined;
   private phase: RuntimeState = 'starting';
 
   constructor(
@@ -54,7 +58,8 @@ export class ReliableMqRuntime
     const giveUp = new GiveUp(options.publish, options.receipts.chaseAfterMs, eventTypes);
     const onDead = (): void => this.poke('compensate');
     if (shape.producer) {
-      this.publishers = new PublisherGroup(stores, options, transport, giveUp, hooks, onDead);
+      const onDueIn = (delayMs: number): void => this.task.pokeIn('publish', delayMs);
+      this.publishers = new PublisherGroup(stores, options, transport, giveUp, hooks, { onDead, onDueIn });
       this.receipts = new ReceiptListener(options.service, stores, (set) => gates.of(set), transport, hooks, onDead);
     }
     if (shape.consumer) {
@@ -62,13 +67,8 @@ export class ReliableMqRuntime
         this.task.pokeIn('retry', delayMs),
       );
     }
-    const jobs = createJobs(
-      parts,
-      giveUp,
-      this.publishers,
-      this.consumers,
-      (delayMs) => this.task.pokeIn('compensate', delayMs),
-      onDead,
+    const jobs = createJobs(parts, giveUp, this.publishers, this.consumers, (delayMs) =>
+      this.task.pokeIn('compensate', delayMs),
     );
     this.task = new CompensationTask(jobs, options, scheduler, hooks);
   }
@@ -83,7 +83,9 @@ export class ReliableMqRuntime
   }
 
   async onModuleInit(): Promise<void> {
-    const { options, stores, discovery, scanner, contexts, eventTypes, handlers, compensations } = this.parts;
+    const { options, stores, transactions, discovery, scanner, contexts, eventTypes, handlers, compensations } =
+      this.parts;
+    exploreRepositories(discovery, transactions);
     const methods = discoverMethods(discovery, scanner);
     const problems = [
       ...exploreRecordedEvents(methods, eventTypes),
@@ -97,8 +99,46 @@ export class ReliableMqRuntime
     }
   }
 
-  async onApplicationBootstrap(): Promise<void> {
-    if (this.phase !== 'starting') return;
+  onApplicationBootstrap(): Promise<void> {
+    return (this.started ??= this.start());
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    // A signal may come while the application still starts.
+    await this.started?.catch(() => undefined);
+    if (this.phase !== 'running') return;
+    this.phase = 'stopping';
+    const { drainMs } = this.parts.options.shutdown;
+    const stopsAt = performance.now() + drainMs;
+    const left = (): number => Math.max(stopsAt - performance.now(), LAST_WRITES_MS);
+    clearInterval(this.topologyTimer);
+    const taskStopped = this.task.stop(drainMs);
+    await this.consumers?.drain(drainMs);
+    // After the handlers: the events that they recorded are published still.
+    await this.publishers?.stop(left());
+    await this.receipts?.stop(left());
+    this.parts.gates.stop();
+    await taskStopped;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (this.phase === 'stopped') return;
+    this.phase = 'stopped';
+    await this.disconnect();
+  }
+
+  private async start(): Promise<void> {
+    try {
+      await this.connect();
+    } catch (error) {
+      // Nobody closes an application that did not start: what was opened would keep its process alive.
+      this.phase = 'stopped';
+      await this.disconnect();
+      throw error;
+    }
+  }
+
+  private async connect(): Promise<void> {
     const { transport, committed, hooks } = this.parts;
     this.removeListeners.push(
       transport.onStatus((status) => {
@@ -117,22 +157,7 @@ export class ReliableMqRuntime
     this.logger.log('Started', this.summary());
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    if (this.phase !== 'running') return;
-    this.phase = 'stopping';
-    const { drainMs } = this.parts.options.shutdown;
-    clearInterval(this.topologyTimer);
-    const taskStopped = this.task.stop();
-    await this.consumers?.drain(drainMs);
-    await this.publishers?.stop(drainMs);
-    await this.receipts?.stop();
-    this.parts.gates.stop();
-    await taskStopped;
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    if (this.phase === 'stopped') return;
-    this.phase = 'stopped';
+  private async disconnect(): Promise<void> {
     for (const remove of this.removeListeners.splice(0)) remove();
     await this.parts.transport.close();
   }

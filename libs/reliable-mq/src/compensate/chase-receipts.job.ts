@@ -1,13 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { GiveUp } from '../publish/give-up';
 import type { ClaimedEvent } from '../outbox/outbox.store';
-import type { Publication } from '../publish/publication';
-import { missingConsumers, publishTargets } from '../publish/publish-target';
+import { type Publication, toPublication } from '../publish/publication';
+import { missingConsumers } from '../publish/publish-target';
 import type { Publisher } from '../publish/publisher';
 import type { StoreSet } from '../stores/stores';
 import type { Transport } from '../transport/transport';
+import { claimedBatches } from './claimed-batches';
 import type { Job } from './job';
 
 /**
@@ -25,7 +24,6 @@ export class ChaseReceiptsJob implements Job {
     private readonly transport: Transport,
     private readonly giveUp: GiveUp,
     private readonly options: Pick<ResolvedOptions, 'publish' | 'compensation'>,
-    private readonly onGivenUp: (event: ClaimedEvent, reason: string) => void,
   ) {
     this.dataSource = set.name;
   }
@@ -35,27 +33,24 @@ export class ChaseReceiptsJob implements Job {
   }
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    const { batchSize } = this.options.compensation;
-    while (!stop.aborted && this.ready()) {
-      const token = randomUUID();
-      const claimedAtMs = performance.now();
-      const claimed = await this.set.outbox.claim('published', batchSize, this.options.publish.leaseMs, token);
-      if (claimed.length === 0) return;
-      progress(claimed.length);
+    const { publish, compensation } = this.options;
+    const goOn = (): boolean => !stop.aborted && this.ready();
+    const batches = claimedBatches(this.set.outbox, 'published', compensation.batchSize, publish.leaseMs, goOn);
+    for await (const batch of batches) {
+      progress(batch.events.length);
       const again: Publication[] = [];
-      for (const event of claimed) {
-        if (event.attempts > this.giveUp.policy(event).maxAttempts) this.end(event, token);
-        else again.push({ ...event, token, claimedAtMs, attempt: event.attempts, targets: publishTargets(event) });
+      for (const event of batch.events) {
+        const publication = toPublication(event, batch);
+        if (event.attempts > this.giveUp.policy(event).maxAttempts)
+          this.publisher.giveUpOn(publication, noReceiptReason(event));
+        else again.push(publication);
       }
       await this.publisher.submit(again);
-      if (claimed.length < batchSize) return;
     }
   }
+}
 
-  private end(event: ClaimedEvent, token: string): void {
-    const who = event.consumers.length > 0 ? missingConsumers(event).join(', ') : 'any consumer';
-    const reason = `no receipt from ${who} after publishing ${event.attempts - 1} times`;
-    this.publisher.settle({ id: event.id, token, result: 'dead', delayMs: 0, reason });
-    this.onGivenUp(event, reason);
-  }
+function noReceiptReason(event: ClaimedEvent): string {
+  const who = event.consumers.length > 0 ? missingConsumers(event).join(', ') : 'any consumer';
+  return `no receipt from ${who} after publishing ${event.attempts - 1} times`;
 }

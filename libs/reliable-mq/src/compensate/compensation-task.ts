@@ -1,4 +1,5 @@
 import type { SchedulerRegistry } from '@nestjs/schedule';
+import { finishesWithin } from '../database/deadline';
 import type { JobName } from '../domain/hooks';
 import type { HookRunner } from '../domain/hook-runner';
 import type { ResolvedOptions } from '../options/resolved-options';
@@ -7,6 +8,8 @@ import { JobRunner } from './job-runner';
 
 const INTERVAL = 'reliable-mq:compensation';
 const PRUNE_INTERVAL = 'reliable-mq:prune';
+/** How long cut-off jobs may take to roll back and give their rows back, in milliseconds. */
+const CUT_OFF_MS = 5000;
 const PRUNE_JOBS: readonly JobName[] = ['prune-outbox', 'prune-inbox'];
 
 /**
@@ -50,14 +53,17 @@ export class CompensationTask {
     for (const runner of this.named(name)) runner.pokeIn(delayMs);
   }
 
-  /** Begin nothing more; batches in hand are finished by their owners. Resolves when no job runs. */
-  async stop(): Promise<void> {
+  /** Begin nothing more, and let what runs finish within `drainMs`; then it is cut off. */
+  async stop(drainMs: number): Promise<void> {
     this.stopping.abort();
     for (const interval of [INTERVAL, PRUNE_INTERVAL]) {
       if (this.started && this.scheduler.doesExist('interval', interval)) this.scheduler.deleteInterval(interval);
     }
     for (const runner of this.runners) runner.dispose();
-    await Promise.all(this.runners.map((runner) => runner.idle()));
+    const idle = Promise.all(this.runners.map((runner) => runner.idle()));
+    if (await finishesWithin(drainMs, idle)) return;
+    for (const { job } of this.runners) job.cutOff?.();
+    await finishesWithin(CUT_OFF_MS, idle);
   }
 
   private schedule(interval: string, everyMs: number, mine: (name: JobName) => boolean): void {

@@ -1,4 +1,3 @@
-import { Logger } from '@nestjs/common';
 import type { ConsumerGroup } from '../consume/consumer-group';
 import type { GiveUp } from '../publish/give-up';
 import type { PublisherGroup } from '../publish/publisher-group';
@@ -21,21 +20,15 @@ export function createJobs(
   publishers: PublisherGroup | undefined,
   consumers: ConsumerGroup | undefined,
   onCompensateIn: (delayMs: number) => void,
-  onDead: () => void,
 ): readonly Job[] {
   const { options, stores, transactions, transport, handlers, compensations, hooks } = parts;
-  const logger = new Logger('ReliableMq');
   const jobs: Job[] = [];
   for (const set of stores.all) {
     if (publishers) {
       const publisher = publishers.of(set);
       jobs.push(
         new PublishDueJob(set, publisher, transport, options),
-        new ChaseReceiptsJob(set, publisher, transport, giveUp, options, (event, reason) => {
-          logger.error('An event is dead: its receipts never came', { eventId: event.id, type: event.type, reason });
-          hooks.run('dead', { eventId: event.id, type: event.type, reason });
-          onDead();
-        }),
+        new ChaseReceiptsJob(set, publisher, transport, giveUp, options),
         new RunCompensationsJob(set, compensations, transactions, options.compensation, hooks, onCompensateIn),
         new PruneOutboxJob(set, options.retention),
       );

@@ -4,6 +4,10 @@ import type { HookRunner } from '../domain/hook-runner';
 import type { Job } from './job';
 
 const PROGRESS_EVERY_MS = 10_000;
+/** Moments closer than this are one, in milliseconds: bounds how many are remembered, and how often the job is woken. */
+const WAKE_GRAIN_MS = 50;
+/** Longest delay that a timer of Node takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Runs one job without overlap: asked again while it runs, it runs once more afterwards. */
 export class JobRunner {
@@ -12,6 +16,8 @@ export class JobRunner {
   private again = false;
   private timer: NodeJS.Timeout | undefined;
   private timerAt = Number.POSITIVE_INFINITY;
+  /** Moments at which the job has work, on the clock of `performance.now()`. */
+  private readonly wakeAt = new Set<number>();
 
   constructor(
     readonly job: Job,
@@ -23,20 +29,14 @@ export class JobRunner {
   poke(): void {
     if (this.stop.aborted) return;
     if (this.running) this.again = true;
-    else this.running = this.loop();
+    else if (this.job.ready()) this.running = this.loop();
   }
 
-  /** Run the job after so many milliseconds, unless it is to run sooner anyway. */
+  /** Run the job after so many milliseconds, whatever else it is asked. */
   pokeIn(delayMs: number): void {
-    const at = performance.now() + delayMs;
-    if (this.stop.aborted || at >= this.timerAt) return;
-    clearTimeout(this.timer);
-    this.timerAt = at;
-    this.timer = setTimeout(() => {
-      this.timerAt = Number.POSITIVE_INFINITY;
-      this.poke();
-    }, delayMs);
-    this.timer.unref();
+    if (this.stop.aborted) return;
+    this.wakeAt.add(Math.ceil((performance.now() + delayMs) / WAKE_GRAIN_MS + 1) * WAKE_GRAIN_MS);
+    this.setTimer();
   }
 
   /** Resolves when the job does not run. */
@@ -46,13 +46,34 @@ export class JobRunner {
 
   dispose(): void {
     clearTimeout(this.timer);
+    this.wakeAt.clear();
+  }
+
+  private setTimer(): void {
+    const next = Math.min(...this.wakeAt);
+    if (next >= this.timerAt) return;
+    clearTimeout(this.timer);
+    this.timerAt = next;
+    this.timer = setTimeout(() => this.wake(), Math.min(next - performance.now(), MAX_TIMER_MS));
+    this.timer.unref();
+  }
+
+  private wake(): void {
+    const now = performance.now();
+    this.timerAt = Number.POSITIVE_INFINITY;
+    let due = false;
+    for (const moment of this.wakeAt) {
+      if (moment <= now) due = this.wakeAt.delete(moment);
+    }
+    if (due) this.poke();
+    if (this.wakeAt.size > 0) this.setTimer();
   }
 
   private async loop(): Promise<void> {
     do {
       this.again = false;
-      if (this.job.ready()) await this.runOnce();
-    } while (this.again && !this.stop.aborted);
+      await this.runOnce();
+    } while (this.again && !this.stop.aborted && this.job.ready());
     this.running = undefined;
   }
 

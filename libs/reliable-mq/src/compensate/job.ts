@@ -10,6 +10,9 @@ export interface Job {
   /**
    * Do all that is due.
    * @param progress call it after each batch
+   * @param stop aborted when nothing more may be begun
    */
   run(progress: (count: number) => void, stop: AbortSignal): Promise<void>;
+  /** The process can't wait any longer: roll back what runs. */
+  cutOff?(): void;
 }

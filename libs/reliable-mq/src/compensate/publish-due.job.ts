@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import type { ResolvedOptions } from '../options/resolved-options';
-import { publishTargets } from '../publish/publish-target';
+import { toPublication } from '../publish/publication';
 import type { Publisher } from '../publish/publisher';
 import type { StoreSet } from '../stores/stores';
 import type { Transport } from '../transport/transport';
+import { claimedBatches } from './claimed-batches';
 import type { Job } from './job';
 
 /** Publishes events that were committed and are not published: their process died, or the broker was away or said no. */
@@ -26,28 +25,12 @@ export class PublishDueJob implements Job {
   }
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    const { batchSize } = this.options.compensation;
-    let dueFrom: string | undefined;
-    while (!stop.aborted && this.ready()) {
-      const token = randomUUID();
-      const claimedAtMs = performance.now();
-      const claimed = await this.set.outbox.claim('pending', batchSize, this.options.publish.leaseMs, token, dueFrom);
-      if (claimed.length === 0) return;
-      progress(claimed.length);
-      await this.publisher.submit(
-        claimed.map((event) => ({
-          ...event,
-          token,
-          claimedAtMs,
-          attempt: event.attempts,
-          targets: publishTargets(event),
-        })),
-      );
-      if (claimed.length < batchSize) return;
-      dueFrom = claimed.reduce(
-        (latest, { dueAt }) => (latest === undefined || dueAt > latest ? dueAt : latest),
-        dueFrom,
-      );
+    const { publish, compensation } = this.options;
+    const goOn = (): boolean => !stop.aborted && this.ready();
+    const batches = claimedBatches(this.set.outbox, 'pending', compensation.batchSize, publish.leaseMs, goOn);
+    for await (const batch of batches) {
+      progress(batch.events.length);
+      await this.publisher.submit(batch.events.map((event) => toPublication(event, batch)));
     }
   }
 }

@@ -1,20 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import type { Handling } from '../consume/handling';
 import { handlingLeaseMs } from '../consume/handler';
-import type { HandlerRegistry } from '../consume/handler-registry';
-import type { ClaimedInboxRow } from '../inbox/inbox.store';
+import type { HandlerRegistry, QueueHandlers } from '../consume/handler-registry';
+import type { ClaimableQueue, ClaimedInboxRow } from '../inbox/inbox.store';
 import type { StoreSet } from '../stores/stores';
 import type { Job } from './job';
 
 /** Attempts that run at once. */
 const CONCURRENCY = 10;
-/** From this many unfinished starts on, this one included, a message is suspected of killing its process, and runs alone. */
-const SUSPECT_STARTS = 3;
 
-/** Retries what handlers have failed at, from the inbox. */
+/**
+ * Retries what handlers have failed at, from the inbox. A run ends when nothing more is due, and not when the attempts that
+ * it began have ended: a slow handler must not hold up what falls due meanwhile. `Handling.idle` waits for those.
+ */
 export class RetryFailedJob implements Job {
   readonly name = 'retry';
   readonly dataSource: string;
+  private readonly running = new Set<Promise<void>>();
 
   constructor(
     private readonly set: StoreSet,
@@ -25,57 +27,80 @@ export class RetryFailedJob implements Job {
   }
 
   ready(): boolean {
-    return this.consumers().length > 0;
+    return this.queues().length > 0;
   }
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    const running = new Set<Promise<void>>();
+    await this.retrySuspects(progress, stop);
     while (!stop.aborted) {
-      const token = randomUUID();
-      const rows = await this.set.inbox.claim(this.consumers(), CONCURRENCY - running.size, {
-        token,
-        leaseMs: this.leaseMs(),
-      });
-      if (rows.length > 0) progress(rows.length);
-      const [suspect, ...otherSuspects] = rows.filter((row) => row.unfinishedStarts >= SUSPECT_STARTS);
-      for (const row of rows)
-        if (row.unfinishedStarts < SUSPECT_STARTS) this.start(() => this.attempt(row, token), running);
-      if (suspect) {
-        // Given back at once: a claim that merely waits for its turn would look like one more start that never finished.
-        for (const row of otherSuspects) await this.set.inbox.release(row, token);
-        await Promise.all(running);
-        await this.attempt(suspect, token);
+      const free = CONCURRENCY - this.running.size;
+      // Claim again when half of the places are free, so that not every row costs a claim.
+      if (free < CONCURRENCY / 2) {
+        await Promise.race(this.running);
+        continue;
       }
-      if (rows.length === 0 && running.size === 0) return;
-      // Claim again when half of the places are free: one slow handler holds up nobody, and not every row costs a claim.
-      while (running.size > CONCURRENCY / 2 || (rows.length === 0 && running.size > 0)) await Promise.race(running);
+      const claimed = await this.claim(free, 'others', progress, stop);
+      for (const { row, token } of claimed) this.start(this.attempt(row, token, false));
+      if (claimed.length < free) return;
     }
-    await Promise.all(running);
   }
 
-  private start(attempt: () => Promise<void>, running: Set<Promise<void>>): void {
-    const work: Promise<void> = attempt().finally(() => running.delete(work));
-    running.add(work);
+  /**
+   * What may kill its process runs alone, one by one: if the process dies, it dies of that one, and the others are not
+   * suspected further. They are not even claimed before their turn, because a claim that waits looks like a start.
+   */
+  private async retrySuspects(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
+    while (!stop.aborted && (await this.set.inbox.hasDueSuspect(this.claimable()))) {
+      let found = false;
+      await this.handling.alone(async () => {
+        for (const { row, token } of await this.claim(1, 'suspects', progress, stop)) {
+          found = true;
+          await this.attempt(row, token, true);
+        }
+      });
+      // Another instance was faster.
+      if (!found) return;
+    }
   }
 
-  private async attempt(row: ClaimedInboxRow, token: string): Promise<void> {
+  private async claim(
+    limit: number,
+    which: 'suspects' | 'others',
+    progress: (count: number) => void,
+    stop: AbortSignal,
+  ): Promise<readonly { readonly row: ClaimedInboxRow; readonly token: string }[]> {
+    if (stop.aborted) return [];
+    const token = randomUUID();
+    const rows = await this.set.inbox.claim(this.claimable(), limit, token, which);
+    if (stop.aborted) {
+      for (const row of rows) await this.set.inbox.release(row, token);
+      return [];
+    }
+    if (rows.length > 0) progress(rows.length);
+    return rows.map((row) => ({ row, token }));
+  }
+
+  private start(attempt: Promise<void>): void {
+    const work = attempt.finally(() => this.running.delete(work));
+    this.running.add(work);
+  }
+
+  private async attempt(row: ClaimedInboxRow, token: string, alone: boolean): Promise<void> {
     const queue = this.handlers.find(row.consumer, row.type);
-    if (queue) await this.handling.handleClaimed(row, token, queue);
+    if (queue) await this.handling.handleClaimed(row, token, queue, alone);
   }
 
-  private queues() {
+  private queues(): readonly QueueHandlers[] {
     return this.handlers
       .all()
       .filter((queue) => [...queue.byVersion.values()].some(({ stores }) => stores === this.set));
   }
 
-  private consumers(): readonly string[] {
-    return [...new Set(this.queues().map(({ consumer }) => consumer))];
-  }
-
-  /** The longest of its handlers': one statement claims for all of them. */
-  private leaseMs(): number {
-    const timeouts = this.queues().flatMap((queue) => [...queue.byVersion.values()].map(({ timeoutMs }) => timeoutMs));
-    return handlingLeaseMs(Math.max(...timeouts));
+  /** Only what has a handler here: an instance of an older release must leave the rows of newer handlers alone. */
+  private claimable(): readonly ClaimableQueue[] {
+    return this.queues().map(({ consumer, type, byVersion }) => {
+      const timeouts = [...byVersion.values()].map(({ timeoutMs }) => timeoutMs);
+      return { consumer, type, leaseMs: handlingLeaseMs(Math.max(...timeouts)) };
+    });
   }
 }

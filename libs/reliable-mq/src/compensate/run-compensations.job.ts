@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
+import type { QueryRunner } from 'typeorm';
 import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection, within } from '../database/deadline';
+import { terminateBackend } from '../database/sql';
 import { backoffMs } from '../domain/backoff';
 import { describeError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
@@ -11,6 +12,7 @@ import type { ClaimedEvent } from '../outbox/outbox.store';
 import type { TransactionContext } from '../record/transaction-context';
 import type { StoreSet } from '../stores/stores';
 import type { CompensationHandler, CompensationRegistry } from './compensation-registry';
+import { claimedBatches } from './claimed-batches';
 import type { Job } from './job';
 
 /** Events compensated at once: each holds a connection. */
@@ -24,6 +26,7 @@ export class RunCompensationsJob implements Job {
   private readonly logger = new Logger('ReliableMq');
   readonly name = 'compensate';
   readonly dataSource: string;
+  private readonly cutting = new AbortController();
 
   constructor(
     private readonly set: StoreSet,
@@ -41,15 +44,23 @@ export class RunCompensationsJob implements Job {
   }
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    while (!stop.aborted) {
-      const token = randomUUID();
-      const leaseMs = this.options.timeoutMs + LEASE_MARGIN_MS;
-      const claimed = await this.set.outbox.claim('dead', CONCURRENCY, leaseMs, token);
-      if (claimed.length === 0) return;
-      progress(claimed.length);
-      await Promise.all(claimed.map((event) => this.compensate(event, token)));
-      if (claimed.length < CONCURRENCY) return;
+    const leaseMs = this.options.timeoutMs + LEASE_MARGIN_MS;
+    for await (const { events, token } of claimedBatches(
+      this.set.outbox,
+      'dead',
+      CONCURRENCY,
+      leaseMs,
+      () => !stop.aborted,
+    )) {
+      progress(events.length);
+      const results = await Promise.allSettled(events.map((event) => this.compensate(event, token)));
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed) throw failed.reason;
     }
+  }
+
+  cutOff(): void {
+    this.cutting.abort(new DatabaseDeadlineError('the process is stopping'));
   }
 
   private async compensate(event: ClaimedEvent, token: string): Promise<void> {
@@ -59,32 +70,43 @@ export class RunCompensationsJob implements Job {
       return;
     }
     const ref = { eventId: event.id, type: event.type };
+    const attempt = event.compensationAttempts;
     try {
       await this.runHandler(handler, event, token);
-      this.logger.log('A dead event was compensated', {
-        ...ref,
-        attempt: event.compensationAttempts,
-        handler: handler.label,
-      });
+      this.logger.log('A dead event was compensated', { ...ref, attempt, handler: handler.label });
       this.hooks.run('compensated', ref);
     } catch (error) {
       if (error instanceof ClaimLost) {
         this.logger.warn('A compensation found that its claim had been lost; rolled back', ref);
         return;
       }
-      const retryInMs = backoffMs(this.options.backoff, event.compensationAttempts);
-      const reason = describeError(error);
-      this.logger.error('A compensation handler failed; tried again', {
-        ...ref,
-        attempt: event.compensationAttempts,
-        handler: handler.label,
-        reason,
-        retryInMs,
-      });
-      this.hooks.run('compensationFailed', { ...ref, attempt: event.compensationAttempts, reason, retryInMs });
-      await this.set.outbox.settleCompensationFailed(event.id, token, reason, retryInMs);
-      this.onRetryIn(retryInMs);
+      await this.retryLater(handler, event, token, describeError(error));
     }
+  }
+
+  private async retryLater(
+    handler: CompensationHandler,
+    event: ClaimedEvent,
+    token: string,
+    reason: string,
+  ): Promise<void> {
+    const ref = { eventId: event.id, type: event.type };
+    const attempt = event.compensationAttempts;
+    const retryInMs = this.cutting.signal.aborted ? 0 : backoffMs(this.options.backoff, attempt);
+    if (!(await this.set.outbox.settleCompensationFailed(event.id, token, reason, retryInMs))) {
+      // Its commit was under way when the connection broke, and has come through; or the lease is over.
+      this.logger.warn('A compensation that seemed to fail has committed, or its claim was lost', { ...ref, reason });
+      return;
+    }
+    this.logger.error('A compensation handler failed; tried again', {
+      ...ref,
+      attempt,
+      handler: handler.label,
+      reason,
+      retryInMs,
+    });
+    this.hooks.run('compensationFailed', { ...ref, attempt, reason, retryInMs });
+    this.onRetryIn(retryInMs);
   }
 
   private async runHandler(handler: CompensationHandler, event: ClaimedEvent, token: string): Promise<void> {
@@ -108,12 +130,33 @@ export class RunCompensationsJob implements Job {
     try {
       await within(
         timeoutMs,
-        work,
+        orAborted(work, this.cutting.signal),
         () => new DatabaseDeadlineError(`${handler.label} did not finish within ${timeoutMs} ms`),
       );
     } catch (error) {
-      if (error instanceof DatabaseDeadlineError) await destroyConnection(queryRunner, error).catch(() => undefined);
+      if (error instanceof DatabaseDeadlineError) await this.cutConnection(queryRunner, error);
       throw error;
     }
+  }
+
+  /** Here and at the server, where a statement may wait for a lock, and does not notice that nobody listens. */
+  private async cutConnection(queryRunner: QueryRunner, reason: Error): Promise<void> {
+    const serverProcess = await destroyConnection(queryRunner, reason).catch(() => undefined);
+    if (serverProcess !== undefined) await terminateBackend(this.set.dataSource, serverProcess).catch(() => undefined);
+  }
+}
+
+/** The work's result, or the signal's reason when that is aborted first. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

@@ -1,32 +1,44 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { isDatabaseUnavailable } from '../database/database-errors';
-import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection, within } from '../database/deadline';
-import { queryAlone } from '../database/sql';
+import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection } from '../database/deadline';
+import { ping, terminateBackend } from '../database/sql';
 import { describeError, HandlerTimeoutError, RejectEvent } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import type { TransactionContext } from '../record/transaction-context';
+import { AttemptWatchdog, Stopped } from './attempt-watchdog';
 import type { EventContext } from './event-context';
-import { COMMIT_DEADLINE_MS } from './handler';
+import { COMMIT_DEADLINE_MS, handlingLeaseMs } from './handler';
 import type { ReadMessage } from './message-reader';
+
+/** How long the database may take to answer when the question is whether it is there, in milliseconds. */
+const PING_DEADLINE_MS = 2000;
 
 /**
  * How one attempt ended.
  * - `handled`: committed
  * - `taken`: the inbox row could not be claimed: another delivery or instance has it; nothing was run
  * - `failed`, `rejected`: the handler said so; rolled back
- * - `unavailable`: the database could not be asked, and it is not known whether the commit happened: the inbox knows, later
+ * - `unavailable`: the database went away, and it is not known whether the commit happened: the inbox knows, later.
+ *   `started`: the handler had begun
  * - `stopped`: cut off because the process must stop; rolled back
  */
 export type AttemptResult =
   | { readonly kind: 'handled'; readonly durationMs: number }
   | { readonly kind: 'taken' | 'stopped' }
   | { readonly kind: 'failed' | 'rejected'; readonly reason: string }
-  | { readonly kind: 'unavailable'; readonly error: unknown };
+  | { readonly kind: 'unavailable'; readonly error: unknown; readonly started: boolean };
+
+/** Writes the inbox row's outcome in the handler's transaction, before the handler runs. False: roll back. */
+export type ClaimRow = (manager: EntityManager) => Promise<boolean>;
 
 class RowTaken extends Error {}
 
+/** What is known of an attempt while it runs. */
 interface Progress {
-  phase: 'claiming' | 'handling' | 'committing';
+  phase: 'claiming' | 'handling' | 'ending';
+  startedAt: number;
+  /** Why it is being rolled back. */
+  failure?: { readonly error: unknown };
 }
 
 /** Runs handlers, each in one transaction with its inbox row, and makes sure that each run ends. */
@@ -36,123 +48,138 @@ export class AttemptRunner {
     private readonly hooks: HookRunner,
   ) {}
 
-  /**
-   * @param claim writes the inbox row's outcome in the handler's transaction before the handler runs; false: roll back
-   * @param stop aborted when the process can't wait any longer
-   */
-  async run(
-    message: ReadMessage,
-    attempt: number,
-    claim: (manager: EntityManager) => Promise<boolean>,
-    stop: AbortSignal,
-  ): Promise<AttemptResult> {
-    const { handler, eventId } = message;
-    const { consumer, eventType, timeoutMs } = handler;
-    const handling = { eventId, type: eventType.type, consumer, attempt };
-    const startedAt = performance.now();
+  /** @param stop aborted when the process can't wait any longer */
+  async run(message: ReadMessage, attempt: number, claim: ClaimRow, stop: AbortSignal): Promise<AttemptResult> {
+    const { handler } = message;
+    if (stop.aborted) return { kind: 'stopped' };
     let queryRunner: QueryRunner;
     try {
-      queryRunner = await acquireQueryRunner(handler.stores.dataSource, timeoutMs);
+      queryRunner = await acquireQueryRunner(handler.stores.dataSource, handler.timeoutMs, stop);
     } catch (error) {
-      return { kind: 'unavailable', error };
+      return stop.aborted ? { kind: 'stopped' } : { kind: 'unavailable', error, started: false };
     }
-
-    const progress: Progress = { phase: 'claiming' };
+    const watchdog = new AttemptWatchdog(stop);
     const cut = new AbortController();
+    const progress: Progress = { phase: 'claiming', startedAt: performance.now() };
     const context: EventContext = {
-      eventId,
-      type: eventType.type,
-      version: eventType.version,
-      consumer,
+      eventId: message.eventId,
+      type: handler.eventType.type,
+      version: handler.eventType.version,
+      consumer: handler.consumer,
       attempt,
       producer: message.producer,
       headers: message.headers,
       manager: queryRunner.manager,
       signal: cut.signal,
     };
-    const work = this.transactions.runNew(queryRunner, undefined, async () => {
-      if (!(await claim(queryRunner.manager))) throw new RowTaken();
-      progress.phase = 'handling';
-      this.hooks.run('handling', handling);
-      await this.transactions.inside(handler.stores.dataSource, queryRunner, true, () =>
-        handler.invoke(message.event, context),
-      );
-      cut.signal.throwIfAborted();
-      this.hooks.run('handlerReturned', handling);
-      progress.phase = 'committing';
-    });
-
     try {
-      await this.untilOver(work, timeoutMs, progress, stop, consumer, eventId);
-      return { kind: 'handled', durationMs: performance.now() - startedAt };
+      const work = this.transact(message, context, queryRunner, claim, watchdog, progress);
+      await Promise.race([work, watchdog.expired]);
+      return { kind: 'handled', durationMs: performance.now() - progress.startedAt };
     } catch (error) {
       if (error instanceof RowTaken) return { kind: 'taken' };
-      if (error instanceof Stopped || error instanceof HandlerTimeoutError || error instanceof DatabaseDeadlineError) {
-        cut.abort(error);
-        await this.cutOff(queryRunner, handler.stores.dataSource, error);
-        if (error instanceof Stopped) return { kind: 'stopped' };
-        if (error instanceof DatabaseDeadlineError) return { kind: 'unavailable', error };
-        return { kind: 'failed', reason: describeError(error) };
-      }
-      if (error instanceof RejectEvent) return { kind: 'rejected', reason: error.reason };
-      if (progress.phase !== 'handling' && isDatabaseUnavailable(error)) return { kind: 'unavailable', error };
-      return { kind: 'failed', reason: describeError(error) };
-    }
-  }
-
-  /** The handler's time, then the commit's own, which must not be cut with the handler's: it may have happened. */
-  private async untilOver(
-    work: Promise<void>,
-    timeoutMs: number,
-    progress: Progress,
-    stop: AbortSignal,
-    consumer: string,
-    eventId: string,
-  ): Promise<void> {
-    const stopped = stopPromise(stop);
-    try {
-      await within(timeoutMs, Promise.race([work, stopped.promise]), () =>
-        progress.phase === 'handling'
-          ? new HandlerTimeoutError(consumer, eventId, timeoutMs)
-          : new DatabaseDeadlineError(`the database did not answer within ${timeoutMs} ms`),
-      );
-    } catch (error) {
-      const committing =
-        progress.phase === 'committing' && (error instanceof DatabaseDeadlineError || error instanceof Stopped);
-      if (!committing) throw error;
-      await within(
-        COMMIT_DEADLINE_MS,
-        work,
-        () => new DatabaseDeadlineError(`the commit was not answered within ${COMMIT_DEADLINE_MS} ms`),
-      );
+      const isCut =
+        error instanceof Stopped || error instanceof HandlerTimeoutError || error instanceof DatabaseDeadlineError;
+      if (!isCut) return await this.afterFailure(message, queryRunner, progress, error);
+      cut.abort(error);
+      return await this.cutOff(message, queryRunner, progress, error);
     } finally {
-      stopped.dispose();
+      watchdog.dispose();
     }
   }
 
-  /** Take the connection away from a handler that does not end, here and at the server, where it may wait for a lock. */
-  private async cutOff(
+  private async transact(
+    message: ReadMessage,
+    context: EventContext,
     queryRunner: QueryRunner,
-    dataSource: ReadMessage['handler']['stores']['dataSource'],
-    reason: Error,
+    claim: ClaimRow,
+    watchdog: AttemptWatchdog,
+    progress: Progress,
   ): Promise<void> {
-    const serverProcess = await destroyConnection(queryRunner, reason).catch(() => undefined);
-    if (serverProcess === undefined) return;
-    await queryAlone(dataSource, 'SELECT pg_terminate_backend($1)', [serverProcess], 5000).catch(() => undefined);
+    const { handler, event } = message;
+    const { eventId, type, consumer, attempt } = context;
+    const ref = { eventId, type, consumer, attempt };
+    // A concurrent duplicate makes the claim wait until its own attempt has ended, which may take as long as a lease.
+    watchdog.enter(
+      handlingLeaseMs(handler.timeoutMs),
+      () => new DatabaseDeadlineError('the inbox row was not answered'),
+    );
+    await this.transactions.runNew(queryRunner, undefined, async () => {
+      if (!(await claim(queryRunner.manager))) throw new RowTaken();
+      watchdog.enter(handler.timeoutMs, () => new HandlerTimeoutError(consumer, eventId, handler.timeoutMs));
+      progress.phase = 'handling';
+      progress.startedAt = performance.now();
+      this.hooks.run('handling', ref);
+      const tooLong = (): Error => new DatabaseDeadlineError('the end of the transaction was not answered');
+      try {
+        await this.transactions.inside(handler.stores.dataSource, queryRunner, true, () =>
+          handler.invoke(event, context),
+        );
+      } catch (error) {
+        watchdog.enter(COMMIT_DEADLINE_MS, tooLong);
+        progress.failure = { error };
+        throw error;
+      }
+      // A handler that returns after it was cut off finds its transaction gone.
+      watchdog.throwIfExpired();
+      this.hooks.run('handlerReturned', ref);
+      watchdog.enterLast(COMMIT_DEADLINE_MS, tooLong);
+      progress.phase = 'ending';
+    });
+  }
+
+  /**
+   * The transaction has failed by itself. When it could not even be rolled back its connection is gone, and whatever the
+   * handler threw may be a consequence: if the database is away the attempt says nothing about the message.
+   */
+  private async afterFailure(
+    { handler }: ReadMessage,
+    queryRunner: QueryRunner,
+    { phase }: Progress,
+    error: unknown,
+  ): Promise<AttemptResult> {
+    const connectionLost = queryRunner.isTransactionActive;
+    const started = phase !== 'claiming';
+    if (!started && isDatabaseUnavailable(error)) return { kind: 'unavailable', error, started };
+    if (!connectionLost) return toFailure(error);
+    try {
+      await ping(handler.stores.dataSource, PING_DEADLINE_MS);
+    } catch (away) {
+      return { kind: 'unavailable', error: away, started };
+    }
+    return { kind: 'failed', reason: `its database connection was lost: ${describeError(error)}` };
+  }
+
+  /** Take the connection away from an attempt that does not end, here and at the server, where it may wait for a lock. */
+  private async cutOff(
+    { handler }: ReadMessage,
+    queryRunner: QueryRunner,
+    { phase, failure }: Progress,
+    reason: Error,
+  ): Promise<AttemptResult> {
+    const { dataSource } = handler.stores;
+    let away: unknown;
+    try {
+      const serverProcess = await destroyConnection(queryRunner, reason);
+      if (serverProcess !== undefined) await terminateBackend(dataSource, serverProcess);
+      else await ping(dataSource, PING_DEADLINE_MS);
+    } catch (error) {
+      away = error;
+    }
+    if (reason instanceof Stopped) return { kind: 'stopped' };
+    const started = phase !== 'claiming';
+    if (away !== undefined) return { kind: 'unavailable', error: away, started };
+    if (reason instanceof DatabaseDeadlineError && !failure) return { kind: 'unavailable', error: reason, started };
+    return toFailure(failure ? failure.error : reason);
   }
 }
 
-class Stopped extends Error {
-  override readonly name = 'Stopped';
+function toFailure(error: unknown): AttemptResult {
+  if (error instanceof RejectEvent) return { kind: 'rejected', reason: describeRejection(error) };
+  return { kind: 'failed', reason: describeError(error) };
 }
 
-function stopPromise(stop: AbortSignal): { readonly promise: Promise<never>; dispose(): void } {
-  let onAbort: () => void = () => undefined;
-  const promise = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new Stopped('the process is stopping'));
-    if (stop.aborted) onAbort();
-    else stop.addEventListener('abort', onAbort, { once: true });
-  });
-  promise.catch(() => undefined);
-  return { promise, dispose: () => stop.removeEventListener('abort', onAbort) };
+/** The reason as it was given, in the bounds that every stored reason has. */
+function describeRejection({ reason }: RejectEvent): string {
+  return describeError(reason || 'rejected without a reason');
 }

@@ -1,4 +1,5 @@
 import type { DatabaseGates } from '../database/database-gate';
+import { finishesWithin } from '../database/deadline';
 import type { HookRunner } from '../domain/hook-runner';
 import type { ResolvedOptions } from '../options/resolved-options';
 import { ReceiptSender } from '../receipt/receipt-sender';
@@ -33,7 +34,7 @@ export class ConsumerGroup {
     this.receipts = new ReceiptSender(options.service, options.receipts.coalesceMs, transport, hooks);
     const runner = new AttemptRunner(transactions, hooks);
     this.handling = new Handling(options.consume, runner, (set) => gates.of(set), this.receipts, hooks, onRetryIn);
-    this.parking = new Parking(options.service, transport, this.handling, hooks, () => this.stopping);
+    this.parking = new Parking(options.service, transport, this.handling.outcomes, hooks, () => this.stopping);
   }
 
   async start(): Promise<void> {
@@ -46,24 +47,26 @@ export class ConsumerGroup {
     await Promise.all(this.consumers.map((consumer) => consumer.start()));
   }
 
-  /** Take nothing more; let what runs finish within `drainMs`, then cut it off; send the receipts that wait. */
+  /**
+   * Take nothing more; let what runs finish within `drainMs`, then cut it off; send the receipts that wait. The retry job must
+   * have been told to stop.
+   */
   async drain(drainMs: number): Promise<void> {
     this.stopping = true;
-    await Promise.all(this.consumers.map((consumer) => consumer.pause()));
-    const idle = Promise.all(this.consumers.map((consumer) => consumer.idle()));
-    if (!(await finishes(idle, drainMs))) {
+    const idle = this.paused().then(() => this.idle());
+    if (!(await finishesWithin(drainMs, idle))) {
       this.handling.stop();
-      await finishes(idle, CUT_OFF_MS);
+      await finishesWithin(CUT_OFF_MS, idle);
     }
     this.handling.stop();
     this.receipts.flush();
   }
-}
 
-async function finishes(work: Promise<unknown>, withinMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), withinMs)));
-  const finished = await Promise.race([work.then(() => true), timeout]);
-  clearTimeout(timer);
-  return finished;
+  private async paused(): Promise<void> {
+    await Promise.all(this.consumers.map((consumer) => consumer.pause()));
+  }
+
+  private async idle(): Promise<void> {
+    await Promise.all([...this.consumers.map((consumer) => consumer.idle()), this.handling.idle()]);
+  }
 }

@@ -1,4 +1,5 @@
 import { consumerQueue } from '../domain/queue-names';
+import type { StoreSet } from '../stores/stores';
 import type { Handler } from './handler';
 
 /** All handlers of one queue: one consumer and event type, one handler per version. */
@@ -8,6 +9,8 @@ export interface QueueHandlers {
   readonly type: string;
   readonly byVersion: ReadonlyMap<number, Handler>;
   readonly prefetch: number;
+  /** Where messages are kept that no handler can take. */
+  readonly stores: StoreSet;
 }
 
 /** The handlers of this application. */
@@ -19,11 +22,14 @@ export class HandlerRegistry {
     const { consumer, eventType } = handler;
     const queue = consumerQueue(consumer, eventType.type);
     const known = this.queues.get(queue);
-    const taken = known?.byVersion.get(eventType.version);
+    // `a.b` for type `c` and `a` for type `b.c` would share a queue, and each take the other's messages.
+    const shared = known && (known.consumer !== consumer || known.type !== eventType.type);
+    const taken = shared ? [...known.byVersion.values()][0] : known?.byVersion.get(eventType.version);
     if (taken) return taken;
     const byVersion = new Map(known?.byVersion).set(eventType.version, handler);
+    const stores = known?.stores ?? handler.stores;
     const prefetch = Math.max(handler.prefetch, known?.prefetch ?? 0);
-    this.queues.set(queue, { queue, consumer, type: eventType.type, byVersion, prefetch });
+    this.queues.set(queue, { queue, consumer, type: eventType.type, byVersion, prefetch, stores });
     return undefined;
   }
 

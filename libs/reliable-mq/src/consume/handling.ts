@@ -1,19 +1,21 @@
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { Logger } from '@nestjs/common';
 import type { DatabaseGate } from '../database/database-gate';
-import { isDatabaseUnavailable } from '../database/database-errors';
-import { backoffMs, type Backoff } from '../domain/backoff';
 import { describeError } from '../domain/errors';
+import type { HandlingRef } from '../domain/hooks';
 import type { HookRunner } from '../domain/hook-runner';
-import type { ConsumerOutcome } from '../domain/outcome';
-import type { ClaimedInboxRow, InboxFailure, InboxKey } from '../inbox/inbox.store';
+import type { ClaimedInboxRow } from '../inbox/inbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ReceiptSender } from '../receipt/receipt-sender';
 import type { StoreSet } from '../stores/stores';
 import type { AttemptRunner } from './attempt-runner';
+import { Attempts, handlingRef } from './attempts';
+import { type Conclusion, failureAfter } from './conclusion';
 import { handlingLeaseMs } from './handler';
 import type { QueueHandlers } from './handler-registry';
+import { Isolation } from './isolation';
 import {
   type Envelope,
   fromInbox,
@@ -22,20 +24,10 @@ import {
   type ReadMessage,
   type ReceiptAddress,
 } from './message-reader';
+import { OutcomeWriter } from './outcome-writer';
 
-/** Where an event stands for one consumer, as its producer is told. */
-export interface Conclusion {
-  readonly outcome: ConsumerOutcome;
-  readonly reason: string | null;
-  readonly retryAfterMs: number | null;
-}
-
-const HANDLED: Conclusion = { outcome: 'handled', reason: null, retryAfterMs: null };
-
-interface RetryPolicy {
-  readonly maxAttempts: number;
-  readonly backoff: Backoff;
-}
+/** Starts that a redelivered message is assumed to have had, the present one included: its process may have died of it. */
+const STARTS_WHEN_REDELIVERED = 2;
 
 /**
  * Brings one message to a conclusion that is stored in the inbox.
@@ -45,28 +37,47 @@ interface RetryPolicy {
  *                         inbox owns the message and the broker is told so
  *   claimed inbox row   → the next attempt of a stored failure
  *
- * Statements of this class wait for a database that is away and go on when it is back; nothing is acknowledged meanwhile.
+ * While the database is away everything waits, nothing is acknowledged, and no attempt is counted.
  */
 export class Handling {
+  readonly outcomes: OutcomeWriter;
+  private readonly attempts: Attempts;
   private readonly logger = new Logger('ReliableMq');
   private readonly stopping = new AbortController();
+  private readonly isolation = new Isolation();
+  /** The context of no request and no other message: handlers must not inherit what happened to be current. */
+  private readonly root = new AsyncResource('ReliableMqHandling');
+  /** Deliveries in progress by message, and attempts of claimed rows. */
+  private readonly deliveries = new Map<string, Promise<Conclusion | undefined>>();
+  private readonly claimed = new Set<Promise<void>>();
 
   constructor(
     private readonly options: ResolvedOptions['consume'],
-    private readonly runner: AttemptRunner,
-    private readonly gateOf: (set: StoreSet) => DatabaseGate,
+    runner: AttemptRunner,
+    gateOf: (set: StoreSet) => DatabaseGate,
     private readonly receipts: ReceiptSender,
     private readonly hooks: HookRunner,
-    /** Called when a stored failure becomes due after so many milliseconds. */
-    private readonly onRetryIn: (delayMs: number) => void,
+    onRetryIn: (delayMs: number) => void,
   ) {
-    // Every attempt that runs listens to it, so there is no number from which on it would be a leak.
+    // Each attempt listens to it while it runs.
     setMaxListeners(0, this.stopping.signal);
+    this.outcomes = new OutcomeWriter(gateOf, hooks, onRetryIn, this.stopping.signal);
+    this.attempts = new Attempts(runner, this.outcomes, hooks, this.stopping.signal);
   }
 
   /** Cut off what is running: it is rolled back, and given back without having counted. */
   stop(): void {
     this.stopping.abort();
+  }
+
+  /** Resolves when no claimed row is being handled. */
+  async idle(): Promise<void> {
+    while (this.claimed.size > 0) await Promise.all(this.claimed);
+  }
+
+  /** Let nothing else of this process start while the work begins. */
+  async alone(work: () => Promise<void>): Promise<void> {
+    await this.isolation.alone(work);
   }
 
   /**
@@ -78,77 +89,38 @@ export class Handling {
     redelivered: boolean,
     onOwned: () => void,
   ): Promise<Conclusion | undefined> {
-    const { handler, eventId, stored } = message;
-    const { inbox } = handler.stores;
-    const key: InboxKey = { eventId, consumer: handler.consumer };
-    while (!this.stopping.signal.aborted) {
-      await this.gateOf(handler.stores).open();
-      if (redelivered) {
-        const token = randomUUID();
-        const claim = { token, leaseMs: handlingLeaseMs(handler.timeoutMs) };
-        const adopted = await this.persist(handler.stores, () => inbox.adopt(key, stored, claim, 2));
-        if (adopted === undefined) return undefined;
-        if (!adopted) return this.concludeExisting(message, key, onOwned);
-        onOwned();
-        return this.attemptClaimed(message, key, 1, token);
-      }
-      const result = await this.runner.run(
-        message,
-        1,
-        (manager) => inbox.insertHandled(manager, key, stored),
-        this.stopping.signal,
-      );
-      switch (result.kind) {
-        case 'handled':
-          this.hooks.run('handled', { ...this.handlingRef(message, 1), durationMs: result.durationMs });
-          return HANDLED;
-        case 'taken':
-          return this.concludeExisting(message, key, onOwned);
-        case 'failed':
-        case 'rejected': {
-          const failure = this.failureAfter(result.reason, result.kind === 'rejected', 1, handler);
-          const inserted = await this.persist(handler.stores, () => inbox.insertFailure(key, stored, failure));
-          if (inserted === undefined) return undefined;
-          return inserted ? this.concludeFailure(message, 1, failure) : this.concludeExisting(message, key, onOwned);
-        }
-        case 'unavailable':
-          await this.gateOf(handler.stores).recover(result.error);
-          break;
-        case 'stopped':
-          return undefined;
-      }
+    const id = `${message.handler.consumer} ${message.eventId}`;
+    // A lost connection to the broker delivers again what still runs here: without this each would wait in the database for the
+    // first, and take a connection from it.
+    for (let same = this.deliveries.get(id); same; same = this.deliveries.get(id)) await same;
+    const work = this.root.runInAsyncScope(() => this.concludeDelivery(message, redelivered, onOwned));
+    this.deliveries.set(id, work);
+    try {
+      return await work;
+    } finally {
+      this.deliveries.delete(id);
     }
-    return undefined;
   }
 
-  /** Run the next attempt of a row that was claimed from the inbox, and tell its producer how it ended. */
-  async handleClaimed(row: ClaimedInboxRow, token: string, queue: QueueHandlers): Promise<void> {
-    const reading = await readMessage(fromInbox(row, row.eventId), queue, Number.POSITIVE_INFINITY);
-    const address = reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
-    const conclusion = await this.concludeClaimed(row, token, queue, reading);
-    if (conclusion) this.report(address, row.consumer, conclusion);
-  }
-
-  private async concludeClaimed(
-    row: ClaimedInboxRow,
-    token: string,
-    queue: QueueHandlers,
-    reading: Reading,
-  ): Promise<Conclusion | undefined> {
-    const key: InboxKey = { eventId: row.eventId, consumer: row.consumer };
-    const [anyHandler] = queue.byVersion.values();
-    const set = reading.kind === 'event' ? reading.message.handler.stores : anyHandler?.stores;
-    if (!set) return undefined;
-    const unfinished = row.unfinishedStarts - 1;
-    if (unfinished >= this.options.maxUnfinishedStarts) {
-      const reason = `started ${unfinished} times and never finished; it may be killing its process`;
-      return this.storeFailure(set, key, token, row, { reason, next: { end: 'dead' } });
-    }
-    if (reading.kind !== 'event') {
-      const policy = { maxAttempts: this.options.maxAttempts, backoff: this.options.backoff };
-      return this.storeFailure(set, key, token, row, this.failureAfter(reading.reason, false, row.attempts, policy));
-    }
-    return this.attemptClaimed(reading.message, key, row.attempts, token);
+  /**
+   * Run the next attempt of a row that was claimed from the inbox, and tell its producer how it ended. Never rejects.
+   * @param alone the caller has seen to it that nothing else starts
+   */
+  handleClaimed(row: ClaimedInboxRow, token: string, queue: QueueHandlers, alone: boolean): Promise<void> {
+    const conclude = (): Promise<void> => this.concludeAndReport(row, token, queue);
+    const work: Promise<void> = this.root
+      .runInAsyncScope(() => (alone ? conclude() : this.isolation.beside(conclude)))
+      .catch((error: unknown) => {
+        const { eventId, consumer } = row;
+        this.logger.error('A claimed message could not be processed; its lease must run out', {
+          eventId,
+          consumer,
+          error: describeError(error),
+        });
+      })
+      .finally(() => this.claimed.delete(work));
+    this.claimed.add(work);
+    return work;
   }
 
   /** A readable message whose version nobody here handles: kept, and tried again, for the next release may handle it. */
@@ -157,164 +129,100 @@ export class Handling {
     consumer: string,
     eventId: string,
     reason: string,
-    envelope: Envelope,
+    { stored }: Envelope,
   ): Promise<Conclusion | undefined> {
-    const key: InboxKey = { eventId, consumer };
-    const policy = { maxAttempts: this.options.maxAttempts, backoff: this.options.backoff };
-    const failure = this.failureAfter(reason, false, 1, policy);
-    const inserted = await this.persist(set, () => set.inbox.insertFailure(key, envelope.stored, failure));
-    if (inserted === undefined) return undefined;
-    if (!inserted) return this.existing(set, key);
-    return this.conclude({ eventId, type: envelope.stored.type, consumer, attempt: 1 }, failure);
-  }
-
-  /** Run a statement until it succeeds; waits while the database is away. @returns undefined when the process is stopping */
-  async persist<T>(set: StoreSet, statement: () => Promise<T>): Promise<T | undefined> {
-    for (let attempt = 1; !this.stopping.signal.aborted; attempt += 1) {
-      try {
-        return await statement();
-      } catch (error) {
-        if (!isDatabaseUnavailable(error)) {
-          this.logger.error('A statement on the inbox failed; tried again', {
-            dataSource: set.name,
-            attempt,
-            error: describeError(error),
-          });
-        }
-        await this.gateOf(set).recover(error);
-      }
-    }
-    return undefined;
+    const ref: HandlingRef = { eventId, type: stored.type, consumer, attempt: 1 };
+    const failure = failureAfter('failed', reason, 1, this.options);
+    const waitMs = handlingLeaseMs(this.options.timeoutMs);
+    const kept = await this.outcomes.insertFailure(set, ref, stored, failure, waitMs);
+    return kept === 'existing' ? this.outcomes.existing(set, ref) : kept;
   }
 
   /** Tell the producer. */
   report(address: ReceiptAddress | undefined, consumer: string, conclusion: Conclusion): void {
     if (!address) return;
-    const { queue, source, eventId } = address;
-    this.receipts.add(queue, { eventId, source, consumer, ...conclusion });
+    const { queue, ...receipt } = address;
+    this.receipts.add(queue, { ...receipt, consumer, ...conclusion });
   }
 
-  private async attemptClaimed(
+  private async concludeDelivery(
     message: ReadMessage,
-    key: InboxKey,
-    attempt: number,
-    token: string,
-  ): Promise<Conclusion | undefined> {
-    const { handler } = message;
-    const { inbox } = handler.stores;
-    const result = await this.runner.run(
-      message,
-      attempt,
-      (manager) => inbox.settleHandled(manager, key, token),
-      this.stopping.signal,
-    );
-    switch (result.kind) {
-      case 'handled':
-        this.hooks.run('handled', { ...this.handlingRef(message, attempt), durationMs: result.durationMs });
-        return HANDLED;
-      case 'taken':
-        this.logger.warn('An attempt found that its claim had been lost; the other claim stands', { ...key, attempt });
-        return undefined;
-      case 'failed':
-      case 'rejected': {
-        const failure = this.failureAfter(result.reason, result.kind === 'rejected', attempt, handler);
-        return this.storeFailure(handler.stores, key, token, { type: message.stored.type, attempts: attempt }, failure);
-      }
-      case 'unavailable':
-        await this.gateOf(handler.stores).recover(result.error);
-        await this.giveBack(handler.stores, key, token);
-        return undefined;
-      case 'stopped':
-        await this.giveBack(handler.stores, key, token);
-        return undefined;
-    }
-  }
-
-  /** Once only: if it fails the lease runs out, which costs an attempt. */
-  private async giveBack(set: StoreSet, key: InboxKey, token: string): Promise<void> {
-    try {
-      if (await set.inbox.release(key, token)) this.onRetryIn(0);
-    } catch (error) {
-      this.logger.warn('A claimed inbox row could not be given back; its lease must run out', {
-        ...key,
-        error: describeError(error),
-      });
-    }
-  }
-
-  private async storeFailure(
-    set: StoreSet,
-    key: InboxKey,
-    token: string,
-    row: { readonly type: string; readonly attempts: number },
-    failure: InboxFailure,
-  ): Promise<Conclusion | undefined> {
-    const stored = await this.persist(set, () => set.inbox.settleFailed(key, token, failure));
-    if (!stored) return undefined;
-    return this.conclude({ ...key, type: row.type, attempt: row.attempts }, failure);
-  }
-
-  private concludeFailure(message: ReadMessage, attempt: number, failure: InboxFailure): Conclusion {
-    return this.conclude(this.handlingRef(message, attempt), failure);
-  }
-
-  private conclude(
-    ref: { readonly eventId: string; readonly type: string; readonly consumer: string; readonly attempt: number },
-    failure: InboxFailure,
-  ): Conclusion {
-    const { reason, next } = failure;
-    if ('end' in next) {
-      this.logger.error('An event is given up by its consumer', { ...ref, outcome: next.end, reason });
-      this.hooks.run('handlingFailed', { ...ref, reason, retryInMs: null, outcome: next.end });
-      return { outcome: next.end, reason, retryAfterMs: null };
-    }
-    this.logger.warn('A handler failed; the event is tried again', { ...ref, reason, retryInMs: next.retryInMs });
-    this.hooks.run('handlingFailed', { ...ref, reason, retryInMs: next.retryInMs, outcome: 'retrying' });
-    this.onRetryIn(next.retryInMs);
-    return { outcome: 'retrying', reason, retryAfterMs: next.retryInMs };
-  }
-
-  /** The inbox has a row for the message already: what the producer is told follows from it. */
-  private async concludeExisting(
-    message: ReadMessage,
-    key: InboxKey,
+    redelivered: boolean,
     onOwned: () => void,
   ): Promise<Conclusion | undefined> {
+    const { stores } = message.handler;
+    while (!this.stopping.signal.aborted) {
+      await this.outcomes.available(stores);
+      const ended = await this.isolation.beside(() =>
+        redelivered ? this.adoptAndAttempt(message, onOwned) : this.attempts.fresh(message),
+      );
+      if (ended === 'existing') return this.concludeExisting(message, onOwned);
+      if (ended !== 'again') return ended;
+    }
+    return undefined;
+  }
+
+  private async adoptAndAttempt(
+    message: ReadMessage,
+    onOwned: () => void,
+  ): Promise<Conclusion | 'existing' | undefined> {
     const { handler, stored } = message;
+    const claim = { token: randomUUID(), leaseMs: handlingLeaseMs(handler.timeoutMs) };
+    const adopted = await this.outcomes.persist(handler.stores, () =>
+      handler.stores.inbox.adopt(handlingRef(message, 1), stored, claim, STARTS_WHEN_REDELIVERED),
+    );
+    if (adopted === undefined) return undefined;
+    if (!adopted) return 'existing';
+    onOwned();
+    return this.attempts.claimed(message, 1, claim.token);
+  }
+
+  /** The inbox has a row for the message already; a dead one may have been sent again by hand. */
+  private async concludeExisting(message: ReadMessage, onOwned: () => void): Promise<Conclusion | undefined> {
+    const { handler, stored } = message;
+    const ref = handlingRef(message, 1);
     if (stored.redrives > 0) {
       const claim = { token: randomUUID(), leaseMs: handlingLeaseMs(handler.timeoutMs) };
-      const row = await this.persist(
+      const row = await this.outcomes.persist(
         handler.stores,
-        async () => (await handler.stores.inbox.claimRedriven(key, stored.redrives, claim)) ?? null,
+        async () => (await handler.stores.inbox.claimRedriven(ref, stored.redrives, claim)) ?? null,
       );
       if (row === undefined) return undefined;
       if (row !== null) {
         onOwned();
-        return this.attemptClaimed(message, key, row.attempts, claim.token);
+        return this.isolation.beside(() => this.attempts.claimed(message, row.attempts, claim.token));
       }
     }
-    this.hooks.run('duplicate', { eventId: key.eventId, type: message.stored.type, consumer: key.consumer });
-    return this.existing(handler.stores, key);
+    this.hooks.run('duplicate', { eventId: ref.eventId, type: ref.type, consumer: ref.consumer });
+    return this.outcomes.existing(handler.stores, ref);
   }
 
-  private async existing(set: StoreSet, key: InboxKey): Promise<Conclusion | undefined> {
-    const row = await this.persist(set, async () => (await set.inbox.find(key)) ?? null);
-    if (row === undefined) return undefined;
-    // Pruned in this very moment: it had ended long ago, and a chase will ask again if the producer still cares.
-    if (row === null || row.status === 'handled') return HANDLED;
-    if (row.status === 'failed')
-      return { outcome: 'retrying', reason: row.reason, retryAfterMs: Math.max(0, row.dueInMs ?? 0) };
-    return { outcome: row.status, reason: row.reason, retryAfterMs: null };
+  private async concludeAndReport(row: ClaimedInboxRow, token: string, queue: QueueHandlers): Promise<void> {
+    const reading = await readMessage(fromInbox(row, row.eventId), queue, Number.POSITIVE_INFINITY);
+    const address = reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
+    const conclusion = await this.concludeClaimed(row, token, queue, reading);
+    // The row's number, not the message's: the row may have been redriven by a later copy of the message.
+    if (conclusion) this.report(address && { ...address, redrives: row.redrives }, row.consumer, conclusion);
   }
 
-  private failureAfter(reason: string, rejected: boolean, attempt: number, policy: RetryPolicy): InboxFailure {
-    if (rejected) return { reason, next: { end: 'rejected' } };
-    if (attempt >= policy.maxAttempts)
-      return { reason: `given up after ${attempt} attempts: ${reason}`, next: { end: 'dead' } };
-    return { reason, next: { retryInMs: backoffMs(policy.backoff, attempt) } };
-  }
-
-  private handlingRef(message: ReadMessage, attempt: number) {
-    return { eventId: message.eventId, type: message.stored.type, consumer: message.handler.consumer, attempt };
+  private async concludeClaimed(
+    row: ClaimedInboxRow,
+    token: string,
+    queue: QueueHandlers,
+    reading: Reading,
+  ): Promise<Conclusion | undefined> {
+    const { eventId, consumer, type, attempts } = row;
+    const ref: HandlingRef = { eventId, type, consumer, attempt: attempts };
+    const set = reading.kind === 'event' ? reading.message.handler.stores : queue.stores;
+    const unfinished = row.unfinishedStarts - 1;
+    if (unfinished >= this.options.maxUnfinishedStarts) {
+      const reason = `started ${unfinished} times and never finished; it may be killing its process`;
+      return this.outcomes.settleFailure(set, ref, token, { reason, next: { end: 'dead' } });
+    }
+    if (reading.kind !== 'event') {
+      const failure = failureAfter('failed', reading.reason, attempts, this.options);
+      return this.outcomes.settleFailure(set, ref, token, failure);
+    }
+    return this.attempts.claimed(reading.message, attempts, token);
   }
 }

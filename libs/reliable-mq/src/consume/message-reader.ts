@@ -15,6 +15,8 @@ export interface ReceiptAddress {
   /** The producer's DataSource. */
   readonly source: string;
   readonly eventId: string;
+  /** How often the producer had sent the event again by hand: it ignores failures of the times before. */
+  readonly redrives: number;
 }
 
 /** A message that a handler can take. */
@@ -76,7 +78,7 @@ export async function readMessage(raw: RawMessage, queue: QueueHandlers, maxByte
     kind: 'unreadable',
     reason: storableText(reason, 1000),
     envelope,
-    parkingId: parkingId(raw),
+    parkingId: parkingId(raw, queue),
   });
 
   const eventId = raw.messageId;
@@ -179,7 +181,7 @@ function receiptAddressOf(raw: RawMessage): ReceiptAddress | undefined {
   const source = raw.headers[HEADER.source];
   if (raw.replyTo === undefined || raw.messageId === undefined) return undefined;
   if (typeof source !== 'string' || !isUuid(raw.messageId)) return undefined;
-  return { queue: raw.replyTo, source, eventId: raw.messageId };
+  return { queue: raw.replyTo, source, eventId: raw.messageId, redrives: redrivesOf(raw.headers[HEADER.redrives]) };
 }
 
 function applicationHeaders(headers: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
@@ -192,12 +194,10 @@ function propertiesOf(raw: RawMessage): Readonly<Record<string, unknown>> {
   return { messageId, type, contentEncoding, replyTo, appId, headers, routingKey };
 }
 
-function parkingId(raw: RawMessage): string {
-  return `sha256:${createHash('sha256')
-    .update(raw.messageId ?? '')
-    .update('\n')
-    .update(raw.body)
-    .digest('hex')}`;
+/** The same for a message that comes again, another one for the same bytes in another queue or of another type. */
+function parkingId(raw: RawMessage, queue: QueueHandlers): string {
+  const properties = JSON.stringify([queue.type, raw.messageId, raw.type]);
+  return `sha256:${createHash('sha256').update(properties).update('\n').update(raw.body).digest('hex')}`;
 }
 
 /** A message as it was stored in the inbox, in the form that `readMessage` takes. */

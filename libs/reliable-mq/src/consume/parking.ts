@@ -5,8 +5,8 @@ import { parkingQueue } from '../domain/queue-names';
 import { storableText } from '../domain/storable';
 import type { StoreSet } from '../stores/stores';
 import type { IncomingMessage, PublishOutcome, Transport } from '../transport/transport';
-import type { Handling } from './handling';
 import type { Reading } from './message-reader';
+import type { OutcomeWriter } from './outcome-writer';
 
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 5000;
@@ -21,7 +21,7 @@ export class Parking {
   constructor(
     private readonly service: string,
     private readonly transport: Transport,
-    private readonly handling: Handling,
+    private readonly outcomes: OutcomeWriter,
     private readonly hooks: HookRunner,
     private readonly isStopping: () => boolean,
   ) {}
@@ -35,7 +35,7 @@ export class Parking {
   ): Promise<boolean> {
     const { reason, envelope, parkingId } = reading;
     const key = { eventId: parkingId, consumer };
-    const parked = await this.handling.persist(set, () => set.inbox.park(key, envelope.stored, reason));
+    const parked = await this.outcomes.persist(set, () => set.inbox.park(key, envelope.stored, reason));
     if (parked === undefined) return false;
     // The same bytes again, for example published again by a producer that was not told: they are parked already. A
     // redelivery, though, may mean that the process died between the inbox and the queue.

@@ -1,11 +1,12 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import { describeError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import { parkingQueue } from '../domain/queue-names';
-import type { StoreSet } from '../stores/stores';
 import type { Delivery, Subscription, Transport } from '../transport/transport';
 import type { QueueHandlers } from './handler-registry';
-import type { Conclusion, Handling } from './handling';
+import type { Conclusion } from './conclusion';
+import type { Handling } from './handling';
 import { readMessage } from './message-reader';
 import type { Parking } from './parking';
 
@@ -15,6 +16,7 @@ const REQUEUE_DELAY_MS = 1000;
 export class QueueConsumer {
   private readonly logger = new Logger('ReliableMq');
   private readonly active = new Set<Promise<void>>();
+  private readonly root = new AsyncResource('ReliableMqConsumer');
   private subscription: Subscription | undefined;
 
   constructor(
@@ -30,7 +32,8 @@ export class QueueConsumer {
     const { queue, consumer, type, prefetch } = this.handlers;
     const spec = { name: queue, kind: 'events' as const, bindings: [type], parkingQueue: parkingQueue(consumer) };
     this.subscription = await this.transport.subscribe(spec, prefetch, (delivery) => {
-      const work = this.take(delivery).finally(() => this.active.delete(work));
+      // The in-memory broker delivers in the context of whoever published.
+      const work = this.root.runInAsyncScope(() => this.take(delivery)).finally(() => this.active.delete(work));
       this.active.add(work);
     });
   }
@@ -82,8 +85,8 @@ export class QueueConsumer {
       conclusion = await this.handling.handleDelivery(reading.message, message.redelivered, ack);
     } else if (reading.kind === 'unknown-version') {
       const { reason, envelope, eventId } = reading;
-      conclusion = await this.handling.keepUnknownVersion(this.stores(), consumer, eventId, reason, envelope);
-    } else if (await this.parking.park(this.stores(), consumer, message, reading)) {
+      conclusion = await this.handling.keepUnknownVersion(this.handlers.stores, consumer, eventId, reason, envelope);
+    } else if (await this.parking.park(this.handlers.stores, consumer, message, reading)) {
       conclusion = { outcome: 'rejected', reason: reading.reason, retryAfterMs: null };
     }
     if (!conclusion) return false;
@@ -91,11 +94,5 @@ export class QueueConsumer {
     const address = reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
     this.handling.report(address, consumer, conclusion);
     return true;
-  }
-
-  private stores(): StoreSet {
-    const [handler] = this.handlers.byVersion.values();
-    if (!handler) throw new Error(`queue ${this.handlers.queue} has no handler`);
-    return handler.stores;
   }
 }

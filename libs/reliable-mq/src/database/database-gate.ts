@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { describeError } from '../domain/errors';
-import { queryAlone } from './sql';
+import { ping } from './sql';
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 5000;
@@ -12,16 +12,13 @@ export class DatabaseGate {
   private recovering: Promise<void> | undefined;
   private stopped = false;
   private wake: (() => void) | undefined;
+  private delayMs = FIRST_DELAY_MS;
+  private openedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly name: string,
     private readonly dataSource: DataSource,
   ) {}
-
-  /** Why work waits now, if it does. */
-  get closed(): boolean {
-    return this.recovering !== undefined;
-  }
 
   /** Resolves when the database answers; at once when nobody has found it away. */
   async open(): Promise<void> {
@@ -44,23 +41,31 @@ export class DatabaseGate {
       dataSource: this.name,
       error: describeError(error),
     });
-    for (let delayMs = FIRST_DELAY_MS; !this.stopped; delayMs = Math.min(delayMs * 2, LAST_DELAY_MS)) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, delayMs);
-        this.wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+    // A database that answers the probe and fails the work again (a standby that takes no writes) must not be asked in a hot loop.
+    if (performance.now() - this.openedAt > 2 * LAST_DELAY_MS) this.delayMs = FIRST_DELAY_MS;
+    while (!this.stopped) {
+      await this.pause(this.delayMs);
+      this.delayMs = Math.min(this.delayMs * 2, LAST_DELAY_MS);
       if (this.stopped) return;
       try {
-        await queryAlone(this.dataSource, 'SELECT 1', [], LAST_DELAY_MS);
+        await ping(this.dataSource, LAST_DELAY_MS);
+        this.openedAt = performance.now();
         this.logger.log('The database is available again', { dataSource: this.name });
         return;
       } catch {
         // Still away: the next delay is longer.
       }
     }
+  }
+
+  private async pause(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }
 

@@ -3,40 +3,66 @@ import type { DataSource, QueryRunner } from 'typeorm';
 /** How long a statement of this library may take, in milliseconds, before its connection counts as dead. */
 export const STATEMENT_DEADLINE_MS = 30_000;
 
+/** The database could not be asked; nothing is known of what was to be asked. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name: string = 'DatabaseUnavailableError';
+}
+
 /** The database did not answer in time; nothing is known of what it did. */
-export class DatabaseDeadlineError extends Error {
+export class DatabaseDeadlineError extends DatabaseUnavailableError {
   override readonly name = 'DatabaseDeadlineError';
 }
 
 /**
- * A query runner with a connection, or an error when the pool gives none in time. A connection that comes too late goes back.
+ * A query runner with a connection. One that the pool gives too late goes back to it.
  * @param timeoutMs how long to wait, in milliseconds
+ * @param stop do not wait any longer than this
+ * @throws DatabaseUnavailableError when there is none
  */
-export async function acquireQueryRunner(dataSource: DataSource, timeoutMs: number): Promise<QueryRunner> {
+export async function acquireQueryRunner(
+  dataSource: DataSource,
+  timeoutMs: number,
+  stop?: AbortSignal,
+): Promise<QueryRunner> {
   const queryRunner = dataSource.createQueryRunner();
-  let late = false;
+  let givenUp = false;
+  const giveUp = (error: DatabaseUnavailableError): DatabaseUnavailableError => {
+    givenUp = true;
+    return error;
+  };
   const connecting = queryRunner.connect().then(
     async () => {
-      if (late) await queryRunner.release();
+      if (givenUp) await queryRunner.release();
     },
     (error: unknown) => {
-      if (!late) throw error;
+      throw new DatabaseUnavailableError(`no database connection: ${describeConnectError(error)}`, { cause: error });
     },
   );
+  let onStop: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    onStop = () =>
+      reject(giveUp(new DatabaseUnavailableError('no database connection before the process had to stop')));
+    if (stop?.aborted) onStop();
+    else stop?.addEventListener('abort', onStop, { once: true });
+  });
   try {
-    await within(
-      timeoutMs,
-      connecting,
-      () =>
+    await within(timeoutMs, Promise.race([connecting, stopped]), () =>
+      giveUp(
         new DatabaseDeadlineError(
           `no database connection within ${timeoutMs} ms: the pool is exhausted or the database does not answer`,
         ),
+      ),
     );
-  } catch (error) {
-    late = true;
-    throw error;
+  } finally {
+    stop?.removeEventListener('abort', onStop);
   }
   return queryRunner;
+}
+
+/** A name with several addresses (localhost) fails with an AggregateError, which has a code and no message. */
+function describeConnectError(error: unknown): string {
+  const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown };
+  return String(message || code || error);
 }
 
 /** The promise's result, or the error when it takes longer. The promise itself goes on, and its later failure is ignored. */
@@ -48,6 +74,23 @@ export async function within<T>(timeoutMs: number, work: Promise<T>, onTimeout: 
   work.catch(() => undefined);
   try {
     return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Whether the work ends, however, within that time. */
+export async function finishesWithin(timeoutMs: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([ended, timeout]);
   } finally {
     clearTimeout(timer);
   }

@@ -7,6 +7,8 @@ import {
   within,
 } from './deadline';
 
+const TERMINATE_DEADLINE_MS = 5000;
+
 /**
  * Run one statement on a connection of its own, whatever transaction the caller may be in. A connection that does not answer
  * in time is closed, so that a half-open one can't stop a job forever.
@@ -30,6 +32,52 @@ export async function queryAlone<Row>(
   } finally {
     await queryRunner.release();
   }
+}
+
+/** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
+export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
+  await queryAlone(dataSource, 'SELECT 1', [], deadlineMs);
+}
+
+/**
+ * End the server's side of a connection, whatever it waits for: its transaction is rolled back and its locks are freed. Asked
+ * on a connection outside the pool, because those that hang may have taken all of it.
+ */
+export async function terminateBackend(dataSource: DataSource, serverProcess: number): Promise<void> {
+  const pool = (dataSource.driver as unknown as { master: PostgresPool }).master;
+  const client = new pool.Client(pool.options);
+  client.on('error', () => undefined);
+  const asked = client
+    .connect()
+    // Behind a connection pooler the process id is not the server's, and must not hit somebody else's session.
+    .then(() =>
+      client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE pid = $1 AND datname = current_database() AND usename = current_user AND xact_start IS NOT NULL`,
+        [serverProcess],
+      ),
+    );
+  try {
+    await within(
+      TERMINATE_DEADLINE_MS,
+      asked,
+      () => new DatabaseDeadlineError(`the database did not answer within ${TERMINATE_DEADLINE_MS} ms`),
+    );
+  } finally {
+    void client.end().catch(() => undefined);
+  }
+}
+
+interface PostgresClient {
+  on(event: 'error', listener: () => void): void;
+  connect(): Promise<void>;
+  query(sql: string, parameters: readonly unknown[]): Promise<unknown>;
+  end(): Promise<void>;
+}
+
+interface PostgresPool {
+  readonly Client: new (options: unknown) => PostgresClient;
+  readonly options: unknown;
 }
 
 /** Run one statement on the connection of this query runner, in its transaction if it has one. */

@@ -1,34 +1,54 @@
-import { randomFillSync } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 
-const POOL_BYTES = 10 * 256;
-const pool = Buffer.allocUnsafe(POOL_BYTES);
-let poolOffset = POOL_BYTES;
+/** Random bytes of one id, taken from a pool: one call of the system's generator serves 256 ids. */
+const TAIL_BYTES = 8;
+const pool = Buffer.allocUnsafe(TAIL_BYTES * 256);
+let poolOffset = pool.length;
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
+/** A counter in the 12 bits beside the time keeps the ids of one millisecond in order (RFC 9562 section 6.2, method 1). */
+const COUNTER_LIMIT = 0x1000;
+let lastMs = 0;
+let counter = 0;
+
 /**
- * A new event id: UUIDv7 (RFC 9562 section 5.7), so that ids of one producer grow with time and inserts touch the right
- * edge of the primary key's index only. The time in it is for locality; nothing compares it.
+ * A new event id: UUIDv7 (RFC 9562 section 5.7), greater than every id that this process has made before, also within one
+ * millisecond and after the clock was set back. So inserts touch the right edge of the primary key's index only, and events that
+ * are found in the table are published in the order they were recorded in. Nothing compares the time in it with a clock's.
  */
-export function newEventId(nowMs: number = Date.now()): string {
-  if (poolOffset + 10 > POOL_BYTES) {
+export function newEventId(): string {
+  advance(Date.now());
+  if (poolOffset === pool.length) {
     randomFillSync(pool);
     poolOffset = 0;
   }
   const at = poolOffset;
-  poolOffset += 10;
+  poolOffset += TAIL_BYTES;
   const byte = (index: number): string => HEX[pool[at + index] as number] as string;
-  const time = nowMs.toString(16).padStart(12, '0');
-  const versioned = HEX[0x70 | ((pool[at] as number) & 0x0f)] as string;
-  const variant = HEX[0x80 | ((pool[at + 2] as number) & 0x3f)] as string;
+  const time = lastMs.toString(16).padStart(12, '0');
+  const variant = HEX[0x80 | ((pool[at] as number) & 0x3f)] as string;
   return (
-    `${time.slice(0, 8)}-${time.slice(8)}-${versioned}${byte(1)}-${variant}${byte(3)}-` +
+    `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}-${variant}${byte(1)}-` +
+    byte(2) +
+    byte(3) +
     byte(4) +
     byte(5) +
     byte(6) +
-    byte(7) +
-    byte(8) +
-    byte(9)
+    byte(7)
   );
+}
+
+function advance(nowMs: number): void {
+  if (nowMs > lastMs) {
+    lastMs = nowMs;
+    // From the lower half, so that at least 2048 ids fit into the millisecond.
+    counter = randomBytes(2).readUInt16BE() & 0x7ff;
+    return;
+  }
+  counter += 1;
+  if (counter < COUNTER_LIMIT) return;
+  lastMs += 1;
+  counter = 0;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

@@ -1,4 +1,9 @@
-/** The URI (or any text with URIs in it) with passwords replaced by `***`. */
+/**
+ * A URI, or any text with URIs in it, with its passwords replaced by `***`. A password that was written without escaping may
+ * hold `@` and `/`, so everything up to the last `@` of the word is taken for it: too much is hidden rather than too little.
+ */
 export function maskUri(text: string): string {
-  return text.replace(/(\w+:\/\/[^\s:/@]*):[^\s@]*@/g, '$1:***@');
+  return text
+    .replace(/([a-z][\w+.-]*:\/\/[^\s:/@]*):(?:(?!:\/\/)\S)*@/gi, '$1:***@')
+    .replace(/([?&](?:password|sslpassword|passphrase)=)[^\s&"'`]*/gi, '$1***');
 }

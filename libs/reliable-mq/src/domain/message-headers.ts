@@ -1,5 +1,5 @@
 import type { InvalidProperty } from './errors';
-import { storableText } from './storable';
+import { isStorableText } from './storable';
 
 /** Headers that this library puts on its messages. */
 export const HEADER = {
@@ -18,24 +18,31 @@ export const HEADER = {
 
 const RESERVED = 'reliable-mq-';
 const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
-const MAX_LENGTH = 8192;
+const MAX_BYTES = 8192;
+/** Of all names and values: AMQP sends the headers in one frame, and a frame that is too large costs the whole connection. */
+const MAX_TOTAL_BYTES = 32_768;
 
 /** What is wrong with headers that an application wants on its message. */
 export function invalidHeaders(headers: Readonly<Record<string, unknown>>): readonly InvalidProperty[] {
   const invalid: InvalidProperty[] = [];
+  let totalBytes = 0;
   for (const [name, value] of Object.entries(headers)) {
+    totalBytes += name.length + (typeof value === 'string' ? Buffer.byteLength(value) : 8);
     const refuse = (problem: string): void => {
       invalid.push({ property: `headers.${name}`, problems: [problem] });
     };
     if (!NAME.test(name)) refuse('a header name has 1 to 100 letters, digits, _, . or -');
     else if (name.toLowerCase().startsWith(RESERVED)) refuse(`names beginning with "${RESERVED}" are reserved`);
     else if (typeof value === 'string') {
-      if (Buffer.byteLength(value) > MAX_LENGTH) refuse(`longer than ${MAX_LENGTH} bytes`);
-      else if (value !== storableText(value))
+      if (Buffer.byteLength(value) > MAX_BYTES) refuse(`longer than ${MAX_BYTES} bytes`);
+      else if (!isStorableText(value))
         refuse('holds a NUL character or half a surrogate pair, which databases refuse');
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value)) refuse('not a finite number');
     } else if (typeof value !== 'boolean') refuse('a header is a string, a number or a boolean');
+  }
+  if (totalBytes > MAX_TOTAL_BYTES) {
+    invalid.push({ property: 'headers', problems: [`${totalBytes} bytes, more than ${MAX_TOTAL_BYTES} in all`] });
   }
   return invalid;
 }

@@ -4,6 +4,11 @@ export function storableText(text: string, maxLength = Number.POSITIVE_INFINITY)
   return clean.length > maxLength ? clean.slice(0, maxLength).toWellFormed() : clean;
 }
 
+/** Whether a database takes the text as it is. */
+export function isStorableText(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\u0000');
+}
+
 const MAX_DEPTH = 10;
 const MAX_KEYS = 200;
 
@@ -17,7 +22,9 @@ function storable(value: unknown, depth: number): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   if (typeof value === 'boolean' || value === null) return value;
   if (value === undefined) return undefined;
-  if (typeof value !== 'object') return storableText(String(value));
+  if (typeof value === 'bigint' || typeof value === 'symbol' || typeof value === 'function') {
+    return storableText(String(value));
+  }
   if (depth >= MAX_DEPTH) return '…';
   if (Buffer.isBuffer(value)) return value.toString('base64');
   if (Array.isArray(value)) return value.slice(0, MAX_KEYS).map((item: unknown) => storable(item, depth + 1));

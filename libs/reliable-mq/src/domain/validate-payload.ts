@@ -1,9 +1,12 @@
 import { plainToInstance } from 'class-transformer';
 import { validate, type ValidationError } from 'class-validator';
-import type { InvalidProperty } from './errors';
+import { describeError, type InvalidProperty } from './errors';
 import type { EventClass } from './event-type';
 
-/** The payload as an instance of its class, and every property that its class-validator decorators refuse. */
+/**
+ * A payload's instance of its class, and every property that its class-validator decorators refuse.
+ * @param payload parsed JSON
+ */
 export async function validatePayload<T extends object>(
   eventClass: EventClass<T>,
   payload: unknown,
@@ -12,7 +15,14 @@ export async function validatePayload<T extends object>(
     const got = payload === null ? 'null' : Array.isArray(payload) ? 'an array' : typeof payload;
     return { invalid: [{ property: '(payload)', problems: [`must be an object, got ${got}`] }] };
   }
-  const instance = payload instanceof eventClass ? payload : plainToInstance(eventClass, payload);
+  let instance: T;
+  try {
+    instance = plainToInstance(eventClass, payload);
+  } catch (error) {
+    if (error instanceof RangeError) throw error; // nested too deeply for the stack
+    const problem = `can't become an instance of ${eventClass.name}, whose constructor must work without arguments: ${describeError(error, 300)}`;
+    return { invalid: [{ property: '(payload)', problems: [problem] }] };
+  }
   const errors = await validate(instance, { forbidUnknownValues: false });
   return errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) };
 }

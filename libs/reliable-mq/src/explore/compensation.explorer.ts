@@ -4,7 +4,7 @@ import { eventTypeLabel } from '../domain/event-type';
 import type { EventTypes } from '../domain/event-types';
 import type { EventFailure } from '../domain/outcome';
 import { findEventType } from '../record/reliable-event.decorator';
-import type { DiscoveredMethod } from './decorated-methods';
+import { type DiscoveredMethod, nameOf } from './decorated-methods';
 
 /** Registers every `@Compensate`. @returns what is wrong, each a full sentence with class and method */
 export function exploreCompensations(
@@ -24,9 +24,7 @@ export function exploreCompensations(
       }
       const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
       if (!eventType) {
-        problems.push(
-          `${where}: ${typeof eventClass === 'function' ? eventClass.name : String(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`,
-        );
+        problems.push(`${where}: ${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`);
         continue;
       }
       problems.push(...eventTypes.add(eventType));

@@ -41,3 +41,9 @@ function instanceOf(wrapper: InstanceWrapper<unknown>, isStatic: boolean): objec
   const prototype = typeof metatype === 'function' ? (metatype.prototype as object | undefined) : undefined;
   return prototype ? (Object.create(prototype) as object) : undefined;
 }
+
+/** What a decorator got in the place of an event class, for messages. */
+export function nameOf(eventClass: unknown): string {
+  if (typeof eventClass === 'function') return eventClass.name;
+  return eventClass === undefined ? 'undefined (a class that is imported in a circle?)' : String(eventClass);
+}

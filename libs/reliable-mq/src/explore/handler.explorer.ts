@@ -5,10 +5,18 @@ import type { HandlerRegistry } from '../consume/handler-registry';
 import { handlersOf, type ReliableEventHandlerOptions } from '../consume/reliable-event-handler.decorator';
 import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN, eventTypeLabel } from '../domain/event-type';
 import type { EventTypes } from '../domain/event-types';
+import { consumerQueue } from '../domain/queue-names';
+import { OptionReader } from '../options/option-reader';
 import type { ResolvedOptions } from '../options/resolved-options';
+import { retryHorizonMs } from '../options/retry-horizon';
 import { findEventType } from '../record/reliable-event.decorator';
-import type { Stores } from '../stores/stores';
-import type { DiscoveredMethod } from './decorated-methods';
+import type { StoreSet, Stores } from '../stores/stores';
+import { type DiscoveredMethod, nameOf } from './decorated-methods';
+
+type HandlerDefaults = Pick<ResolvedOptions, 'service' | 'consume' | 'publish' | 'receipts' | 'retention'>;
+type HandlerSettings = Pick<Handler, 'consumer' | 'stores' | 'prefetch' | 'timeoutMs' | 'maxAttempts' | 'backoff'>;
+
+const HOUR_MS = 60 * 60 * 1000;
 
 /** Registers every `@ReliableEventHandler`. @returns what is wrong, each a full sentence with class and method */
 export function exploreHandlers(
@@ -16,7 +24,7 @@ export function exploreHandlers(
   registry: HandlerRegistry,
   eventTypes: EventTypes,
   stores: Stores,
-  options: Pick<ResolvedOptions, 'service' | 'consume'>,
+  options: HandlerDefaults,
   contexts: ExternalContextCreator,
 ): readonly string[] {
   const problems: string[] = [];
@@ -31,58 +39,92 @@ export function exploreHandlers(
       }
       const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
       if (!eventType) {
-        problems.push(
-          `${where}: ${typeof eventClass === 'function' ? eventClass.name : String(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`,
-        );
+        problems.push(`${where}: ${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`);
         continue;
       }
-      problems.push(...eventTypes.add(eventType), ...problemsOf(own, where, stores));
-      const { consume } = options;
-      const handler: Handler = {
-        consumer: own.consumer ?? options.service,
-        eventType,
-        stores: (own.dataSource === undefined ? undefined : stores.find(own.dataSource)) ?? stores.default,
-        label,
-        prefetch: own.prefetch ?? consume.prefetch,
-        timeoutMs: own.timeoutMs ?? consume.timeoutMs,
-        maxAttempts: own.maxAttempts ?? consume.maxAttempts,
-        backoff: { ...consume.backoff, ...own.backoff },
-        invoke: createInvoker(contexts, instance, name),
-      };
-      const taken = registry.add(handler);
-      if (taken) {
-        problems.push(
-          `${where}: consumer "${handler.consumer}" has a handler for ${eventTypeLabel(eventType)} already, ${taken.label}. ` +
-            `Name the second one: @ReliableEventHandler(${eventType.eventClass.name}, { consumer: '${options.service}.…' }).`,
-        );
-      }
+      problems.push(...eventTypes.add(eventType));
+      const settings = readSettings(own, options, stores, where, problems);
+      const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(contexts, instance, name) };
+      problems.push(...inboxProblems(handler, options, where));
+      const taken = takenPlace(registry, handler, options.service);
+      if (taken) problems.push(`${where}: ${taken}`);
     }
   }
   return problems;
 }
 
-function problemsOf(own: ReliableEventHandlerOptions, where: string, stores: Stores): readonly string[] {
-  const problems: string[] = [];
-  const { consumer, prefetch, timeoutMs, maxAttempts, backoff, dataSource } = own;
-  if (consumer !== undefined && (!CONSUMER_PATTERN.test(consumer) || consumer.length > CONSUMER_MAX_LENGTH)) {
-    problems.push(
-      `${where}: consumer ${JSON.stringify(consumer)} must be words of letters, digits, _ and -, joined by dots, at most ${CONSUMER_MAX_LENGTH} characters.`,
-    );
-  }
-  const whole = (name: string, value: number | undefined, min: number, max: number): void => {
-    if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= max)) {
-      problems.push(`${where}: ${name} must be a whole number from ${min} to ${max}, got ${value}.`);
-    }
+/** The handler's own options, completed by the module's. */
+function readSettings(
+  own: ReliableEventHandlerOptions,
+  { service, consume }: HandlerDefaults,
+  stores: Stores,
+  where: string,
+  problems: string[],
+): HandlerSettings {
+  const found: string[] = [];
+  const reader = new OptionReader(own, '', found);
+  const settings: HandlerSettings = {
+    consumer: reader.text(
+      'consumer',
+      service,
+      CONSUMER_PATTERN,
+      CONSUMER_MAX_LENGTH,
+      'a name of letters, digits, _ and -, in words joined by dots',
+    ),
+    stores: readStores(reader, stores, found),
+    prefetch: reader.integer('prefetch', consume.prefetch, 1, 65_535),
+    timeoutMs: reader.integer('timeoutMs', consume.timeoutMs, 100, 24 * HOUR_MS),
+    maxAttempts: reader.integer('maxAttempts', consume.maxAttempts, 1, 10_000),
+    backoff: reader.backoff('backoff', consume.backoff),
   };
-  whole('prefetch', prefetch, 1, 65_535);
-  whole('timeoutMs', timeoutMs, 100, 24 * 60 * 60 * 1000);
-  whole('maxAttempts', maxAttempts, 1, 10_000);
-  whole('backoff.initialMs', backoff?.initialMs, 1, Number.MAX_SAFE_INTEGER);
-  whole('backoff.maxMs', backoff?.maxMs, 1, Number.MAX_SAFE_INTEGER);
-  if (dataSource !== undefined && !stores.find(dataSource)) {
-    problems.push(
-      `${where}: DataSource "${dataSource}" is not one of the module's (${stores.all.map((set) => `"${set.name}"`).join(', ')}).`,
+  reader.refuseUnknown();
+  problems.push(...found.map((problem) => `${where}: ${problem}`));
+  return settings;
+}
+
+function readStores(reader: OptionReader, stores: Stores, problems: string[]): StoreSet {
+  const name = reader.raw('dataSource');
+  if (name === undefined) return stores.default;
+  const set = typeof name === 'string' ? stores.find(name) : undefined;
+  if (!set) {
+    const names = stores.all.map((each) => `"${each.name}"`).join(', ');
+    problems.push(`dataSource ${JSON.stringify(name)} is not one of the module's (${names}).`);
+  }
+  return set ?? stores.default;
+}
+
+/** An inbox row that is pruned while its event can still come again lets the handler run twice. */
+function inboxProblems(handler: Handler, options: HandlerDefaults, where: string): readonly string[] {
+  const { publish, receipts, retention } = options;
+  const { giveUp, eventClass } = handler.eventType;
+  const policy = {
+    maxAttempts: giveUp.maxAttempts ?? publish.maxAttempts,
+    backoff: { ...publish.backoff, ...giveUp.backoff },
+  };
+  const hours = retryHorizonMs(policy, receipts.chaseAfterMs, handler) / HOUR_MS;
+  if (hours < retention.inboxHours) return [];
+  return [
+    `${where}: with its options and those of ${eventClass.name}, an event can be retried for ${hours.toFixed(1)} hours, but ` +
+      `retention.inboxHours is ${retention.inboxHours}, and a late duplicate would be handled again. Raise it, or lower attempts or backoff.`,
+  ];
+}
+
+/** Registers the handler. @returns why it can't have its place, when another one has it */
+function takenPlace(registry: HandlerRegistry, handler: Handler, service: string): string | undefined {
+  const { consumer, eventType } = handler;
+  const { type, eventClass } = eventType;
+  const queue = consumerQueue(consumer, type);
+  const other = registry.find(consumer, type);
+  if (other && other.type !== type) {
+    return (
+      `consumer "${consumer}" would take ${type} in the queue "${queue}", in which consumer "${other.consumer}" takes ` +
+      `${other.type}. Name the consumer differently.`
     );
   }
-  return problems;
+  const taken = registry.add(handler);
+  return (
+    taken &&
+    `consumer "${consumer}" has a handler for ${eventTypeLabel(eventType)} already, ${taken.label}. ` +
+      `Name the second one: @ReliableEventHandler(${eventClass.name}, { consumer: '${service}.…' }).`
+  );
 }

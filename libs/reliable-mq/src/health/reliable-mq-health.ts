@@ -1,5 +1,6 @@
+import { DatabaseDeadlineError, within } from '../database/deadline';
+import { ping } from '../database/sql';
 import { describeError } from '../domain/errors';
-import { queryAlone } from '../database/sql';
 import type { Stores } from '../stores/stores';
 import type { Transport } from '../transport/transport';
 
@@ -25,11 +26,16 @@ export class ReliableMqHealth {
     const state = this.state();
     if (state !== 'running') reasons.push(`the application is ${state}`);
     const { available, reason } = this.transport.status();
-    if (!available) reasons.push(`broker: ${reason ?? 'not available'}`);
+    // While available, the reason says what else is wrong: a queue that isn't consumed.
+    if (!available || reason !== undefined) reasons.push(`broker: ${reason ?? 'not available'}`);
     await Promise.all(
       this.stores.all.map(async ({ name, dataSource }) => {
         try {
-          await queryAlone(dataSource, 'SELECT 1', [], CHECK_DEADLINE_MS);
+          await within(
+            CHECK_DEADLINE_MS,
+            ping(dataSource, CHECK_DEADLINE_MS),
+            () => new DatabaseDeadlineError(`no answer within ${CHECK_DEADLINE_MS} ms`),
+          );
         } catch (error) {
           reasons.push(`database "${name}": ${describeError(error, 200)}`);
         }

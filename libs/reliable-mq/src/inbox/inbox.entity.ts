@@ -11,6 +11,7 @@ export const INBOX_TABLE = 'reliable_mq_inbox';
  */
 @Entity({ name: INBOX_TABLE, synchronize: false })
 @Index('reliable_mq_inbox_due', ['dueAt'], { where: '"due_at" IS NOT NULL' })
+@Index('reliable_mq_inbox_suspects', ['dueAt'], { where: '"due_at" IS NOT NULL AND "unfinished_starts" >= 2' })
 @Index('reliable_mq_inbox_given_up', ['receivedAt'], { where: `"status" IN ('rejected', 'dead')` })
 @Index('reliable_mq_inbox_ended', ['endedAt'], { where: '"ended_at" IS NOT NULL' })
 export class InboxEntry {

@@ -15,20 +15,37 @@ export interface InboxStore {
 
   /**
    * Take a message over from the broker: insert it as `failed`, already claimed for `leaseMs`, with its attempt counted
-   * before it starts. From then on the row, not the broker, brings it to its end.
+   * before it starts. From then on the row, not the broker, brings it to its end. Waits for a concurrent duplicate's
+   * transaction, `leaseMs` at most.
    * @param unfinishedStarts starts to assume, this one included
    * @returns false when the row exists already
    */
   adopt(key: InboxKey, message: InboxMessage, claim: InboxClaim, unfinishedStarts: number): Promise<boolean>;
 
-  /** The first attempt failed before there was a row: insert one, due after `delayMs`, or ended. @returns false: there is one */
-  insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure): Promise<boolean>;
+  /**
+   * The first attempt failed before there was a row: insert one, due after `retryInMs`, or ended.
+   * @param waitMs how long to wait for a concurrent duplicate's transaction, in milliseconds
+   * @returns false when the row exists already
+   */
+  insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean>;
 
   /** Put a message aside that no handler can take. @returns false when it was put aside before */
   park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean>;
 
-  /** Take due rows of these consumers for `leaseMs`, oldest due first; counts an attempt and a start for each. */
-  claim(consumers: readonly string[], limit: number, claim: InboxClaim): Promise<readonly ClaimedInboxRow[]>;
+  /**
+   * Take due rows of these queues, oldest due first, each for its queue's `leaseMs`; counts an attempt and a start for each.
+   * Rows that others are claiming at the moment are skipped.
+   * @param which suspects, or all others: a suspect must run alone
+   */
+  claim(
+    queues: readonly ClaimableQueue[],
+    limit: number,
+    token: string,
+    which: 'suspects' | 'others',
+  ): Promise<readonly ClaimedInboxRow[]>;
+
+  /** Whether a suspect is due. */
+  hasDueSuspect(queues: readonly ClaimableQueue[]): Promise<boolean>;
 
   /**
    * Give a dead or rejected row that the producer has sent again by hand (`redrives` is newer than the row's) a new start,
@@ -69,9 +86,22 @@ export interface InboxClaim {
   readonly leaseMs: number;
 }
 
+/** Rows of one consumer and event type. */
+export interface ClaimableQueue {
+  readonly consumer: string;
+  readonly type: string;
+  readonly leaseMs: number;
+}
+
+/**
+ * A row with so many starts in a row that never finished is suspected of killing its process. One start may have ended with
+ * the process that another message killed; so may a second, of a message that was redelivered beside the same killer.
+ */
+export const SUSPECT_STARTS = 2;
+
 export interface InboxFailure {
   readonly reason: string;
-  /** `retry`: due after `delayMs`; otherwise the end. */
+  /** Due after `retryInMs`, or the end. */
   readonly next: { readonly retryInMs: number } | { readonly end: Exclude<FinalOutcome, 'handled'> };
 }
 

@@ -3,14 +3,16 @@ import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
 import { qualifiedTable, queryAlone, queryIn } from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
-import type {
-  ClaimedInboxRow,
-  InboxClaim,
-  InboxFailure,
-  InboxKey,
-  InboxMessage,
-  InboxRow,
-  InboxStore,
+import {
+  type ClaimableQueue,
+  type ClaimedInboxRow,
+  type InboxClaim,
+  type InboxFailure,
+  type InboxKey,
+  type InboxMessage,
+  type InboxRow,
+  type InboxStore,
+  SUSPECT_STARTS,
 } from './inbox.store';
 
 const MS = "interval '1 millisecond'";
@@ -76,11 +78,12 @@ export class PostgresInboxStore implements InboxStore {
         storableJson(message.properties),
         message.redrives,
       ],
+      claim.leaseMs,
     );
     return rows.length === 1;
   }
 
-  async insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure): Promise<boolean> {
+  async insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean> {
     const { status, delayMs } = toColumns(failure);
     const rows = await queryAlone(
       this.dataSource,
@@ -102,6 +105,7 @@ export class PostgresInboxStore implements InboxStore {
         storableJson(message.properties),
         message.redrives,
       ],
+      waitMs,
     );
     return rows.length === 1;
   }
@@ -127,23 +131,41 @@ export class PostgresInboxStore implements InboxStore {
     return rows.length === 1;
   }
 
-  /** Index reliable_mq_inbox_due: only unfinished rows are in it. */
-  async claim(consumers: readonly string[], limit: number, claim: InboxClaim): Promise<readonly ClaimedInboxRow[]> {
+  /** Index reliable_mq_inbox_due (only unfinished rows are in it), or the few of them in reliable_mq_inbox_suspects. */
+  async claim(
+    queues: readonly ClaimableQueue[],
+    limit: number,
+    token: string,
+    which: 'suspects' | 'others',
+  ): Promise<readonly ClaimedInboxRow[]> {
     const rows = await queryAlone<ClaimedRow>(
       this.dataSource,
       `WITH due AS MATERIALIZED (
-         SELECT event_id, consumer, due_at FROM ${this.table}
-         WHERE due_at <= statement_timestamp() AND consumer = ANY($1::text[])
-         ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         SELECT i.event_id, i.consumer, i.due_at, q.lease_ms FROM ${this.table} AS i
+         JOIN unnest($1::text[], $2::text[], $3::float8[]) AS q (consumer, type, lease_ms) ON q.consumer = i.consumer AND q.type = i.type
+         WHERE i.due_at <= statement_timestamp() AND i.unfinished_starts ${which === 'suspects' ? '>=' : '<'} ${SUSPECT_STARTS}
+         ORDER BY i.due_at LIMIT $4 FOR UPDATE OF i SKIP LOCKED
        )
        UPDATE ${this.table} AS i
-       SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4,
+       SET due_at = clock_timestamp() + due.lease_ms * ${MS}, claim_token = $5,
          attempts = i.attempts + 1, unfinished_starts = i.unfinished_starts + 1
        FROM due WHERE i.event_id = due.event_id AND i.consumer = due.consumer
        RETURNING ${CLAIMED}, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
-      [consumers, limit, claim.leaseMs, claim.token],
+      [...columnsOf(queues), limit, token],
     );
     return rows.map(toClaimedInboxRow).sort((a, b) => b.overdueMs - a.overdueMs);
+  }
+
+  /** Index reliable_mq_inbox_suspects. */
+  async hasDueSuspect(queues: readonly ClaimableQueue[]): Promise<boolean> {
+    const [consumers, types] = columnsOf(queues);
+    const rows = await queryAlone(
+      this.dataSource,
+      `SELECT FROM ${this.table} AS i JOIN unnest($1::text[], $2::text[]) AS q (consumer, type) ON q.consumer = i.consumer AND q.type = i.type
+       WHERE i.due_at <= statement_timestamp() AND i.unfinished_starts >= ${SUSPECT_STARTS} LIMIT 1`,
+      [consumers, types],
+    );
+    return rows.length > 0;
   }
 
   async claimRedriven(key: InboxKey, redrives: number, claim: InboxClaim): Promise<ClaimedInboxRow | undefined> {
@@ -209,6 +231,10 @@ export class PostgresInboxStore implements InboxStore {
     );
     return rows.length;
   }
+}
+
+function columnsOf(queues: readonly ClaimableQueue[]): [consumers: string[], types: string[], leasesMs: number[]] {
+  return [queues.map(({ consumer }) => consumer), queues.map(({ type }) => type), queues.map(({ leaseMs }) => leaseMs)];
 }
 
 const CLAIMED = `i.event_id, i.consumer, i.type, i.version, i.attempts, i.unfinished_starts, i.body, i.properties, i.redrives`;

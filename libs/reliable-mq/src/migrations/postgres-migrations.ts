@@ -68,6 +68,7 @@ export const POSTGRES_MIGRATIONS: readonly SchemaMigration[] = [
   PRIMARY KEY ("event_id", "consumer")
 ) WITH (${STORAGE})`,
       `CREATE INDEX IF NOT EXISTS "reliable_mq_inbox_due" ON ${table(INBOX_TABLE)} ("due_at") WHERE "due_at" IS NOT NULL`,
+      `CREATE INDEX IF NOT EXISTS "reliable_mq_inbox_suspects" ON ${table(INBOX_TABLE)} ("due_at") WHERE "due_at" IS NOT NULL AND "unfinished_starts" >= 2`,
       `CREATE INDEX IF NOT EXISTS "reliable_mq_inbox_given_up" ON ${table(INBOX_TABLE)} ("received_at") WHERE "status" IN ('rejected', 'dead')`,
       `CREATE INDEX IF NOT EXISTS "reliable_mq_inbox_ended" ON ${table(INBOX_TABLE)} ("ended_at") WHERE "ended_at" IS NOT NULL`,
     ],

@@ -18,7 +18,8 @@ export async function migrateSchema(dataSource: DataSource): Promise<void> {
   if ((await appliedVersion(dataSource)) >= SCHEMA_VERSION) return;
   const queryRunner = dataSource.createQueryRunner();
   try {
-    await queryRunner.startTransaction();
+    // Whatever the database's default is: after the lock was waited for, the other instance's work must be seen.
+    await queryRunner.startTransaction('READ COMMITTED');
     await queryOn(queryRunner, 'SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     await applyMigrations(queryRunner, (name) => qualifiedTable(dataSource, name));
     await queryRunner.commitTransaction();

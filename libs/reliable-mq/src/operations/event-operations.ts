@@ -35,8 +35,12 @@ export class EventOperations {
     private readonly poke: (job: JobName) => void,
   ) {}
 
-  /** Events by filter, newest first, a page at a time (`before`: the last id of the page before). */
+  /**
+   * Events by filter, newest first, a page at a time (`before`: the last id of the page before).
+   * @throws EventNotFoundError when `before` cannot be an event id
+   */
   async list(filter: EventFilter = {}, scope: OperationScope = {}): Promise<readonly EventRecord[]> {
+    if (filter.before !== undefined && !isUuid(filter.before)) throw new EventNotFoundError(filter.before);
     return this.store(scope).list(filter);
   }
 
@@ -61,7 +65,8 @@ export class EventOperations {
   }
 
   /**
-   * Dead events become pending again with fresh attempts, and consumers that gave them up try again.
+   * Dead events become pending again with fresh attempts, and consumers that gave them up try again. One that every consumer
+   * has handled since it died becomes consumed.
    * @returns the ids that were redriven; the others were not dead, were being compensated, or had been (see `evenIfCompensated`)
    */
   async redrive(eventIds: readonly string[], options: RedriveOptions = {}): Promise<readonly string[]> {

@@ -16,7 +16,7 @@ import {
 const MAX_LIMIT = 1000;
 const DEFAULT_LIMIT = 100;
 
-/** PostgreSQL 12 and later. */
+/** PostgreSQL 13 and later. What waits for rows locks them in the order of their keys: see PostgresOutboxStore. */
 export class PostgresOperationsStore implements OperationsStore {
   private readonly outbox: string;
   private readonly inbox: string;
@@ -118,17 +118,36 @@ export class PostgresOperationsStore implements OperationsStore {
     };
   }
 
-  /** A compensation that runs at this moment holds an unexpired claim: such a row is left alone. */
+  /**
+   * A compensation that runs at this moment holds an unexpired claim: such a row is left alone. What consumers have reported
+   * `handled` since the event died stays; when that is all of them, the event is consumed.
+   */
   async redrive(eventIds: readonly string[], evenIfCompensated: boolean): Promise<readonly string[]> {
     const rows = await queryAlone<{ id: string }>(
       this.dataSource,
-      `UPDATE ${this.outbox} AS o SET status = 'pending', attempts = 0, due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
+      `WITH chosen AS MATERIALIZED (
+         SELECT id, consumers, outcomes, confirm FROM ${this.outbox}
+         WHERE id = ANY($1::uuid[]) AND status = 'dead' AND ($2 OR compensated_at IS NULL)
+           AND (claim_token IS NULL OR due_at <= clock_timestamp())
+         ORDER BY id FOR UPDATE
+       ), judged AS (
+         SELECT c.id, kept.outcomes,
+           c.confirm AND CASE WHEN c.consumers = '[]'::jsonb THEN kept.outcomes <> '{}'::jsonb
+                              ELSE kept.declared = jsonb_array_length(c.consumers) END AS complete
+         FROM chosen AS c, LATERAL (
+           SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') AS outcomes, count(*) FILTER (WHERE c.consumers ? e.key) AS declared
+           FROM jsonb_each(c.outcomes) AS e WHERE e.value ->> 'outcome' = 'handled'
+         ) AS kept
+       )
+       UPDATE ${this.outbox} AS o SET
+         status = CASE WHEN j.complete THEN 'consumed' ELSE 'pending' END,
+         due_at = CASE WHEN j.complete THEN NULL ELSE clock_timestamp() END,
+         ended_at = CASE WHEN j.complete THEN clock_timestamp() END,
+         reason = CASE WHEN j.complete THEN NULL ELSE 'redriven by hand' END,
          published_at = CASE WHEN o.outcomes = '{}'::jsonb THEN NULL ELSE o.published_at END,
-         redrives = o.redrives + 1, compensated_at = NULL, compensation_attempts = 0,
-         outcomes = coalesce((SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(o.outcomes) AS e WHERE e.value ->> 'outcome' = 'handled'), '{}'),
-         reason = 'redriven by hand'
-       WHERE id = ANY($1::uuid[]) AND status = 'dead' AND ($2 OR compensated_at IS NULL)
-         AND (claim_token IS NULL OR due_at <= clock_timestamp())
+         attempts = 0, claim_token = NULL, redrives = o.redrives + 1, compensated_at = NULL, compensation_attempts = 0,
+         outcomes = j.outcomes
+       FROM judged AS j WHERE o.id = j.id
        RETURNING o.id`,
       [eventIds, evenIfCompensated],
     );
@@ -138,11 +157,16 @@ export class PostgresOperationsStore implements OperationsStore {
   async retryInbox(keys: readonly { readonly eventId: string; readonly consumer: string }[]): Promise<number> {
     const rows = await queryAlone(
       this.dataSource,
-      `UPDATE ${this.inbox} AS i SET status = 'failed', due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
+      `WITH chosen AS MATERIALIZED (
+         SELECT i.event_id, i.consumer FROM ${this.inbox} AS i
+         JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS k (event_id, consumer)
+           ON i.event_id = k.event_id AND i.consumer = k.consumer
+         WHERE i.status <> 'handled' AND i.event_id NOT LIKE 'sha256:%' AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
+         ORDER BY i.event_id, i.consumer FOR UPDATE OF i
+       )
+       UPDATE ${this.inbox} AS i SET status = 'failed', due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
          attempts = CASE i.status WHEN 'failed' THEN i.attempts ELSE 0 END, unfinished_starts = 0
-       FROM unnest($1::text[], $2::text[]) AS k (event_id, consumer)
-       WHERE i.event_id = k.event_id AND i.consumer = k.consumer AND i.status <> 'handled'
-         AND i.event_id NOT LIKE 'sha256:%' AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
+       FROM chosen AS c WHERE i.event_id = c.event_id AND i.consumer = c.consumer
        RETURNING 1`,
       [keys.map(({ eventId }) => eventId), keys.map(({ consumer }) => consumer)],
     );
@@ -152,8 +176,12 @@ export class PostgresOperationsStore implements OperationsStore {
   async discard(eventIds: readonly string[]): Promise<readonly string[]> {
     const rows = await queryAlone<{ id: string }>(
       this.dataSource,
-      `DELETE FROM ${this.outbox} WHERE id = ANY($1::uuid[]) AND status = 'dead'
-         AND (claim_token IS NULL OR due_at <= clock_timestamp()) RETURNING id`,
+      `WITH chosen AS MATERIALIZED (
+         SELECT id FROM ${this.outbox}
+         WHERE id = ANY($1::uuid[]) AND status = 'dead' AND (claim_token IS NULL OR due_at <= clock_timestamp())
+         ORDER BY id FOR UPDATE
+       )
+       DELETE FROM ${this.outbox} AS o USING chosen AS c WHERE o.id = c.id RETURNING o.id`,
       [eventIds],
     );
     return rows.map(({ id }) => id);

@@ -240,8 +240,11 @@ function readHooks(root: OptionReader, problems: string[]): Partial<Hooks> {
 function deepFreeze<T extends object>(value: T): T {
   const items: unknown[] = Object.values(value);
   for (const item of items) {
-    if (typeof item !== 'object' || item === null) continue;
-    if (Array.isArray(item) || Object.getPrototypeOf(item) === Object.prototype) deepFreeze(item);
+    if (Array.isArray(item) || isPlain(item)) deepFreeze(item);
   }
   return Object.freeze(value);
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }

@@ -50,7 +50,7 @@ export class OutboxEvent {
   @Column('varchar', { length: 10 })
   status!: OutboxStatus;
 
-  /** Attempts to publish, counted when the row is claimed; the first is the claim it is born with. */
+  /** Attempts to publish, counted when the row is claimed; the one that it is born with counts when its outcome is written. */
   @Column('integer')
   attempts!: number;
 

@@ -7,7 +7,10 @@ import type { OutboxStatus, StoredOutcome } from './outbox.entity';
  * Implementations share one contract suite (test/contract/outbox-store.contract.ts).
  */
 export interface OutboxStore {
-  /** Insert events that are born claimed under `token` for `leaseMs`, in the manager's open transaction. */
+  /**
+   * Insert events that are born claimed under `token` for `leaseMs`, in the manager's open transaction. The attempt that they
+   * are born with counts when its outcome is written, so that it costs nothing to leave it to a later claim.
+   */
   insert(manager: EntityManager, events: readonly NewOutboxEvent[], token: string, leaseMs: number): Promise<void>;
 
   /** Which of these rows exist and are still claimed under the token: what really was committed. */
@@ -16,25 +19,23 @@ export interface OutboxStore {
   /**
    * Take up to `limit` due rows of one status, oldest due first, for `leaseMs`; counts an attempt for each. Rows that another
    * transaction holds are passed over, so any number of instances may call it at once.
-   * @param dueFrom lower bound on `due_at` (as an earlier call returned it), so that a long drain does not walk the dead index
+   * @param dueFrom lower bound on `due_at` (`lastDueAt` of an earlier call), so that a long drain does not walk the dead index
    *   entries that it has left behind; undefined looks at everything
+   * @returns the events in the order of their ids, which is about that of their commits
    */
-  claim(
-    status: ClaimableStatus,
-    limit: number,
-    leaseMs: number,
-    token: string,
-    dueFrom?: string,
-  ): Promise<readonly ClaimedEvent[]>;
+  claim(status: ClaimableStatus, limit: number, leaseMs: number, token: string, dueFrom?: string): Promise<Claim>;
 
   /**
-   * Write how publishing ended. Only rows that still carry their token change; the ids of the others, unless they have ended
-   * meanwhile, are returned: their claim was lost.
+   * Write how publishing ended, for rows that still carry their token.
+   * @returns the settlements that changed nothing, and why
    */
-  settle(settlements: readonly PublishSettlement[]): Promise<readonly string[]>;
+  settle(settlements: readonly PublishSettlement[]): Promise<readonly Unsettled[]>;
 
-  /** Write receipts, and what follows from them. A receipt for an unknown or ended event changes no status. */
-  applyReceipts(receipts: readonly Receipt[]): Promise<readonly AppliedReceipt[]>;
+  /**
+   * Write receipts, and what follows from them. A receipt for an unknown, unconfirmed or ended event changes no status. Waits
+   * for no compensation: while one runs, receipts of its event are `busy`.
+   */
+  applyReceipts(receipts: readonly Receipt[]): Promise<AppliedReceipts>;
 
   /**
    * End the compensation of a dead event, in the transaction of its handler (`handled`), or because none is registered.
@@ -65,6 +66,12 @@ export interface NewOutboxEvent {
   readonly confirm: boolean;
 }
 
+export interface Claim {
+  readonly events: readonly ClaimedEvent[];
+  /** The latest `due_at` among them before this claim, in the store's own notation. */
+  readonly lastDueAt: string | undefined;
+}
+
 export interface ClaimedEvent extends NewOutboxEvent {
   /** Including the attempt that this claim has begun. */
   readonly attempts: number;
@@ -74,8 +81,6 @@ export interface ClaimedEvent extends NewOutboxEvent {
   readonly publishedBefore: boolean;
   readonly outcomes: Readonly<Record<string, StoredOutcome>>;
   readonly reason: string | null;
-  /** `due_at` as it was before this claim, in the store's own notation: for `dueFrom`. */
-  readonly dueAt: string;
   /** How long it had been due, in milliseconds. */
   readonly overdueMs: number;
 }
@@ -96,6 +101,11 @@ export interface PublishSettlement {
   readonly reason: string | null;
 }
 
+export interface Unsettled extends Pick<PublishSettlement, 'id' | 'token'> {
+  /** `claim-lost`: the row carries another claim, or none. `ended`: the event has ended meanwhile, or is gone. */
+  readonly because: 'claim-lost' | 'ended';
+}
+
 /** A consumer's report, as the producer's store takes it. */
 export interface Receipt {
   readonly eventId: string;
@@ -104,6 +114,17 @@ export interface Receipt {
   readonly reason: string | null;
   /** For `retrying`: when the consumer tries next, in milliseconds from now. */
   readonly retryAfterMs: number | null;
+  /**
+   * `redrives` of the message that the report is about. What a consumer failed at before the event was sent again by hand
+   * says nothing about the event as it is now.
+   */
+  readonly redrives: number;
+}
+
+export interface AppliedReceipts {
+  readonly applied: readonly AppliedReceipt[];
+  /** Events whose rows are held by a running compensation: nothing was written for them; try again. */
+  readonly busy: readonly string[];
 }
 
 export interface AppliedReceipt {
@@ -112,4 +133,6 @@ export interface AppliedReceipt {
   readonly statusBefore: OutboxStatus;
   readonly status: OutboxStatus;
   readonly reason: string | null;
+  /** Consumers whose outcome is another one than before. */
+  readonly changed: readonly string[];
 }

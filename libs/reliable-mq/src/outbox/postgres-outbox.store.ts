@@ -1,23 +1,33 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { appendHistory } from '../database/append-history';
 import { qualifiedTable, queryAlone, queryIn } from '../database/sql';
+import { storableText } from '../domain/storable';
 import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from './outbox.entity';
 import type {
   AppliedReceipt,
+  AppliedReceipts,
+  Claim,
   ClaimableStatus,
   ClaimedEvent,
   NewOutboxEvent,
   OutboxStore,
   PublishSettlement,
   Receipt,
+  Unsettled,
 } from './outbox.store';
 
 /** A consumer's own next attempt needs this long to be reported before the chase asks again. */
 const RETRY_GRACE_MS = 5000;
+const MAX_REASON_LENGTH = 2000;
+const MS = "interval '1 millisecond'";
 
 /**
- * PostgreSQL 12 and later. `statement_timestamp()` stands where an index serves the comparison (it is stable;
+ * PostgreSQL 13 and later. `statement_timestamp()` stands where an index serves the comparison (it is stable;
  * `clock_timestamp()` is volatile and cannot bound an index scan).
+ *
+ * Locks: whatever waits for rows locks them in the order of their ids, so that statements over the same rows wait for each
+ * other instead of deadlocking; claim and prune wait for nobody (SKIP LOCKED). A compensation handler's transaction holds
+ * its dead row for as long as the handler runs: nothing here waits for a dead row.
  */
 export class PostgresOutboxStore implements OutboxStore {
   private readonly table: string;
@@ -26,35 +36,32 @@ export class PostgresOutboxStore implements OutboxStore {
     this.table = qualifiedTable(dataSource, OUTBOX_TABLE);
   }
 
+  /** Arrays rather than a tuple of parameters per event: a statement has 65,535 parameters at most. */
   async insert(
     manager: EntityManager,
     events: readonly NewOutboxEvent[],
     token: string,
     leaseMs: number,
   ): Promise<void> {
-    const parameters: unknown[] = [token, leaseMs];
-    const tuples = events.map((event) => {
-      const first =
-        parameters.push(
-          event.id,
-          event.type,
-          event.version,
-          event.payload,
-          event.headers === null ? null : JSON.stringify(event.headers),
-          JSON.stringify(event.consumers),
-          event.confirm,
-        ) - 6;
-      return (
-        `($${first}, $${first + 1}, $${first + 2}, $${first + 3}, $${first + 4}, $${first + 5}, $${first + 6}, ` +
-        "'pending', 1, clock_timestamp() + $2::float8 * interval '1 millisecond', $1)"
-      );
-    });
     await queryIn(
       manager,
       `INSERT INTO ${this.table}
          (id, type, version, payload, headers, consumers, confirm, status, attempts, due_at, claim_token)
-       VALUES ${tuples.join(', ')}`,
-      parameters,
+       SELECT id, type, version, payload::json, headers::jsonb, consumers::jsonb, confirm,
+         'pending', 0, clock_timestamp() + $2::float8 * ${MS}, $1::uuid
+       FROM unnest($3::uuid[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::bool[])
+         AS e (id, type, version, payload, headers, consumers, confirm)`,
+      [
+        token,
+        leaseMs,
+        events.map(({ id }) => id),
+        events.map(({ type }) => type),
+        events.map(({ version }) => version),
+        events.map(({ payload }) => payload),
+        events.map(({ headers }) => (headers === null ? null : JSON.stringify(headers))),
+        events.map(({ consumers }) => JSON.stringify(consumers)),
+        events.map(({ confirm }) => confirm),
+      ],
     );
   }
 
@@ -74,7 +81,7 @@ export class PostgresOutboxStore implements OutboxStore {
     leaseMs: number,
     token: string,
     dueFrom = '-infinity',
-  ): Promise<readonly ClaimedEvent[]> {
+  ): Promise<Claim> {
     const counter = status === 'dead' ? 'compensation_attempts' : 'attempts';
     const rows = await queryAlone<ClaimedRow>(
       this.dataSource,
@@ -84,91 +91,104 @@ export class PostgresOutboxStore implements OutboxStore {
            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
          )
          UPDATE ${this.table} AS o
-         SET due_at = clock_timestamp() + $3::float8 * interval '1 millisecond', claim_token = $4, ${counter} = o.${counter} + 1
+         SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4, ${counter} = o.${counter} + 1
          FROM due WHERE o.id = due.id
          RETURNING o.id, o.type, o.version, o.payload::text AS payload, o.headers, o.consumers, o.confirm, o.attempts,
            o.compensation_attempts, o.redrives, o.published_at IS NOT NULL AS published_before, o.outcomes, o.reason,
            due.due_at::text AS due_at, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
       [status, limit, leaseMs, token, dueFrom],
     );
-    return rows.map(toClaimedEvent).sort((a, b) => (a.id < b.id ? -1 : 1));
+    const events = rows.map(toClaimedEvent).sort((a, b) => (a.id < b.id ? -1 : 1));
+    const last = rows.reduce<ClaimedRow | undefined>(
+      (latest, row) => (latest && Number(latest.overdue_ms) <= Number(row.overdue_ms) ? latest : row),
+      undefined,
+    );
+    return { events, lastDueAt: last?.due_at };
   }
 
   /**
-   * Locks its rows in the order of their ids, as `applyReceipts` does: two batches that share rows wait for each other
-   * instead of deadlocking. Lost rows are told apart in the same snapshot, so the common case costs no second look.
+   * By primary key. `locked` takes the rows' newest versions, and all that follows is decided on those: also what a concurrent
+   * statement has changed while this one waited for it.
    */
-  async settle(settlements: readonly PublishSettlement[]): Promise<readonly string[]> {
-    const rows = await queryAlone<{ id: string }>(
+  async settle(settlements: readonly PublishSettlement[]): Promise<readonly Unsettled[]> {
+    const rows = await queryAlone<{ id: string; token: string; lost: boolean }>(
       this.dataSource,
       `WITH outcome AS (
            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[])
-             AS t (id, token, result, delay_ms, reason)
+             WITH ORDINALITY AS t (id, token, result, delay_ms, reason, n)
          ), locked AS MATERIALIZED (
-           SELECT o.id, t.result, t.delay_ms, t.reason FROM ${this.table} AS o JOIN outcome AS t ON o.id = t.id
-           WHERE o.claim_token = t.token AND o.status IN ('pending', 'published')
+           SELECT t.*, o.claim_token IS NOT DISTINCT FROM t.token AS won FROM ${this.table} AS o JOIN outcome AS t ON o.id = t.id
+           WHERE o.status IN ('pending', 'published')
            ORDER BY o.id FOR UPDATE OF o
          ), settled AS (
            UPDATE ${this.table} AS o SET
              status = CASE l.result WHEN 'published' THEN 'published' WHEN 'dead' THEN 'dead'
                                     WHEN 'retry' THEN 'pending' ELSE o.status END,
-             attempts = CASE l.result WHEN 'postponed' THEN greatest(o.attempts - 1, 0) ELSE o.attempts END,
+             attempts = CASE l.result WHEN 'postponed' THEN greatest(o.attempts - 1, 0) ELSE greatest(o.attempts, 1) END,
              due_at = CASE WHEN l.result = 'published' AND NOT o.confirm THEN NULL
                            WHEN l.result = 'published' AND o.status = 'published'
-                             THEN greatest(o.due_at, clock_timestamp() + l.delay_ms * interval '1 millisecond')
-                           ELSE clock_timestamp() + l.delay_ms * interval '1 millisecond' END,
+                             THEN greatest(o.due_at, clock_timestamp() + l.delay_ms * ${MS})
+                           ELSE clock_timestamp() + l.delay_ms * ${MS} END,
              published_at = CASE l.result WHEN 'published' THEN clock_timestamp() ELSE o.published_at END,
              ended_at = CASE WHEN l.result = 'dead' OR (l.result = 'published' AND NOT o.confirm) THEN clock_timestamp() END,
              reason = CASE l.result WHEN 'published' THEN NULL ELSE coalesce(l.reason, o.reason) END,
-             history = CASE WHEN l.result IN ('retry', 'dead') THEN ${appendHistory('o.history', 'o.attempts', 'l.reason')} ELSE o.history END,
+             history = CASE WHEN l.result IN ('retry', 'dead')
+                            THEN ${appendHistory('o.history', 'greatest(o.attempts, 1)', 'l.reason')} ELSE o.history END,
              claim_token = NULL
-           FROM locked AS l WHERE o.id = l.id
-           RETURNING o.id
+           FROM locked AS l WHERE o.id = l.id AND l.won
          )
-         SELECT t.id FROM outcome AS t
-         JOIN ${this.table} AS o ON o.id = t.id
-         LEFT JOIN settled AS s ON s.id = t.id
-         WHERE s.id IS NULL AND o.claim_token IS DISTINCT FROM t.token AND o.status IN ('pending', 'published')`,
+         SELECT t.id, t.token, l.n IS NOT NULL AS lost FROM outcome AS t LEFT JOIN locked AS l ON l.n = t.n
+         WHERE l.won IS NOT TRUE ORDER BY t.n`,
       [
         settlements.map((s) => s.id),
         settlements.map((s) => s.token),
         settlements.map((s) => s.result),
         settlements.map((s) => s.delayMs),
-        settlements.map((s) => s.reason),
+        settlements.map((s) => (s.reason === null ? null : storableText(s.reason, MAX_REASON_LENGTH))),
       ],
     );
-    return rows.map((row) => row.id);
+    return rows.map(({ id, token, lost }) => ({ id, token, because: lost ? 'claim-lost' : 'ended' }));
   }
 
   /**
-   * `handled` is never overwritten, and `retrying` never overwrites a final outcome: receipts may arrive in any order.
-   * Only declared consumers decide, where there are any. An ended event keeps its status; the outcome is kept beside it.
+   * By primary key. `handled` is never overwritten, and `retrying` never overwrites a final outcome: receipts may arrive in any
+   * order. Only declared consumers decide, where there are any. An ended event keeps its status; the outcome is kept beside it.
    */
-  async applyReceipts(receipts: readonly Receipt[]): Promise<readonly AppliedReceipt[]> {
+  async applyReceipts(receipts: readonly Receipt[]): Promise<AppliedReceipts> {
     const rows = await queryAlone<AppliedRow>(
       this.dataSource,
       `WITH receipt AS (
-           SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::float8[])
-             AS t (id, consumer, outcome, reason, retry_ms)
-         ), locked AS MATERIALIZED (
-           SELECT id, status, consumers, outcomes FROM ${this.table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+           SELECT *, array_position(ARRAY['retrying', 'rejected', 'dead', 'handled'], outcome) AS strength
+           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::int[])
+             AS t (id, consumer, outcome, reason, retry_ms, redrives)
+         ), open AS MATERIALIZED (
+           SELECT id, status, consumers, outcomes, redrives FROM ${this.table}
+           WHERE id = ANY($1::uuid[]) AND confirm AND status <> 'dead' ORDER BY id FOR UPDATE
+         ), dead AS MATERIALIZED (
+           SELECT id, status, consumers, outcomes, redrives FROM ${this.table}
+           WHERE id = ANY($1::uuid[]) AND confirm AND status = 'dead' ORDER BY id FOR UPDATE SKIP LOCKED
+         ), locked AS (
+           SELECT * FROM open UNION ALL SELECT * FROM dead
+         ), news AS (
+           SELECT r.* FROM receipt AS r JOIN locked AS l ON l.id = r.id, coalesce(l.outcomes -> r.consumer ->> 'outcome', '') AS known
+           WHERE known <> 'handled' AND NOT (r.outcome = 'retrying' AND known IN ('rejected', 'dead'))
+             AND (r.outcome = 'handled' OR r.redrives >= l.redrives)
          ), merged AS (
            SELECT l.id, l.status, l.consumers,
-             l.outcomes || coalesce(jsonb_object_agg(r.consumer, jsonb_build_object(
-               'outcome', r.outcome, 'reason', r.reason, 'at', statement_timestamp()
-             )) FILTER (WHERE
-               l.outcomes -> r.consumer ->> 'outcome' IS DISTINCT FROM 'handled'
-               AND NOT (r.outcome = 'retrying' AND coalesce(l.outcomes -> r.consumer ->> 'outcome', '') IN ('rejected', 'dead'))
-             ), '{}') AS outcomes,
-             max(r.retry_ms) FILTER (WHERE r.outcome = 'retrying') AS retry_ms
-           FROM locked AS l JOIN receipt AS r ON r.id = l.id
+             l.outcomes || coalesce(jsonb_object_agg(n.consumer, jsonb_build_object(
+               'outcome', n.outcome, 'reason', n.reason, 'at', statement_timestamp()
+             ) ORDER BY n.strength) FILTER (WHERE n.id IS NOT NULL), '{}') AS outcomes,
+             max(n.retry_ms) FILTER (WHERE n.outcome = 'retrying' AND (l.consumers = '[]'::jsonb OR l.consumers ? n.consumer)) AS retry_ms,
+             array_agg(n.consumer) FILTER (WHERE n.outcome IS DISTINCT FROM l.outcomes -> n.consumer ->> 'outcome') AS changed
+           FROM locked AS l LEFT JOIN news AS n ON n.id = l.id
            GROUP BY l.id, l.status, l.consumers, l.outcomes
          ), judged AS (
-           SELECT m.*, verdict.complete, verdict.failure
+           SELECT m.*, verdict.complete, verdict.failure, verdict.all_reported
            FROM merged AS m, LATERAL (
              SELECT
                CASE WHEN m.consumers = '[]'::jsonb THEN bool_or(e.value ->> 'outcome' = 'handled')
                     ELSE count(*) FILTER (WHERE m.consumers ? e.key AND e.value ->> 'outcome' = 'handled') = jsonb_array_length(m.consumers) END AS complete,
+               m.consumers = '[]'::jsonb OR count(*) FILTER (WHERE m.consumers ? e.key) = jsonb_array_length(m.consumers) AS all_reported,
                min(e.key || ' ' || (e.value ->> 'outcome') || ': ' || coalesce(e.value ->> 'reason', 'no reason given'))
                  FILTER (WHERE e.value ->> 'outcome' IN ('rejected', 'dead') AND (m.consumers = '[]'::jsonb OR m.consumers ? e.key)) AS failure
              FROM jsonb_each(m.outcomes) AS e
@@ -177,37 +197,44 @@ export class PostgresOutboxStore implements OutboxStore {
            SELECT j.*, CASE WHEN j.status IN ('consumed', 'dead') THEN j.status
                             WHEN j.complete THEN 'consumed' WHEN j.failure IS NOT NULL THEN 'dead' ELSE 'published' END AS next_status
            FROM judged AS j
+         ), applied AS (
+           UPDATE ${this.table} AS o SET
+             outcomes = d.outcomes,
+             status = d.next_status,
+             attempts = greatest(o.attempts, 1),
+             due_at = CASE WHEN d.status IN ('consumed', 'dead') THEN o.due_at
+                           WHEN d.next_status = 'consumed' THEN NULL
+                           WHEN d.next_status = 'dead' THEN clock_timestamp()
+                           WHEN d.retry_ms IS NOT NULL AND d.all_reported
+                             THEN greatest(o.due_at, clock_timestamp() + (d.retry_ms + ${RETRY_GRACE_MS}) * ${MS})
+                           ELSE o.due_at END,
+             published_at = coalesce(o.published_at, clock_timestamp()),
+             ended_at = CASE WHEN d.next_status IN ('consumed', 'dead') THEN coalesce(o.ended_at, clock_timestamp()) END,
+             reason = CASE WHEN d.status IN ('consumed', 'dead') THEN o.reason WHEN d.next_status = 'dead' THEN d.failure END,
+             claim_token = CASE WHEN d.next_status IN ('consumed', 'dead') AND d.next_status <> d.status THEN NULL ELSE o.claim_token END
+           FROM decided AS d WHERE o.id = d.id
+           RETURNING o.id, o.type, d.status AS status_before, o.status, o.reason, d.changed
          )
-         UPDATE ${this.table} AS o SET
-           outcomes = d.outcomes,
-           status = d.next_status,
-           due_at = CASE WHEN d.next_status = d.status AND d.status IN ('consumed', 'dead') THEN o.due_at
-                         WHEN d.next_status = 'consumed' THEN NULL
-                         WHEN d.next_status = 'dead' THEN clock_timestamp()
-                         WHEN d.retry_ms IS NOT NULL
-                           THEN greatest(o.due_at, clock_timestamp() + (d.retry_ms + ${RETRY_GRACE_MS}) * interval '1 millisecond')
-                         ELSE o.due_at END,
-           published_at = coalesce(o.published_at, clock_timestamp()),
-           ended_at = CASE WHEN d.next_status IN ('consumed', 'dead') THEN coalesce(o.ended_at, clock_timestamp()) END,
-           reason = CASE WHEN d.status IN ('consumed', 'dead') THEN o.reason WHEN d.next_status = 'dead' THEN d.failure END,
-           claim_token = CASE WHEN d.next_status IN ('consumed', 'dead') AND d.next_status <> d.status THEN NULL ELSE o.claim_token END
-         FROM decided AS d WHERE o.id = d.id
-         RETURNING o.id, o.type, d.status AS status_before, o.status, o.reason`,
+         SELECT id, type, status_before, status, reason, changed FROM applied
+         UNION ALL
+         SELECT o.id, o.type, o.status, NULL, NULL, NULL FROM ${this.table} AS o
+         WHERE o.id = ANY($1::uuid[]) AND o.confirm AND NOT EXISTS (SELECT FROM locked AS l WHERE l.id = o.id)`,
       [
         receipts.map((r) => r.eventId),
         receipts.map((r) => r.consumer),
         receipts.map((r) => r.outcome),
         receipts.map((r) => r.reason),
         receipts.map((r) => r.retryAfterMs),
+        receipts.map((r) => r.redrives),
       ],
     );
-    return rows.map((row) => ({
-      eventId: row.id,
-      type: row.type,
-      statusBefore: row.status_before,
-      status: row.status,
-      reason: row.reason,
-    }));
+    const applied: AppliedReceipt[] = [];
+    const busy: string[] = [];
+    for (const { id, type, status_before: statusBefore, status, reason, changed } of rows) {
+      if (status === null) busy.push(id);
+      else applied.push({ eventId: id, type, statusBefore, status, reason, changed: changed ?? [] });
+    }
+    return { applied, busy };
   }
 
   async settleCompensated(
@@ -227,7 +254,7 @@ export class PostgresOutboxStore implements OutboxStore {
     const rows = await queryAlone(
       this.dataSource,
       `UPDATE ${this.table} AS o SET
-         due_at = clock_timestamp() + $4::float8 * interval '1 millisecond', claim_token = NULL,
+         due_at = clock_timestamp() + $4::float8 * ${MS}, claim_token = NULL,
          history = ${appendHistory('o.history', 'o.compensation_attempts', '$3::text')}
        WHERE id = $1 AND claim_token = $2 AND status = 'dead' RETURNING id`,
       [id, token, `compensation failed: ${reason}`, delayMs],
@@ -283,8 +310,9 @@ interface AppliedRow {
   id: string;
   type: string;
   status_before: OutboxStatus;
-  status: OutboxStatus;
+  status: OutboxStatus | null;
   reason: string | null;
+  changed: string[] | null;
 }
 
 function toClaimedEvent(row: ClaimedRow): ClaimedEvent {
@@ -302,7 +330,6 @@ function toClaimedEvent(row: ClaimedRow): ClaimedEvent {
     publishedBefore: row.published_before,
     outcomes: row.outcomes,
     reason: row.reason,
-    dueAt: row.due_at,
     overdueMs: Number(row.overdue_ms),
   };
 }

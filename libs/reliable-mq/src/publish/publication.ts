@@ -1,6 +1,7 @@
 import { HEADER } from '../domain/message-headers';
-import type { NewOutboxEvent } from '../outbox/outbox.store';
+import type { ClaimedEvent, NewOutboxEvent } from '../outbox/outbox.store';
 import type { MessageTarget, OutgoingMessage, PublishOutcome } from '../transport/transport';
+import { publishTargets } from './publish-target';
 
 /** An event that this process holds a claim on and is about to publish. */
 export interface Publication extends NewOutboxEvent {
@@ -19,6 +20,15 @@ export interface MessageOrigin {
   readonly source: string;
   /** Queue for the receipts. */
   readonly receiptQueue: string;
+}
+
+/** An event that a job has claimed. */
+export function toPublication(
+  event: ClaimedEvent,
+  claim: { readonly token: string; readonly claimedAtMs: number },
+): Publication {
+  const { token, claimedAtMs } = claim;
+  return { ...event, token, claimedAtMs, attempt: event.attempts, targets: publishTargets(event) };
 }
 
 /** One message per target; the body is made once. */

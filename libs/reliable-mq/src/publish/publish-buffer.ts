@@ -1,8 +1,13 @@
 import type { Publication } from './publication';
 
+interface Item {
+  readonly publication: Publication;
+  readonly bytes: number;
+}
+
 /** A first-in first-out queue, bounded by count and by bytes of payload; both ends in constant time. */
 export class PublishBuffer {
-  private items: (Publication | undefined)[] = [];
+  private items: (Item | undefined)[] = [];
   private head = 0;
   private bytes = 0;
 
@@ -15,11 +20,15 @@ export class PublishBuffer {
     return this.items.length - this.head;
   }
 
-  /** @returns false when there is no room */
+  /**
+   * A single publication is taken whatever its size: a row that was recorded under other options must get through.
+   * @returns false when there is no room
+   */
   push(publication: Publication): boolean {
-    if (this.size >= this.maxSize || this.bytes + publication.payload.length > this.maxBytes) return false;
-    this.items.push(publication);
-    this.bytes += publication.payload.length;
+    const bytes = Buffer.byteLength(publication.payload);
+    if (this.size > 0 && (this.size >= this.maxSize || this.bytes + bytes > this.maxBytes)) return false;
+    this.items.push({ publication, bytes });
+    this.bytes += bytes;
     return true;
   }
 
@@ -28,11 +37,12 @@ export class PublishBuffer {
     if (!next) return undefined;
     this.items[this.head] = undefined;
     this.head += 1;
-    this.bytes -= next.payload.length;
-    if (this.head > 1024 && this.head * 2 > this.items.length) {
+    this.bytes -= next.bytes;
+    // Cut off what was taken only now and then: Array.shift moves all that remains.
+    if (this.head === this.items.length || (this.head > 1024 && this.head * 2 > this.items.length)) {
       this.items = this.items.slice(this.head);
       this.head = 0;
     }
-    return next;
+    return next.publication;
   }
 }

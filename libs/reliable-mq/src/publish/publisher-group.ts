@@ -5,7 +5,7 @@ import type { CommitListener } from '../record/committed-event';
 import type { StoreSet, Stores } from '../stores/stores';
 import type { Transport } from '../transport/transport';
 import type { GiveUp } from './give-up';
-import { Publisher } from './publisher';
+import { Publisher, type PublisherListener } from './publisher';
 
 /** One publisher per outbox. */
 export class PublisherGroup {
@@ -17,12 +17,12 @@ export class PublisherGroup {
     transport: Transport,
     giveUp: GiveUp,
     hooks: HookRunner,
-    onDead: () => void,
+    listener: PublisherListener,
   ) {
     this.publishers = new Map(
       stores.all.map((set) => {
         const origin = { service: options.service, source: set.name, receiptQueue: receiptQueue(options.service) };
-        return [set, new Publisher(origin, options.publish, set.outbox, transport, giveUp, hooks, onDead)];
+        return [set, new Publisher(origin, options.publish, set.outbox, transport, giveUp, hooks, listener)];
       }),
     );
   }

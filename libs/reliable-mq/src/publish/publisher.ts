@@ -1,13 +1,24 @@
 import { performance } from 'node:perf_hooks';
 import { Logger } from '@nestjs/common';
 import type { HookRunner } from '../domain/hook-runner';
-import type { OutboxStore, PublishSettlement } from '../outbox/outbox.store';
+import type { OutboxStore } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { PublishOutcome, Transport } from '../transport/transport';
 import type { GiveUp } from './give-up';
 import { type MessageOrigin, type Publication, toMessages, worse } from './publication';
 import { PublishBuffer } from './publish-buffer';
-import { Settler } from './settler';
+import { type Settlement, Settler } from './settler';
+
+const STOPPING = 'this process is stopping';
+const UNAVAILABLE = 'the broker is not available';
+const LOG_EVERY_DEFERRED = 1000;
+
+export interface PublisherListener {
+  /** Events have ended `dead`, and that is written. */
+  onDead(): void;
+  /** An event that was not published is due again after so many milliseconds, and that is written. */
+  onDueIn(delayMs: number): void;
+}
 
 /**
  * Publishes the claimed events of one outbox: buffer → window of unconfirmed messages → settle.
@@ -35,19 +46,21 @@ export class Publisher {
     private readonly transport: Transport,
     private readonly giveUp: GiveUp,
     private readonly hooks: HookRunner,
-    /** Called with events that ended `dead` here, once that is written. */
-    private readonly onDead: () => void,
+    private readonly listener: PublisherListener,
   ) {
     this.buffer = new PublishBuffer(options.bufferSize, options.bufferBytes);
-    this.settler = new Settler(outbox, options.leaseMs, hooks, () => this.pump());
+    this.settler = new Settler(outbox, options.leaseMs, hooks, {
+      onProgress: () => this.pump(),
+      onWritten: (settlement) => this.afterSettle(settlement),
+    });
   }
 
   /** Take over events whose transaction has just committed. Never waits, never throws. */
   offer(publications: readonly Publication[]): void {
     const { available, reason } = this.transport.status();
     for (const publication of publications) {
-      if (this.stopped) this.defer(publication, 'this process is stopping');
-      else if (!available) this.defer(publication, reason ?? 'the broker is not available');
+      if (this.stopped) this.leave(publication, STOPPING);
+      else if (!available) this.leave(publication, reason ?? UNAVAILABLE);
       else if (!this.buffer.push(publication)) this.defer(publication, 'the publish buffer is full');
     }
     this.pump();
@@ -58,27 +71,24 @@ export class Publisher {
     for (const publication of publications) {
       while (!this.stopped && !this.buffer.push(publication)) {
         this.pump();
-        await new Promise<void>((resolve) => this.waitingForRoom.push(resolve));
+        await this.room();
       }
-      if (this.stopped) this.release(publication, 'this process is stopping');
+      if (this.stopped) this.release(publication, STOPPING);
     }
     this.pump();
     // The next batch is claimed while this one is on its way, but not more than that ahead: leases are running.
-    while (!this.stopped && this.buffer.size >= this.options.windowSize) {
-      await new Promise<void>((resolve) => this.waitingForRoom.push(resolve));
-    }
+    while (!this.stopped && this.buffer.size >= this.options.windowSize) await this.room();
   }
 
-  /** Write an outcome that needed no publishing (a chase that gives up). */
-  settle(settlement: PublishSettlement): void {
-    this.settler.add(settlement);
+  /** Give up an event that a job has claimed, without publishing it again. */
+  giveUpOn(publication: Pick<Publication, 'id' | 'type' | 'token'>, reason: string): void {
+    const { id, type, token } = publication;
+    this.settler.add({ id, type, token, result: 'dead', delayMs: 0, reason });
   }
 
   /** Resolves when everything that was taken over is settled. */
   async idle(): Promise<void> {
-    while (this.buffer.size > 0 || this.inFlight > 0 || this.settler.size > 0) {
-      await new Promise<void>((resolve) => this.waitingForRoom.push(resolve));
-    }
+    while (this.buffer.size > 0 || this.inFlight > 0 || this.settler.size > 0) await this.room();
     await this.settler.idle();
   }
 
@@ -88,13 +98,13 @@ export class Publisher {
    */
   async stop(drainMs: number): Promise<void> {
     this.stopped = true;
-    for (let next = this.buffer.shift(); next; next = this.buffer.shift())
-      this.release(next, 'this process is stopping');
+    this.releaseBuffer(STOPPING);
     this.wakeWaiting();
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, drainMs)));
     await Promise.race([this.idle(), deadline]);
     clearTimeout(timer);
+    this.settler.stop();
   }
 
   private pump(): void {
@@ -108,10 +118,7 @@ export class Publisher {
       else this.publish(publication);
     }
     const { available, reason } = this.transport.status();
-    if (!available) {
-      for (let next = this.buffer.shift(); next; next = this.buffer.shift())
-        this.release(next, reason ?? 'the broker is not available');
-    }
+    if (!available) this.releaseBuffer(reason ?? UNAVAILABLE);
     this.pumping = false;
     this.wakeWaiting();
   }
@@ -121,6 +128,8 @@ export class Publisher {
     const messages = toMessages(publication, this.origin);
     this.hooks.run('publishing', { ...event, attempt: publication.attempt });
     this.inFlight += 1;
+    // Nobody is missing any more: the receipt that says so is about to end it.
+    if (messages.length === 0) setImmediate(() => this.finish(publication, { status: 'routed' }));
     let open = messages.length;
     let result: PublishOutcome | undefined;
     for (const message of messages) {
@@ -141,33 +150,62 @@ export class Publisher {
     const settlement = this.giveUp.afterPublish(publication, publication.attempt, outcome);
     if (settlement.result === 'retry')
       this.logger.warn('An event could not be published', { ...event, attempt: publication.attempt, ...reason });
-    if (settlement.result === 'dead') {
-      this.logger.error('An event is dead: it could not be published', { ...event, reason: settlement.reason });
-      this.hooks.run('dead', { ...event, reason: settlement.reason ?? '' });
-    }
-    this.settler.add(settlement);
-    if (settlement.result === 'dead') void this.settler.idle().then(this.onDead);
+    this.settler.add({ ...settlement, type: publication.type });
     this.pump();
   }
 
-  /** A claimed event that will not be published now: due again soon, its attempt not counted. */
-  private release(publication: Publication, reason: string): void {
-    this.settler.add({ id: publication.id, token: publication.token, result: 'postponed', delayMs: 0, reason });
-    this.hooks.run('deferred', { eventId: publication.id, type: publication.type, reason });
+  /** Only what is written is told: an outcome whose claim was lost is not the event's. */
+  private afterSettle({ id, type, result, reason, delayMs }: Settlement): void {
+    if (result === 'dead') {
+      const event = { eventId: id, type, reason: reason ?? '' };
+      this.logger.error('An event is dead: its producer gave it up', event);
+      this.hooks.run('dead', event);
+      this.listener.onDead();
+    } else if (result !== 'published') {
+      this.listener.onDueIn(delayMs);
+    }
   }
 
-  /** An event that was not taken over at all; its row keeps the lease it was born with. */
+  private releaseBuffer(reason: string): void {
+    for (let next = this.buffer.shift(); next; next = this.buffer.shift()) this.release(next, reason);
+  }
+
+  /** A claimed event that will not be published now: due again at once, its attempt not counted. */
+  private release(publication: Publication, reason: string): void {
+    const { id, type, token } = publication;
+    this.settler.add({ id, type, token, result: 'postponed', delayMs: 0, reason });
+    this.hooks.run('deferred', { eventId: id, type, reason });
+  }
+
+  /**
+   * A committed event that cannot be published now is due at once, so that it need not wait for the end of its lease when the
+   * broker is back, or when another instance could publish it.
+   */
+  private leave(publication: Publication, reason: string): void {
+    if (this.settler.size < this.options.windowSize) this.release(publication, reason);
+    else this.hooks.run('deferred', { eventId: publication.id, type: publication.type, reason });
+    this.logDeferred(reason);
+  }
+
+  /** More is committed than can be published: no statement more for this one. Its row keeps the lease it was born with. */
   private defer(publication: Publication, reason: string): void {
     this.hooks.run('deferred', { eventId: publication.id, type: publication.type, reason });
+    this.logDeferred(reason);
+  }
+
+  private logDeferred(reason: string): void {
     if (this.deferredSinceLog === 0)
       this.logger.warn('Events wait in the outbox for the compensation task', { reason });
-    this.deferredSinceLog += 1;
-    if (this.deferredSinceLog >= 1000) this.deferredSinceLog = 0;
+    this.deferredSinceLog = (this.deferredSinceLog + 1) % LOG_EVERY_DEFERRED;
   }
 
   private leaseIsShort(publication: Publication): boolean {
     const left = this.options.leaseMs - (performance.now() - publication.claimedAtMs);
     return left < this.options.confirmTimeoutMs;
+  }
+
+  private room(): Promise<void> {
+    return new Promise<void>((resolve) => this.waitingForRoom.push(resolve));
   }
 
   private wakeWaiting(): void {

@@ -7,6 +7,18 @@ const BATCH_SIZE = 1000;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
 
+/** An outcome to write, and the type of its event for what is said of it. */
+export interface Settlement extends PublishSettlement {
+  readonly type: string;
+}
+
+export interface SettlerListener {
+  /** Some settlements are written or given up: `size` has shrunk. */
+  onProgress(): void;
+  /** This settlement is written. */
+  onWritten(settlement: Settlement): void;
+}
+
 /**
  * Writes outcomes of publishing to the outbox, in batches that size themselves: while one statement runs, the outcomes that
  * arrive form the next. A quiet service settles each event at once, a busy one hundreds with one statement.
@@ -16,15 +28,17 @@ const LAST_RETRY_MS = 5000;
  */
 export class Settler {
   private readonly logger = new Logger('ReliableMq');
-  private waiting: PublishSettlement[] = [];
+  private waiting: Settlement[] = [];
   private running: Promise<void> | undefined;
   private unsettled = 0;
+  private stopped = false;
+  private wake: (() => void) | undefined;
 
   constructor(
     private readonly outbox: OutboxStore,
     private readonly leaseMs: number,
     private readonly hooks: HookRunner,
-    private readonly onProgress: () => void,
+    private readonly listener: SettlerListener,
   ) {}
 
   /** Outcomes that are not written yet. */
@@ -32,7 +46,7 @@ export class Settler {
     return this.unsettled;
   }
 
-  add(settlement: PublishSettlement): void {
+  add(settlement: Settlement): void {
     this.waiting.push(settlement);
     this.unsettled += 1;
     this.running ??= this.run();
@@ -43,6 +57,12 @@ export class Settler {
     while (this.running) await this.running;
   }
 
+  /** From now on each batch is tried once: the process is about to lose its database. */
+  stop(): void {
+    this.stopped = true;
+    this.wake?.();
+  }
+
   private async run(): Promise<void> {
     // Let the outcomes of this turn of the event loop join the first batch.
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -51,24 +71,19 @@ export class Settler {
       this.waiting = batch === this.waiting ? [] : this.waiting.slice(BATCH_SIZE);
       await this.settle(batch);
       this.unsettled -= batch.length;
-      this.onProgress();
+      this.listener.onProgress();
     }
     this.running = undefined;
   }
 
-  private async settle(batch: readonly PublishSettlement[]): Promise<void> {
+  private async settle(batch: readonly Settlement[]): Promise<void> {
     this.hooks.run('settling', { count: batch.length });
     const giveUpAt = performance.now() + this.leaseMs;
     for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(delayMs * 2, LAST_RETRY_MS)) {
       try {
-        const lost = await this.outbox.settle(batch);
-        this.hooks.run('settled', { count: batch.length - lost.length });
-        for (const eventId of lost) this.hooks.run('settleLost', { eventId });
-        if (lost.length > 0)
-          this.logger.warn('Claims were lost before they were settled; the other claim stands', { eventIds: lost });
-        return;
+        return await this.write(batch);
       } catch (error) {
-        if (performance.now() + delayMs > giveUpAt) {
+        if (this.stopped || performance.now() + delayMs > giveUpAt) {
           this.logger.error('Outcomes of publishing could not be written; the events will be published again', {
             count: batch.length,
             eventIds: batch.slice(0, 10).map(({ id }) => id),
@@ -81,8 +96,32 @@ export class Settler {
           retryInMs: delayMs,
           error: describeError(error),
         });
-        await new Promise<void>((resolve) => setTimeout(resolve, delayMs));
+        await this.pause(delayMs);
       }
     }
+  }
+
+  private async write(batch: readonly Settlement[]): Promise<void> {
+    const unsettled = await this.outbox.settle(batch);
+    const lost = unsettled.filter(({ because }) => because === 'claim-lost').map(({ id }) => id);
+    this.hooks.run('settled', { count: batch.length - unsettled.length });
+    for (const eventId of lost) this.hooks.run('settleLost', { eventId });
+    if (lost.length > 0)
+      this.logger.warn('Claims were lost before they were settled; the other claim stands', { eventIds: lost });
+    const notWritten = new Set(unsettled.map(({ id, token }) => `${id} ${token}`));
+    for (const settlement of batch) {
+      if (!notWritten.has(`${settlement.id} ${settlement.token}`)) this.listener.onWritten(settlement);
+    }
+  }
+
+  private async pause(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wake = undefined;
   }
 }

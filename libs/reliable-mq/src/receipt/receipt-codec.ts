@@ -12,16 +12,24 @@ export interface WireReceipt extends Receipt {
   readonly source: string;
 }
 
+const MAX_INT = 2 ** 31 - 1;
 const OUTCOMES: readonly ConsumerOutcome[] = ['handled', 'retrying', 'rejected', 'dead'];
 const MAX_REASON_LENGTH = 1000;
+/** Beyond what a consumer of this library ever sends: 500 receipts with the longest reasons. */
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
 const MAX_RETRY_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
 
 export function encodeReceipts(receipts: readonly WireReceipt[]): Buffer {
-  return Buffer.from(JSON.stringify({ receipts }));
+  const bounded = receipts.map((receipt) => ({
+    ...receipt,
+    reason: receipt.reason === null ? null : storableText(receipt.reason, MAX_REASON_LENGTH),
+  }));
+  return Buffer.from(JSON.stringify({ receipts: bounded }));
 }
 
 /** The receipts of a message, whoever sent it; what is not one is counted and left out. */
 export function decodeReceipts(body: Buffer): { readonly receipts: readonly WireReceipt[]; readonly invalid: number } {
+  if (body.length > MAX_BODY_BYTES) return { receipts: [], invalid: 1 };
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString('utf8'));
@@ -36,7 +44,7 @@ export function decodeReceipts(body: Buffer): { readonly receipts: readonly Wire
 
 function toReceipt(value: unknown): WireReceipt | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { eventId, source, consumer, outcome, reason, retryAfterMs } = value as Record<string, unknown>;
+  const { eventId, source, consumer, outcome, reason, retryAfterMs, redrives } = value as Record<string, unknown>;
   if (typeof eventId !== 'string' || !isUuid(eventId)) return undefined;
   if (typeof source !== 'string' || typeof consumer !== 'string') return undefined;
   if (consumer === '' || consumer.length > CONSUMER_MAX_LENGTH || consumer !== storableText(consumer)) return undefined;
@@ -49,16 +57,18 @@ function toReceipt(value: unknown): WireReceipt | undefined {
     outcome: outcome as ConsumerOutcome,
     reason: typeof reason === 'string' ? storableText(reason, MAX_REASON_LENGTH) : null,
     retryAfterMs: outcome === 'retrying' ? retry : null,
+    redrives:
+      typeof redrives === 'number' && Number.isInteger(redrives) && redrives >= 0 ? Math.min(redrives, MAX_INT) : 0,
   };
 }
 
 const STRENGTH: Readonly<Record<ConsumerOutcome, number>> = { retrying: 0, rejected: 1, dead: 1, handled: 2 };
 
-/** One receipt per event and consumer: the strongest, and of equal ones the latest. */
+/** One receipt per event, consumer and redrive: the strongest, and of equal ones the latest. */
 export function strongestReceipts<R extends Receipt>(receipts: readonly R[]): readonly R[] {
   const byKey = new Map<string, R>();
   for (const receipt of receipts) {
-    const key = `${receipt.eventId} ${receipt.consumer}`;
+    const key = `${receipt.eventId} ${receipt.redrives} ${receipt.consumer}`;
     const known = byKey.get(key);
     if (!known || STRENGTH[receipt.outcome] >= STRENGTH[known.outcome]) byKey.set(key, receipt);
   }

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
+import { isDatabaseUnavailable, isTransient } from '../database/database-errors';
 import type { DatabaseGate } from '../database/database-gate';
-import { isDatabaseUnavailable } from '../database/database-errors';
+import { finishesWithin } from '../database/deadline';
 import { describeError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import { receiptQueue } from '../domain/queue-names';
@@ -10,6 +11,17 @@ import type { Delivery, Subscription, Transport } from '../transport/transport';
 import { decodeReceipts, strongestReceipts, type WireReceipt } from './receipt-codec';
 
 const PREFETCH = 200;
+/** Receipts written by one statement. */
+const BATCH_SIZE = 1000;
+/** How long receipts of an event wait whose compensation runs, in milliseconds. */
+const BUSY_RETRY_MS = 500;
+const TRANSIENT_RETRY_MS = 100;
+
+/** A message and what it says. */
+interface Parcel {
+  readonly delivery: Delivery;
+  readonly receipts: readonly WireReceipt[];
+}
 
 /**
  * Takes the receipts that consumers send to this service and writes them to the outbox they belong to, acknowledged after the
@@ -17,10 +29,11 @@ const PREFETCH = 200;
  */
 export class ReceiptListener {
   private readonly logger = new Logger('ReliableMq');
-  private waiting: Delivery[] = [];
+  private readonly stopping = new AbortController();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private waiting: Parcel[] = [];
   private running: Promise<void> | undefined;
   private subscription: Subscription | undefined;
-  private stopped = false;
 
   constructor(
     private readonly service: string,
@@ -34,45 +47,21 @@ export class ReceiptListener {
 
   async start(): Promise<void> {
     const queue = { name: receiptQueue(this.service), kind: 'receipts' as const, bindings: [] };
-    this.subscription = await this.transport.subscribe(queue, PREFETCH, (delivery) => {
-      this.waiting.push(delivery);
-      this.running ??= this.run();
-    });
+    this.subscription = await this.transport.subscribe(queue, PREFETCH, (delivery) => this.receive(delivery));
   }
 
-  /** Take no more, and write what has arrived. */
-  async stop(): Promise<void> {
-    this.stopped = true;
+  /** Take no more, and write what has arrived; what is not written after `drainMs` goes back to the broker. */
+  async stop(drainMs: number): Promise<void> {
+    this.stopping.abort();
+    for (const timer of this.timers) clearTimeout(timer);
     await this.subscription?.close();
-    await this.running;
+    if (this.running) await finishesWithin(drainMs, this.running);
   }
 
-  private async run(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.waiting.length > 0) {
-      const deliveries = this.waiting;
-      this.waiting = [];
-      if (await this.apply(deliveries)) for (const delivery of deliveries) delivery.ack();
-      else for (const delivery of deliveries) delivery.requeue();
-    }
-    this.running = undefined;
-  }
-
-  /** @returns false when they could not be written */
-  private async apply(deliveries: readonly Delivery[]): Promise<boolean> {
-    const receipts: WireReceipt[] = [];
-    let invalid = 0;
-    for (const { message } of deliveries) {
-      const decoded = decodeReceipts(message.body);
-      for (const receipt of decoded.receipts) receipts.push(receipt);
-      invalid += decoded.invalid;
-    }
-    if (invalid > 0)
+  private receive(delivery: Delivery): void {
+    const { receipts, invalid } = decodeReceipts(delivery.message.body);
+    if (invalid > 0) {
       this.logger.warn('Messages in the receipt queue that are no receipts were dropped', { count: invalid });
-    this.hooks.run('receiptsReceived', { count: receipts.length });
-    for (const set of this.stores.all) {
-      const own = strongestReceipts(receipts.filter(({ source }) => source === set.name));
-      if (own.length > 0 && !(await this.write(set, own))) return false;
     }
     const foreign = receipts.filter(({ source }) => !this.stores.find(source));
     if (foreign.length > 0) {
@@ -81,49 +70,93 @@ export class ReceiptListener {
         sources: [...new Set(foreign.map(({ source }) => source))].slice(0, 5),
       });
     }
-    this.hooks.run('receiptsApplied', { count: receipts.length });
-    return true;
+    this.hooks.run('receiptsReceived', { count: receipts.length });
+    this.write({ delivery, receipts });
   }
 
-  private async write(set: StoreSet, receipts: readonly WireReceipt[]): Promise<boolean> {
+  private write(parcel: Parcel): void {
+    this.waiting.push(parcel);
+    this.running ??= this.run();
+  }
+
+  private async run(): Promise<void> {
+    // Let the messages of this turn of the event loop join the first batch.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.waiting.length > 0) {
+      const parcels = this.waiting;
+      this.waiting = [];
+      const unwritten = await this.apply(parcels.flatMap(({ receipts }) => receipts));
+      for (const { delivery, receipts } of parcels) {
+        const rest = receipts.filter((receipt) => unwritten.has(receipt.eventId));
+        if (rest.length === 0) delivery.ack();
+        else this.writeLater({ delivery, receipts: rest });
+      }
+      this.hooks.run('receiptsApplied', { count: parcels.reduce((sum, { receipts }) => sum + receipts.length, 0) });
+    }
+    this.running = undefined;
+  }
+
+  private writeLater(parcel: Parcel): void {
+    if (this.stopping.signal.aborted) return parcel.delivery.requeue();
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.write(parcel);
+    }, BUSY_RETRY_MS);
+    this.timers.add(timer);
+  }
+
+  /** @returns ids of events whose receipts are not written */
+  private async apply(receipts: readonly WireReceipt[]): Promise<ReadonlySet<string>> {
+    const unwritten = new Set<string>();
+    for (const set of this.stores.all) {
+      const own = strongestReceipts(receipts.filter(({ source }) => source === set.name));
+      for (let from = 0; from < own.length; from += BATCH_SIZE) {
+        for (const id of await this.applyBatch(set, own.slice(from, from + BATCH_SIZE))) unwritten.add(id);
+      }
+    }
+    return unwritten;
+  }
+
+  private async applyBatch(set: StoreSet, receipts: readonly WireReceipt[]): Promise<readonly string[]> {
     for (;;) {
       try {
-        this.report(receipts, await set.outbox.applyReceipts(receipts));
-        return true;
+        const { applied, busy } = await set.outbox.applyReceipts(receipts);
+        this.report(receipts, applied);
+        return busy;
       } catch (error) {
-        if (this.stopped) return false;
+        if (this.stopping.signal.aborted) return receipts.map(({ eventId }) => eventId);
         if (isDatabaseUnavailable(error)) {
-          await this.gateOf(set).recover(error);
+          await this.unlessStopping(this.gateOf(set).recover(error));
+        } else if (isTransient(error)) {
+          await this.unlessStopping(new Promise((resolve) => setTimeout(resolve, TRANSIENT_RETRY_MS)));
         } else {
           this.logger.error('Receipts could not be written; their events are chased', {
             count: receipts.length,
             eventIds: receipts.slice(0, 10).map(({ eventId }) => eventId),
             error: describeError(error),
           });
-          return true;
+          return [];
         }
       }
     }
   }
 
+  private async unlessStopping(wait: Promise<void>): Promise<void> {
+    const { signal } = this.stopping;
+    if (signal.aborted) return;
+    let wake: () => void = () => undefined;
+    const stopped = new Promise<void>((resolve) => (wake = resolve));
+    signal.addEventListener('abort', wake, { once: true });
+    await Promise.race([wait, stopped]);
+    signal.removeEventListener('abort', wake);
+  }
+
   private report(receipts: readonly WireReceipt[], applied: readonly AppliedReceipt[]): void {
     let anyDead = false;
-    for (const { eventId, type, statusBefore, status, reason } of applied) {
-      const ended = statusBefore === 'consumed' || statusBefore === 'dead';
-      if (ended) {
-        for (const receipt of receipts) {
-          const contradicts = (receipt.outcome === 'handled') !== (statusBefore === 'consumed');
-          if (receipt.eventId === eventId && receipt.outcome !== 'retrying' && contradicts) {
-            this.logger.warn('A consumer reported an outcome after the event had ended otherwise', {
-              eventId,
-              type,
-              ended: statusBefore,
-              consumer: receipt.consumer,
-              outcome: receipt.outcome,
-            });
-            this.hooks.run('lateOutcome', { eventId, consumer: receipt.consumer, outcome: receipt.outcome });
-          }
-        }
+    for (const event of applied) {
+      const { eventId, type, statusBefore, status, reason } = event;
+      if (statusBefore === 'consumed' || statusBefore === 'dead') {
+        this.reportLate(receipts, event);
       } else if (status === 'consumed') {
         this.hooks.run('consumed', { eventId });
       } else if (status === 'dead') {
@@ -133,5 +166,21 @@ export class ReceiptListener {
       }
     }
     if (anyDead) this.onDead();
+  }
+
+  /** A final outcome that is news, and not the one that the event ended with. */
+  private reportLate(receipts: readonly WireReceipt[], { eventId, type, statusBefore, changed }: AppliedReceipt): void {
+    for (const { consumer, outcome, ...receipt } of receipts) {
+      if (receipt.eventId !== eventId || outcome === 'retrying' || !changed.includes(consumer)) continue;
+      if ((outcome === 'handled') === (statusBefore === 'consumed')) continue;
+      this.logger.warn('A consumer reported an outcome after the event had ended otherwise', {
+        eventId,
+        type,
+        ended: statusBefore,
+        consumer,
+        outcome,
+      });
+      this.hooks.run('lateOutcome', { eventId, consumer, outcome });
+    }
   }
 }

@@ -21,26 +21,57 @@ export interface Commit {
   readonly doubtful: boolean;
 }
 
+/** Statements that end or undo (a part of) a transaction, when an application writes them itself. */
+const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit|abort|prepare\s+transaction)\b|^\s*end\b/i;
+/** TypeORM's own, which its hooks report. */
+const TYPEORM_SAVEPOINT = /^(RELEASE |ROLLBACK TO )?SAVEPOINT typeorm_\d+$/;
+
 /**
  * Remembers which events each open transaction has recorded, follows it through savepoints, and hands them over once, when
  * the outermost transaction has committed. An event that was rolled back must never be handed over: the table does not have it.
  *
  * TypeORM calls `afterTransactionCommit` at the release of a savepoint too, awaits it, and lets what it throws make a
- * committed transaction look failed: nothing here is awaited or throws.
+ * committed transaction look failed: there nothing is awaited or throws.
  */
 export class CommitTracker {
+  private readonly subscribers = new WeakMap<DataSource, EntitySubscriberInterface>();
   private readonly pending = new WeakMap<QueryRunner, Pending>();
+  private readonly recording = new WeakMap<QueryRunner, Set<Promise<unknown>>>();
   private readonly rolledBack = new WeakSet<QueryRunner>();
 
   constructor(private readonly onCommit: (commit: Commit) => void) {}
 
+  /** Follow the DataSource's transactions. Call it again at will: a DataSource that is initialized anew forgets its subscribers. */
   attach(dataSource: DataSource): void {
-    const subscriber: EntitySubscriberInterface = {
-      afterTransactionCommit: ({ queryRunner }) => this.committed(dataSource, queryRunner),
-      afterTransactionRollback: ({ queryRunner }) => this.dropAbove(queryRunner),
-      afterQuery: ({ queryRunner, query, rawResults }) => this.watch(queryRunner, query, rawResults),
-    };
-    dataSource.subscribers.push(subscriber);
+    let subscriber = this.subscribers.get(dataSource);
+    if (!subscriber) {
+      subscriber = {
+        beforeTransactionCommit: ({ queryRunner }) => this.allRecorded(queryRunner),
+        beforeTransactionRollback: ({ queryRunner }) => this.noneRecording(queryRunner),
+        afterTransactionCommit: ({ queryRunner }) => this.committed(dataSource, queryRunner),
+        afterTransactionRollback: ({ queryRunner }) => this.dropAbove(queryRunner),
+        afterQuery: ({ queryRunner, query, rawResults }) => this.watch(queryRunner, query, rawResults),
+      };
+      this.subscribers.set(dataSource, subscriber);
+    }
+    if (!dataSource.subscribers.includes(subscriber)) dataSource.subscribers.push(subscriber);
+  }
+
+  /**
+   * Let the query runner's transaction (or savepoint) not end before this recording has. Without it an event whose recording
+   * nobody awaits could be inserted behind the COMMIT or ROLLBACK, in no transaction at all. If it fails, so does the commit.
+   */
+  async whileRecording<T>(queryRunner: QueryRunner, record: () => Promise<T>): Promise<T> {
+    this.attach(queryRunner.dataSource);
+    const recording = this.recording.get(queryRunner) ?? new Set();
+    this.recording.set(queryRunner, recording);
+    const work = record();
+    recording.add(work);
+    try {
+      return await work;
+    } finally {
+      recording.delete(work);
+    }
   }
 
   /** Remember events whose rows were inserted in the query runner's open transaction. */
@@ -54,6 +85,18 @@ export class CommitTracker {
   /** Whether the last commit of this query runner was answered with a rollback. */
   wasRolledBack(queryRunner: QueryRunner): boolean {
     return this.rolledBack.has(queryRunner);
+  }
+
+  /** Waits for every recording, and fails with the first that fails. */
+  private allRecorded(queryRunner: QueryRunner): Promise<unknown> | undefined {
+    const recording = this.recording.get(queryRunner);
+    return recording && recording.size > 0 ? Promise.all(recording) : undefined;
+  }
+
+  /** Waits for every recording, however it ends. */
+  private noneRecording(queryRunner: QueryRunner): Promise<unknown> | undefined {
+    const recording = this.recording.get(queryRunner);
+    return recording && recording.size > 0 ? Promise.allSettled(recording) : undefined;
   }
 
   private committed(dataSource: DataSource, queryRunner: QueryRunner): void {
@@ -95,8 +138,8 @@ export class CommitTracker {
       return;
     }
     const pending = this.pending.get(queryRunner);
-    if (pending && !pending.doubtful && /\b(savepoint|rollback|commit|abort)\b|^\s*end\b/i.test(query)) {
-      pending.doubtful = query !== 'ROLLBACK' && !/^(RELEASE |ROLLBACK TO )?SAVEPOINT typeorm_\d+$/.test(query);
+    if (pending && !pending.doubtful) {
+      pending.doubtful = TRANSACTION_CONTROL.test(query) && !TYPEORM_SAVEPOINT.test(query);
     }
   }
 }

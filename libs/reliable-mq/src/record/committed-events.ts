@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { describeError } from '../domain/errors';
+import type { HookRunner } from '../domain/hook-runner';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { Commit } from './commit-tracker';
 import type { CommitListener, CommittedEvent } from './committed-event';
@@ -16,7 +17,10 @@ export class CommittedEvents {
   private readonly context = new AsyncResource('ReliableMq.CommittedEvents');
   private readonly listeners = new Set<CommitListener>();
 
-  constructor(private readonly outboxOf: (dataSource: DataSource) => OutboxStore | undefined) {}
+  constructor(
+    private readonly outboxOf: (dataSource: DataSource) => OutboxStore | undefined,
+    private readonly hooks: HookRunner,
+  ) {}
 
   onCommit(listener: CommitListener): () => void {
     this.listeners.add(listener);
@@ -52,6 +56,10 @@ export class CommittedEvents {
 
   private notify(dataSource: DataSource, events: readonly CommittedEvent[]): void {
     if (events.length === 0) return;
+    this.hooks.run(
+      'committed',
+      events.map(({ id, type }) => ({ eventId: id, type })),
+    );
     for (const listener of this.listeners) {
       try {
         listener(dataSource, events);

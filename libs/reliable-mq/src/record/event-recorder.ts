@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { EntityManager, QueryRunner } from 'typeorm';
-import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel';
-import { InvalidEventError, InvalidSetupError, NoTransactionError, PayloadTooLargeError } from '../domain/errors';
+import type { IsolationLevel } from './isolation-level';
+import {
+  InvalidEventError,
+  type InvalidProperty,
+  InvalidSetupError,
+  NoTransactionError,
+  PayloadTooLargeError,
+} from '../domain/errors';
 import { newEventId } from '../domain/event-id';
 import type { EventClass, EventType } from '../domain/event-type';
 import type { EventTypes } from '../domain/event-types';
@@ -78,17 +84,20 @@ export class EventRecorder {
     const problems = this.eventTypes.add(eventType);
     if (problems.length > 0) throw new InvalidSetupError(problems);
     const { set, queryRunner } = this.transactionOf(eventType.type, context.manager);
-    const events: CommittedEvent[] = [];
-    for (const payload of payloads) events.push(await this.prepare(eventType, payload, context.headers));
-    // Taken before the insert: the lease must seem to end early here rather than late.
-    const claimedAtMs = performance.now();
-    await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
-    this.commits.add(
-      queryRunner,
-      events.map((event) => ({ ...event, claimedAtMs })),
-    );
-    for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
-    return events.map(({ id }) => id);
+    return this.commits.whileRecording(queryRunner, async () => {
+      const events = await this.prepareAll(eventType, payloads, context.headers);
+      // Validation may take its time; the insert of an ended transaction would be committed by itself.
+      if (!queryRunner.isReleased && !queryRunner.isTransactionActive) throw new NoTransactionError(eventType.type);
+      // Taken before the insert: the lease must seem to end early here rather than late.
+      const claimedAtMs = performance.now();
+      await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
+      this.commits.add(
+        queryRunner,
+        events.map((event) => ({ ...event, claimedAtMs })),
+      );
+      for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
+      return events.map(({ id }) => id);
+    });
   }
 
   /**
@@ -121,31 +130,53 @@ export class EventRecorder {
     return { set, queryRunner };
   }
 
-  private async prepare(
+  private async prepareAll(
     eventType: EventType,
-    payload: unknown,
+    payloads: readonly unknown[],
     headers: EventHeaders | undefined,
-  ): Promise<CommittedEvent> {
-    const { type, version, eventClass, consumers, confirm } = eventType;
-    const validated = await validatePayload(eventClass, payload);
-    if ('invalid' in validated) throw new InvalidEventError(type, validated.invalid);
-    const serialized = serializePayload(validated.instance);
-    if ('invalid' in serialized) throw new InvalidEventError(type, serialized.invalid);
-    const refused = headers ? invalidHeaders(headers) : [];
-    if (refused.length > 0) throw new InvalidEventError(type, refused);
-    const bytes = Buffer.byteLength(serialized.json);
-    const { maxPayloadBytes } = this.options.record;
-    if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(type, bytes, maxPayloadBytes);
-    return {
-      id: newEventId(),
-      type,
-      version,
-      payload: serialized.json,
-      headers: headers && Object.keys(headers).length > 0 ? { ...headers } : null,
-      consumers,
-      confirm,
-      token: this.token,
-      claimedAtMs: 0,
-    };
+  ): Promise<readonly CommittedEvent[]> {
+    const { type, version, consumers, confirm } = eventType;
+    const invalid: InvalidProperty[] = headers ? [...invalidHeaders(headers)] : [];
+    const events: CommittedEvent[] = [];
+    for (const [index, payload] of payloads.entries()) {
+      const encoded = await encodePayload(eventType.eventClass, payload);
+      if ('invalid' in encoded) {
+        // Of several payloads each problem says which one.
+        const prefix = payloads.length > 1 ? `[${index}].` : '';
+        invalid.push(...encoded.invalid.map((each) => ({ ...each, property: prefix + each.property })));
+        continue;
+      }
+      const bytes = Buffer.byteLength(encoded.json);
+      const { maxPayloadBytes } = this.options.record;
+      if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(type, bytes, maxPayloadBytes);
+      events.push({
+        id: newEventId(),
+        type,
+        version,
+        payload: encoded.json,
+        headers: headers && Object.keys(headers).length > 0 ? { ...headers } : null,
+        consumers,
+        confirm,
+        token: this.token,
+        claimedAtMs: 0,
+      });
+    }
+    if (invalid.length > 0) throw new InvalidEventError(type, invalid);
+    return events;
   }
+}
+
+/**
+ * The payload as JSON, which its class accepts. What is validated is what the consumer will see, the class made from the
+ * JSON again: nested objects that are not instances of their classes yet are validated too, and an event that its
+ * consumers would refuse (a Date property without `@Type(() => Date)`) is refused here.
+ */
+async function encodePayload(
+  eventClass: EventClass,
+  payload: unknown,
+): Promise<{ readonly json: string } | { readonly invalid: readonly InvalidProperty[] }> {
+  const serialized = serializePayload(payload);
+  if ('invalid' in serialized) return serialized;
+  const validated = await validatePayload(eventClass, JSON.parse(serialized.json));
+  return 'invalid' in validated ? validated : serialized;
 }

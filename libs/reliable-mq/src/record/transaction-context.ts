@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel';
+import type { IsolationLevel } from './isolation-level';
 import { TransactionAbortedError } from '../domain/errors';
 import type { CommitTracker } from './commit-tracker';
+import { type AmbientTransactions, letDataSourceTakePart, letManagerTakePart } from './transaction-participation';
 
 /**
  * Which transaction the present asynchronous call chain is in.
@@ -18,68 +19,46 @@ interface Frame {
   readonly queryRunner: QueryRunner;
   readonly joined: boolean;
   readonly outer: Frame | undefined;
+  /** Whether the function that runs inside the transaction has not settled yet. */
+  running: boolean;
 }
 
 export class TransactionContext {
   private readonly frames = new AsyncLocalStorage<Frame | undefined>();
+  private readonly dataSources = new WeakSet<DataSource>();
+  private readonly managers = new WeakSet<EntityManager>();
+  private readonly ambient: AmbientTransactions = {
+    joinedRunner: (dataSource) => this.joinedRunner(dataSource),
+    runSeen: (dataSource, queryRunner, work) => this.inside(dataSource, queryRunner, false, work),
+    runOutside: (work) => this.frames.run(undefined, work),
+  };
 
   constructor(private readonly commits: CommitTracker) {}
 
-  /** Make a DataSource's transactions known here. Own properties of this one DataSource are set; no prototype is changed. */
+  /** Make a DataSource's transactions known here. */
   attach(dataSource: DataSource): void {
-    const { manager } = dataSource;
-    Object.defineProperty(manager, 'queryRunner', {
-      configurable: true,
-      enumerable: true,
-      get: () => this.joinedRunner(dataSource),
-      set: () => undefined,
-    });
+    if (this.dataSources.has(dataSource)) return;
+    this.dataSources.add(dataSource);
+    this.managers.add(dataSource.manager);
+    letDataSourceTakePart(dataSource, this.ambient);
+  }
 
-    const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
-    manager.transaction = (async (...args: unknown[]): Promise<unknown> => {
-      const callback = args.at(-1);
-      if (typeof callback !== 'function') return transaction(...args);
-      const seen = (txManager: EntityManager): unknown =>
-        this.inside(dataSource, txManager.queryRunner as QueryRunner, false, () => callback(txManager) as unknown);
-      return transaction(...args.slice(0, -1), seen);
-    }) as EntityManager['transaction'];
-
-    // A repository keeps the query runner of the manager that made it, and the manager keeps the repository: make it outside.
-    const getRepository = manager.getRepository.bind(manager) as (target: unknown) => unknown;
-    manager.getRepository = ((target: unknown) =>
-      this.frames.run(undefined, () => getRepository(target))) as EntityManager['getRepository'];
-    const getTreeRepository = manager.getTreeRepository.bind(manager) as (target: unknown) => unknown;
-    manager.getTreeRepository = ((target: unknown) =>
-      this.frames.run(undefined, () => getTreeRepository(target))) as EntityManager['getTreeRepository'];
-
-    const query = dataSource.query.bind(dataSource) as (...args: unknown[]) => Promise<unknown>;
-    dataSource.query = ((sql: unknown, parameters: unknown, queryRunner: unknown) =>
-      query(sql, parameters, queryRunner ?? this.joinedRunner(dataSource))) as DataSource['query'];
-
-    const createQueryBuilder = dataSource.createQueryBuilder.bind(dataSource) as (...args: unknown[]) => unknown;
-    dataSource.createQueryBuilder = ((entityOrRunner: unknown, alias: unknown, queryRunner: unknown) =>
-      alias === undefined
-        ? createQueryBuilder(entityOrRunner ?? this.joinedRunner(dataSource))
-        : createQueryBuilder(
-            entityOrRunner,
-            alias,
-            queryRunner ?? this.joinedRunner(dataSource),
-          )) as DataSource['createQueryBuilder'];
+  /** Let a manager take part that was created before its DataSource was attached: that of an application's repository class. */
+  adopt(manager: EntityManager): void {
+    if (this.managers.has(manager) || !this.dataSources.has(manager.dataSource)) return;
+    this.managers.add(manager);
+    if (!Object.hasOwn(manager, 'queryRunner')) letManagerTakePart(manager, this.ambient);
   }
 
   /** The manager of the transaction that this call chain is in, on this DataSource. */
   current(dataSource: DataSource): EntityManager | undefined {
-    const frame = this.frame(dataSource);
-    if (frame) return frame.queryRunner.manager;
-    // typeorm-transactional puts its transaction's manager in place of the DataSource's.
-    const { queryRunner } = dataSource.manager;
-    return queryRunner && isOpen(queryRunner) ? queryRunner.manager : undefined;
+    return this.frame(dataSource)?.queryRunner.manager;
   }
 
   /** The DataSource of the innermost open transaction of this call chain. */
   innermost(): DataSource | undefined {
     for (let frame = this.frames.getStore(); frame; frame = frame.outer) {
-      if (isOpen(frame.queryRunner)) return frame.dataSource;
+      if (isPresent(frame)) return frame.dataSource;
     }
     return undefined;
   }
@@ -102,6 +81,7 @@ export class TransactionContext {
     isolation: IsolationLevel | undefined,
     work: () => Promise<T> | T,
   ): Promise<T> {
+    this.commits.attach(queryRunner.dataSource);
     try {
       await queryRunner.startTransaction(isolation);
       const result = await work();
@@ -118,10 +98,20 @@ export class TransactionContext {
   }
 
   /** Run a function as part of this query runner's transaction. */
-  inside<T>(dataSource: DataSource, queryRunner: QueryRunner, join: boolean, work: () => T): T {
+  async inside<T>(
+    dataSource: DataSource,
+    queryRunner: QueryRunner,
+    join: boolean,
+    work: () => Promise<T> | T,
+  ): Promise<T> {
     const outer = this.frames.getStore();
     const joined = join || (outer?.queryRunner === queryRunner && outer.joined);
-    return this.frames.run({ dataSource, queryRunner, joined, outer }, work);
+    const frame: Frame = { dataSource, queryRunner, joined, outer, running: true };
+    try {
+      return await this.frames.run(frame, work);
+    } finally {
+      frame.running = false;
+    }
   }
 
   private joinedRunner(dataSource: DataSource): QueryRunner | undefined {
@@ -129,10 +119,10 @@ export class TransactionContext {
     return frame?.joined ? frame.queryRunner : undefined;
   }
 
-  /** The innermost frame of the DataSource whose transaction is still open; work that outlives its transaction is in none. */
+  /** The innermost frame of the DataSource that still counts; work that outlives its transaction is in none. */
   private frame(dataSource: DataSource): Frame | undefined {
     for (let frame = this.frames.getStore(); frame; frame = frame.outer) {
-      if (frame.dataSource === dataSource && isOpen(frame.queryRunner)) return frame;
+      if (frame.dataSource === dataSource && isPresent(frame)) return frame;
     }
     return undefined;
   }
@@ -140,4 +130,12 @@ export class TransactionContext {
 
 function isOpen(queryRunner: QueryRunner): boolean {
   return queryRunner.isTransactionActive && !queryRunner.isReleased;
+}
+
+/**
+ * A transaction that has lost its connection under a function that still runs stays that function's transaction: its further
+ * statements must fail. On a connection of their own they would be committed, without what came before them.
+ */
+function isPresent({ queryRunner, running }: Frame): boolean {
+  return isOpen(queryRunner) || (running && queryRunner.isReleased);
 }

@@ -1,0 +1,12 @@
+import { IsInt, Matches, Max, Min } from 'class-validator';
+import { MAX_ORDER_QUANTITY, SKU_MESSAGE, SKU_PATTERN } from '../../contracts/ordered-item';
+
+export class PlaceOrder {
+  @Matches(SKU_PATTERN, { message: SKU_MESSAGE })
+  sku!: string;
+
+  @IsInt()
+  @Min(1)
+  @Max(MAX_ORDER_QUANTITY)
+  quantity!: number;
+}

@@ -1,0 +1,171 @@
+import js from '@eslint/js';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import importX, { createNodeResolver } from 'eslint-plugin-import-x';
+import tseslint from 'typescript-eslint';
+
+const LIBRARY = 'libs/reliable-mq/src';
+
+// ---- The library's folders ---------------------------------------------------------------------------------------------
+// An event flows record → outbox → publish → transport → consume → inbox → receipt → compensate. The actors among these
+// folders do things; the leaves are what they do it with.
+
+const ACTORS = ['record', 'publish', 'consume', 'receipt', 'compensate'];
+const LEAVES = ['domain', 'options', 'outbox', 'inbox', 'transport', 'database', 'migrations', 'stores', 'operations'];
+
+const folders = (names) => names.map((name) => `./${LIBRARY}/${name}`);
+
+const BOUNDARIES = [
+  {
+    target: folders(LEAVES),
+    from: folders(ACTORS),
+    message: 'A leaf imports no actor: move what both need into a leaf, or pass it in.',
+  },
+  {
+    target: folders(['record']),
+    from: folders(['publish']),
+    message: 'record never knows a publisher: it hands committed events to CommittedEvents.',
+  },
+  {
+    target: folders(['domain']),
+    from: `./${LIBRARY}`,
+    except: ['./domain'],
+    message: 'domain imports nothing but domain.',
+  },
+  {
+    target: [...folders([...ACTORS, ...LEAVES]), `./${LIBRARY}/*.ts`],
+    from: folders(['cli']),
+    message: 'The command line is at the edge: nothing imports it.',
+  },
+];
+
+// ---- Restricted syntax -------------------------------------------------------------------------------------------------
+
+/** Statements are written in upper case, so that prose which says "update" is none. */
+const STATEMENT = String.raw`/^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|CREATE|ALTER|DROP|TRUNCATE|LOCK TABLE|SET|BEGIN|COMMIT|ROLLBACK|SAVEPOINT) /`;
+
+const NO_SQL = ['Literal[value=', 'TemplateElement[value.raw='].map((start) => ({
+  selector: `${start}${STATEMENT}]`,
+  message: 'SQL lives in *.store.ts, migrations/ and database/ only.',
+}));
+
+const NO_PROCESS = ['env', 'exit', 'exitCode', 'argv', 'on', 'once', 'stdout', 'stderr'].map((property) => ({
+  object: 'process',
+  property,
+  message: 'The process belongs to the application: the library takes options and returns, throws or logs.',
+}));
+
+export default defineConfig(
+  globalIgnores(['dist/', 'coverage/', '.tmp/']),
+  {
+    files: ['**/*.{js,mjs,ts}'],
+    extends: [js.configs.recommended],
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: { eqeqeq: 'error', 'object-shorthand': 'error' },
+  },
+  {
+    files: ['**/*.{js,mjs}'],
+    languageOptions: {
+      globals: {
+        module: 'readonly',
+        require: 'readonly',
+        process: 'readonly',
+        console: 'readonly',
+        __dirname: 'readonly',
+      },
+    },
+  },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    plugins: { 'import-x': importX },
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    settings: {
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/resolver-next': [
+        createNodeResolver({
+          extensions: ['.ts', '.js', '.json'],
+          conditionNames: ['node', 'require', 'types', 'default'],
+          tsconfig: { configFile: `${import.meta.dirname}/tsconfig.json` },
+        }),
+      ],
+    },
+    rules: {
+      '@typescript-eslint/consistent-type-exports': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      // It can't see that a field such as `stopped` changes while a method awaits, which is what most conditions here are about.
+      '@typescript-eslint/no-unnecessary-condition': 'off',
+      // Payloads, options and DTOs are written as object literals; their classes carry decorators, not behaviour.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      '@typescript-eslint/require-await': 'off', // what implements an asynchronous interface may have nothing to wait for
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      'import-x/no-cycle': 'error',
+      'import-x/no-unresolved': 'error',
+    },
+  },
+  {
+    files: [`${LIBRARY}/**/*.ts`],
+    ignores: ['**/*.spec.ts'],
+    rules: {
+      'import-x/no-extraneous-dependencies': [
+        'error',
+        { packageDir: [`${import.meta.dirname}/libs/reliable-mq`], devDependencies: false, includeTypes: false },
+      ],
+      'import-x/no-restricted-paths': ['error', { basePath: import.meta.dirname, zones: BOUNDARIES }],
+      'no-console': 'error',
+      'no-restricted-imports': [
+        'error',
+        { paths: [{ name: 'nestjs-reliable-mq', message: 'Inside the library, import the file itself.' }] },
+      ],
+    },
+  },
+  {
+    files: [`${LIBRARY}/**/*.ts`],
+    ignores: ['**/*.spec.ts', `${LIBRARY}/cli/**`],
+    rules: { 'no-restricted-properties': ['error', ...NO_PROCESS] },
+  },
+  {
+    files: [`${LIBRARY}/**/*.ts`],
+    ignores: ['**/*.spec.ts', '**/*.store.ts', `${LIBRARY}/{migrations,database}/**`],
+    rules: { 'no-restricted-syntax': ['error', ...NO_SQL] },
+  },
+  {
+    files: [`${LIBRARY}/domain/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { group: ['@nestjs/*', 'typeorm', 'typeorm/*'], message: 'domain knows neither Nest nor TypeORM.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['apps/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    // Its seams are not public: their contract suites are the only ones that look inside.
+    ignores: ['test/contract/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [{ regex: '(^|/)libs/', message: "Import from 'nestjs-reliable-mq', as an application does." }],
+        },
+      ],
+    },
+  },
+  {
+    files: ['**/*.{spec,int-spec,e2e-spec}.ts', 'test/**/*.ts'],
+    rules: {
+      '@typescript-eslint/unbound-method': 'off', // expect(mock.method)
+      '@typescript-eslint/no-unsafe-assignment': 'off', // { at: expect.any(Date) }
+      '@typescript-eslint/no-non-null-assertion': 'off', // a test that is wrong about it fails
+    },
+  },
+);

@@ -1,0 +1,50 @@
+import { finishesWithin } from '../database/deadline';
+
+/** How long the others are kept waiting before and after one begins to run alone, in milliseconds. */
+const QUIET_MS = 10_000;
+
+/**
+ * Lets attempts run side by side, and a suspect one alone: should it kill the process, nothing else is counted as started
+ * with it. A message that kills does so soon, as a rule; so the others wait for `QUIET_MS` at most, and not for as long as a
+ * suspect's handler may take.
+ */
+export class Isolation {
+  private readonly running = new Set<Promise<unknown>>();
+  private quiet: Promise<void> | undefined;
+
+  constructor(private readonly quietMs = QUIET_MS) {}
+
+  async beside<T>(work: () => Promise<T>): Promise<T> {
+    while (this.quiet) await this.quiet;
+    return this.track(work());
+  }
+
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.quiet) await this.quiet;
+    let end: () => void = () => undefined;
+    const quiet = new Promise<void>((resolve) => (end = resolve));
+    this.quiet = quiet;
+    const endQuiet = (): void => {
+      if (this.quiet === quiet) this.quiet = undefined;
+      end();
+    };
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await finishesWithin(this.quietMs, Promise.allSettled(this.running));
+      timer = setTimeout(endQuiet, this.quietMs);
+      return await this.track(work());
+    } finally {
+      clearTimeout(timer);
+      endQuiet();
+    }
+  }
+
+  private async track<T>(work: Promise<T>): Promise<T> {
+    this.running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.running.delete(work);
+    }
+  }
+}

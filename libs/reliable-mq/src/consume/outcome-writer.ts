@@ -1,0 +1,137 @@
+import { Logger } from '@nestjs/common';
+import { isDatabaseUnavailable } from '../database/database-errors';
+import type { DatabaseGate } from '../database/database-gate';
+import { backoffMs } from '../domain/backoff';
+import { describeError } from '../domain/errors';
+import type { HookRunner } from '../domain/hook-runner';
+import type { HandlingRef } from '../domain/hooks';
+import type { InboxFailure, InboxKey, InboxMessage } from '../inbox/inbox.store';
+import type { StoreSet } from '../stores/stores';
+import { concludeFailure, concludeRow, type Conclusion } from './conclusion';
+
+/** Delays between tries of a statement that the database refuses: a person has to mend something (a table, a right). */
+const REFUSED_BACKOFF = { initialMs: 200, maxMs: 10_000, jitter: 0.2 };
+
+/**
+ * Writes to the inbox how attempts ended, and tells the log and the hooks. Its statements wait for a database that is away and
+ * go on when it is back; they end without a result only when the process is stopping.
+ */
+export class OutcomeWriter {
+  private readonly logger = new Logger('ReliableMq');
+
+  constructor(
+    private readonly gateOf: (set: StoreSet) => DatabaseGate,
+    private readonly hooks: HookRunner,
+    /** Called when a stored failure becomes due after so many milliseconds. */
+    private readonly onRetryIn: (delayMs: number) => void,
+    private readonly stop: AbortSignal,
+  ) {}
+
+  /** Run a statement until it succeeds. @returns undefined when the process is stopping */
+  async persist<T>(set: StoreSet, statement: () => Promise<T>): Promise<T | undefined> {
+    for (let attempt = 1; !this.stop.aborted; attempt += 1) {
+      try {
+        return await statement();
+      } catch (error) {
+        if (isDatabaseUnavailable(error)) await this.recovered(set, error);
+        else await this.afterRefusal(set, attempt, error);
+      }
+    }
+    return undefined;
+  }
+
+  /** Resolves when nothing is known to be wrong with the database, or the process is stopping. */
+  async available(set: StoreSet): Promise<void> {
+    await this.unlessStopped(this.gateOf(set).open());
+  }
+
+  /** The database was found away: resolves when it answers again, or the process is stopping. */
+  async recovered(set: StoreSet, error: unknown): Promise<void> {
+    await this.unlessStopped(this.gateOf(set).recover(error));
+  }
+
+  /** The first failure of a message. @returns undefined when the process is stopping; `existing` when there is a row */
+  async insertFailure(
+    set: StoreSet,
+    ref: HandlingRef,
+    message: InboxMessage,
+    failure: InboxFailure,
+    waitMs: number,
+  ): Promise<Conclusion | 'existing' | undefined> {
+    const inserted = await this.persist(set, () => set.inbox.insertFailure(ref, message, failure, waitMs));
+    if (inserted === undefined) return undefined;
+    return inserted ? this.conclude(ref, failure) : 'existing';
+  }
+
+  /** @returns undefined when the process is stopping, or the claim was lost */
+  async settleFailure(
+    set: StoreSet,
+    ref: HandlingRef,
+    token: string,
+    failure: InboxFailure,
+  ): Promise<Conclusion | undefined> {
+    const settled = await this.persist(set, () => set.inbox.settleFailed(ref, token, failure));
+    if (settled === false) this.claimLost(ref);
+    return settled ? this.conclude(ref, failure) : undefined;
+  }
+
+  /** Give a claim back as if it had never been. Once only: if it fails the lease runs out, which costs an attempt. */
+  async giveBack(set: StoreSet, key: InboxKey, token: string): Promise<void> {
+    try {
+      if (await set.inbox.release(key, token)) this.onRetryIn(0);
+    } catch (error) {
+      this.logger.warn('A claimed inbox row could not be given back; its lease must run out', {
+        eventId: key.eventId,
+        consumer: key.consumer,
+        error: describeError(error),
+      });
+    }
+  }
+
+  /** The message has a row already, and what the producer is told follows from it. */
+  async existing(set: StoreSet, key: InboxKey): Promise<Conclusion | undefined> {
+    const row = await this.persist(set, async () => (await set.inbox.find(key)) ?? null);
+    return row === undefined ? undefined : concludeRow(row);
+  }
+
+  claimLost(ref: HandlingRef): void {
+    this.logger.warn('An attempt found that its claim had been lost; the other claim stands', ref);
+  }
+
+  private conclude({ eventId, type, consumer, attempt }: HandlingRef, failure: InboxFailure): Conclusion {
+    const { reason, next } = failure;
+    const conclusion = concludeFailure(failure);
+    const { outcome, retryAfterMs: retryInMs } = conclusion;
+    const ref = { eventId, type, consumer, attempt };
+    if ('end' in next) {
+      this.logger.error('An event is given up by its consumer', { ...ref, outcome, reason });
+    } else {
+      this.logger.warn('A handler failed; the event is tried again', { ...ref, reason, retryInMs });
+      this.onRetryIn(next.retryInMs);
+    }
+    this.hooks.run('handlingFailed', { ...ref, reason, retryInMs, outcome });
+    return conclusion;
+  }
+
+  private async afterRefusal(set: StoreSet, attempt: number, error: unknown): Promise<void> {
+    this.logger.error('A statement on the inbox failed; tried again', {
+      dataSource: set.name,
+      attempt,
+      error: describeError(error),
+    });
+    let timer: NodeJS.Timeout | undefined;
+    await this.unlessStopped(
+      new Promise<void>((resolve) => (timer = setTimeout(resolve, backoffMs(REFUSED_BACKOFF, attempt)))),
+    );
+    clearTimeout(timer);
+  }
+
+  private async unlessStopped(work: Promise<void>): Promise<void> {
+    if (this.stop.aborted) return;
+    let onStop: () => void = () => undefined;
+    const stopped = new Promise<void>((resolve) => (onStop = resolve));
+    this.stop.addEventListener('abort', onStop, { once: true });
+    await Promise.race([work, stopped]);
+    this.stop.removeEventListener('abort', onStop);
+  }
+}

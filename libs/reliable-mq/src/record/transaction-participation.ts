@@ -1,0 +1,72 @@
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+
+/** What a DataSource asks about the present call chain. */
+export interface AmbientTransactions {
+  /** The query runner that repositories and queries of this DataSource use now; undefined: one of their own. */
+  joinedRunner(dataSource: DataSource): QueryRunner | undefined;
+  /** Run the application's function as seen inside the transaction that the application has opened for it. */
+  runSeen<T>(dataSource: DataSource, queryRunner: QueryRunner, work: () => Promise<T> | T): Promise<T>;
+  /** Run a function as if no transaction were there. */
+  runOutside<T>(work: () => T): T;
+}
+
+/**
+ * Let what hangs on a DataSource (repositories, query builders, `query`) take part in the transactions of the call chain. Own
+ * properties of this one DataSource and of its managers are set; no prototype is changed.
+ */
+export function letDataSourceTakePart(dataSource: DataSource, ambient: AmbientTransactions): void {
+  letManagerTakePart(dataSource.manager, ambient);
+
+  // Repository classes of an application have a manager of their own: `super(Order, dataSource.createEntityManager())`.
+  const createEntityManager = dataSource.createEntityManager.bind(dataSource);
+  dataSource.createEntityManager = (queryRunner) => {
+    const manager = createEntityManager(queryRunner);
+    if (!queryRunner) letManagerTakePart(manager, ambient);
+    return manager;
+  };
+
+  const query = dataSource.query.bind(dataSource) as (...args: unknown[]) => Promise<unknown>;
+  dataSource.query = ((sql: unknown, parameters: unknown, queryRunner: unknown) =>
+    query(sql, parameters, queryRunner ?? ambient.joinedRunner(dataSource))) as DataSource['query'];
+
+  const createQueryBuilder = dataSource.createQueryBuilder.bind(dataSource) as (...args: unknown[]) => unknown;
+  dataSource.createQueryBuilder = ((entityOrRunner: unknown, alias: unknown, queryRunner: unknown) =>
+    alias === undefined
+      ? createQueryBuilder(entityOrRunner ?? ambient.joinedRunner(dataSource))
+      : createQueryBuilder(
+          entityOrRunner,
+          alias,
+          queryRunner ?? ambient.joinedRunner(dataSource),
+        )) as DataSource['createQueryBuilder'];
+}
+
+/** The same for one manager that belongs to no query runner. */
+export function letManagerTakePart(manager: EntityManager, ambient: AmbientTransactions): void {
+  const { dataSource } = manager;
+  Object.defineProperty(manager, 'queryRunner', {
+    configurable: true,
+    enumerable: true,
+    get: () => ambient.joinedRunner(dataSource),
+    set: () => undefined,
+  });
+
+  // Called with (work), (work, undefined), (isolation, work): by applications, by DataSource.transaction, by other libraries.
+  const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
+  manager.transaction = (async (...args: unknown[]): Promise<unknown> =>
+    transaction(
+      ...args.map((argument) =>
+        typeof argument === 'function'
+          ? (txManager: EntityManager): Promise<unknown> =>
+              ambient.runSeen(dataSource, txManager.queryRunner as QueryRunner, () => argument(txManager) as unknown)
+          : argument,
+      ),
+    )) as EntityManager['transaction'];
+
+  // A repository keeps the query runner of the manager that made it, and the manager keeps the repository: make it outside.
+  const getRepository = manager.getRepository.bind(manager) as (target: unknown) => unknown;
+  manager.getRepository = ((target: unknown) =>
+    ambient.runOutside(() => getRepository(target))) as EntityManager['getRepository'];
+  const getTreeRepository = manager.getTreeRepository.bind(manager) as (target: unknown) => unknown;
+  manager.getTreeRepository = ((target: unknown) =>
+    ambient.runOutside(() => getTreeRepository(target))) as EntityManager['getTreeRepository'];
+}

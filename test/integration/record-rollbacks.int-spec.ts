@@ -1,0 +1,305 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { EventRecorder, TransactionAbortedError, TransactionalEvent } from 'nestjs-reliable-mq';
+import { type EntityManager, type QueryRunner, Repository } from 'typeorm';
+import { eventually } from '../support/eventually';
+import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+
+@Injectable()
+class Notes {
+  constructor(
+    @InjectRepository(Note) readonly notes: Repository<Note>,
+    readonly events: EventRecorder,
+  ) {}
+
+  async write(text: string): Promise<void> {
+    await this.notes.insert({ text });
+    await this.events.record(noteWritten(text));
+  }
+
+  @TransactionalEvent(NoteWritten, () => ({ text: 'decorated' }))
+  async decorated(work: () => Promise<unknown>): Promise<void> {
+    await work();
+  }
+
+  @TransactionalEvent(NoteWritten, () => null)
+  async decoratedWithoutEvent(work: () => Promise<unknown>): Promise<void> {
+    await work();
+  }
+}
+
+describe('what was rolled back', () => {
+  let recording: Recording;
+  let notes: Notes;
+  const committedHook = jest.fn();
+
+  beforeAll(async () => {
+    recording = await startRecording({ providers: [Notes], reliableMq: { hooks: { committed: committedHook } } });
+    notes = recording.app.get(Notes);
+    await recording.app.query('ALTER TABLE note ADD CONSTRAINT one_text UNIQUE (text) DEFERRABLE INITIALLY DEFERRED');
+  });
+  beforeEach(() => recording.reset());
+  afterAll(() => recording.close());
+
+  async function expectEverywhere(...texts: string[]): Promise<void> {
+    expect(await recording.published()).toEqual(texts);
+    expect(await recording.stored()).toEqual(texts);
+    expect(await recording.notes()).toEqual([...texts].sort());
+  }
+
+  const undo = new Error('undo');
+  const swallowed = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => expect(error).toBe(undo));
+
+  describe('in a nested transaction', () => {
+    /** Three levels; `ends` says of each, from the outermost in, whether it commits. Each writes before and after the next. */
+    async function threeLevels(
+      nest: (work: () => Promise<void>) => Promise<void>,
+      [outer, middle, inner]: readonly [boolean, boolean, boolean],
+    ): Promise<void> {
+      const level = (name: string, commits: boolean, work?: () => Promise<void>) => async (): Promise<void> => {
+        await notes.write(`${name} before`);
+        await work?.();
+        await notes.write(`${name} after`);
+        if (!commits) throw undo;
+      };
+      const third = async (): Promise<void> => void (await swallowed(nest(level('3', inner))));
+      const second = async (): Promise<void> => void (await swallowed(nest(level('2', middle, third))));
+      await swallowed(recording.events.transaction(level('1', outer, second)));
+    }
+
+    const ALL: readonly (readonly [boolean, boolean, boolean])[] = [0, 1, 2, 3, 4, 5, 6, 7].map(
+      (bits) => [(bits & 4) > 0, (bits & 2) > 0, (bits & 1) > 0] as const,
+    );
+
+    it.each(ALL)('drops its events, and those of the ones inside it, and no others (commits: %s, %s, %s)', async (...ends) => {
+      await threeLevels((work) => recording.app.dataSource.transaction(work), ends);
+      const [outer, middle, inner] = ends;
+      const third = inner ? ['3 before', '3 after'] : [];
+      const second = middle ? ['2 before', ...third, '2 after'] : [];
+      await expectEverywhere(...(outer ? ['1 before', ...second, '1 after'] : []));
+    });
+
+    it('drops them too when it is one of a transaction manager', async () => {
+      await recording.app.dataSource.transaction(async (manager) => {
+        await recording.events.record(noteWritten('a'));
+        await swallowed(
+          manager.transaction(async (nested) => {
+            await nested.insert(Note, { text: 'undone' });
+            await recording.events.record(noteWritten('undone'), { manager: nested });
+            await recording.events.record(noteWritten('undone, too'));
+            throw undo;
+          }),
+        );
+        await manager.transaction(() => recording.events.record(noteWritten('b')));
+      });
+      expect(await recording.published()).toEqual(['a', 'b']);
+      expect(await recording.stored()).toEqual(['a', 'b']);
+    });
+
+    it('drops them too when a QueryRunner is driven by hand', async () => {
+      const queryRunner = recording.app.dataSource.createQueryRunner();
+      const record = (text: string): Promise<string> => recording.events.record(noteWritten(text), { manager: queryRunner.manager });
+      await queryRunner.startTransaction();
+      await record('a');
+      await queryRunner.startTransaction();
+      await record('undone');
+      await queryRunner.startTransaction();
+      await record('undone, though its savepoint was released');
+      await queryRunner.commitTransaction();
+      await queryRunner.rollbackTransaction();
+      await queryRunner.startTransaction();
+      await record('b');
+      await queryRunner.commitTransaction();
+      await queryRunner.commitTransaction();
+      await queryRunner.release();
+      expect(await recording.published()).toEqual(['a', 'b']);
+      expect(await recording.stored()).toEqual(['a', 'b']);
+    });
+  });
+
+  describe('by the application’s own SQL', () => {
+    async function byHand(work: (queryRunner: QueryRunner, manager: EntityManager) => Promise<unknown>): Promise<void> {
+      const queryRunner = recording.app.dataSource.createQueryRunner();
+      try {
+        await queryRunner.startTransaction();
+        await work(queryRunner, queryRunner.manager);
+        await queryRunner.commitTransaction();
+      } finally {
+        await queryRunner.release();
+      }
+    }
+
+    it.each([
+      ['ROLLBACK TO SAVEPOINT mine'],
+      ['rollback to mine'],
+      ['/* why */ ROLLBACK WORK TO SAVEPOINT mine'],
+      ['SELECT 1; ROLLBACK TO SAVEPOINT mine'],
+    ])('is not published: %s', async (rollback) => {
+      committedHook.mockClear();
+      await byHand(async (queryRunner, manager) => {
+        await recording.events.record(noteWritten('a'), { manager });
+        await queryRunner.query('SAVEPOINT mine');
+        await recording.events.record(noteWritten('undone'), { manager });
+        await queryRunner.query(rollback);
+        await recording.events.record(noteWritten('b'), { manager });
+      });
+      await eventually(() => expect(committedHook).toHaveBeenCalledTimes(1));
+      expect((committedHook.mock.calls[0]?.[0] as unknown[]).length).toBe(2);
+      expect((await recording.published()).sort()).toEqual(['a', 'b']);
+      expect(await recording.stored()).toEqual(['a', 'b']);
+    });
+
+    it('is published when the savepoint was released', async () => {
+      await byHand(async (queryRunner, manager) => {
+        await queryRunner.query('SAVEPOINT mine');
+        await recording.events.record(noteWritten('a'), { manager });
+        await queryRunner.query('RELEASE SAVEPOINT mine');
+      });
+      await eventually(() => expect(recording.broker.messages('tap')).toHaveLength(1));
+      expect(await recording.stored()).toEqual(['a']);
+    });
+
+    it.each(['ROLLBACK', 'rollback', 'ABORT'])('is not published when all of it was rolled back: %s', async (rollback) => {
+      await byHand(async (queryRunner, manager) => {
+        await recording.events.record(noteWritten('undone'), { manager });
+        await queryRunner.query(rollback);
+      });
+      expect(await recording.published()).toEqual([]);
+      expect(await recording.stored()).toEqual([]);
+    });
+  });
+
+  describe('by the database, because a statement had failed and its error was swallowed', () => {
+    const failQuietly = (): Promise<unknown> => notes.notes.query('SELECT 1 / 0').catch(() => undefined);
+
+    it('is not published, and events.transaction throws', async () => {
+      const result = recording.events.transaction(async () => {
+        await notes.write('undone');
+        await failQuietly();
+      });
+      await expect(result).rejects.toThrow(TransactionAbortedError);
+      await expect(result).rejects.toMatchObject({ code: 'TRANSACTION_ABORTED', message: expect.stringContaining('swallowed') as string });
+      await expectEverywhere();
+    });
+
+    it('is not published, and the method with @TransactionalEvent throws', async () => {
+      const failing = async (): Promise<void> => {
+        await notes.write('undone');
+        await failQuietly();
+      };
+      await expect(notes.decoratedWithoutEvent(failing)).rejects.toThrow(TransactionAbortedError);
+      // Here the insert of its own event fails, before the commit.
+      await expect(notes.decorated(failing)).rejects.toThrow(/current transaction is aborted/);
+      await expectEverywhere();
+    });
+
+    it('is not published when the application opened the transaction', async () => {
+      await recording.app.dataSource.transaction(async (manager) => {
+        await manager.insert(Note, { text: 'undone' });
+        await recording.events.record(noteWritten('undone'));
+        await manager.query('SELECT 1 / 0').catch(() => undefined);
+      });
+      await expectEverywhere();
+    });
+
+    it('is not published when a savepoint of the failed statement’s was not the one rolled back to', async () => {
+      await recording.events.transaction(async () => {
+        await notes.write('a');
+        await swallowed(
+          recording.app.dataSource.transaction(async () => {
+            await notes.write('undone');
+            await failQuietly();
+            throw undo;
+          }),
+        );
+        await notes.write('b');
+      });
+      await expectEverywhere('a', 'b');
+    });
+
+    it('says nothing of the next transaction on the same query runner', async () => {
+      const queryRunner = recording.app.dataSource.createQueryRunner();
+      await queryRunner.startTransaction();
+      await recording.events.record(noteWritten('undone'), { manager: queryRunner.manager });
+      await queryRunner.query('SELECT 1 / 0').catch(() => undefined);
+      await queryRunner.commitTransaction();
+      await queryRunner.startTransaction();
+      await recording.events.record(noteWritten('a'), { manager: queryRunner.manager });
+      await queryRunner.commitTransaction();
+      await queryRunner.release();
+      expect(await recording.published()).toEqual(['a']);
+      expect(await recording.stored()).toEqual(['a']);
+    });
+  });
+
+  it('because the commit failed is not published, and the error reaches the caller', async () => {
+    await recording.events.transaction(() => notes.write('a'));
+    await expect(recording.events.transaction(() => notes.write('a'))).rejects.toThrow(/one_text/);
+    await expect(notes.decorated(() => notes.write('a'))).rejects.toThrow(/one_text/);
+    await expect(recording.app.dataSource.transaction(() => notes.decorated(() => notes.write('a')))).rejects.toThrow(/one_text/);
+    await expectEverywhere('a');
+  });
+
+  describe('because the connection was lost', () => {
+    /** Kills the connection of the transaction that the call chain is in, and waits until the query runner has noticed. */
+    async function killConnection(): Promise<void> {
+      const [row] = await recording.events.transaction(() => recording.app.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'));
+      const other = recording.app.dataSource.createQueryRunner();
+      await other.query('SELECT pg_terminate_backend($1)', [row?.pid]);
+      await eventually(async () => {
+        const [{ alive } = { alive: 0 }] = (await other.query('SELECT count(*)::int AS alive FROM pg_stat_activity WHERE pid = $1', [row?.pid])) as { alive: number }[];
+        return alive === 0;
+      });
+      await other.release();
+    }
+
+    it('before the commit is not published, and the caller gets an error', async () => {
+      await expect(
+        recording.events.transaction(async () => {
+          await notes.write('undone');
+          await killConnection();
+        }),
+      ).rejects.toThrow();
+      await expectEverywhere();
+    });
+
+    it('is not followed by statements on another connection, which would be committed without what came before', async () => {
+      const after: Readonly<Record<string, () => Promise<unknown>>> = {
+        save: () => notes.notes.save({ text: 'half' }),
+        insert: () => notes.notes.insert({ text: 'half' }),
+        query: () => recording.app.dataSource.query(`INSERT INTO note (text) VALUES ('half')`),
+        'query builder': () => recording.app.dataSource.createQueryBuilder().insert().into(Note).values({ text: 'half' }).execute(),
+        'nested transaction': () => recording.app.dataSource.transaction(() => notes.notes.insert({ text: 'half' })),
+        'joined transaction': () => recording.events.transaction(() => notes.notes.insert({ text: 'half' })),
+        'decorated method': () => notes.decorated(() => notes.notes.insert({ text: 'half' })),
+        recording: () => recording.events.record(noteWritten('half')),
+      };
+      const outcomes: Record<string, string> = {};
+      await expect(
+        recording.events.transaction(async () => {
+          await notes.write('undone');
+          await killConnection();
+          for (const [name, work] of Object.entries(after)) {
+            outcomes[name] = await work().then(
+              () => 'worked',
+              () => 'failed',
+            );
+          }
+        }),
+      ).rejects.toThrow();
+      expect(outcomes).toEqual(Object.fromEntries(Object.keys(after).map((name) => [name, 'failed'])));
+      await expectEverywhere();
+    });
+
+    it('is not followed by a decorated method in a transaction of its own, when the caller had opened the lost one', async () => {
+      await expect(
+        recording.app.dataSource.transaction(async (manager) => {
+          await manager.insert(Note, { text: 'undone' });
+          await killConnection();
+          await notes.decorated(() => notes.write('half')).catch(() => undefined);
+        }),
+      ).rejects.toThrow();
+      await expectEverywhere();
+    });
+  });
+});

@@ -1,0 +1,344 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource, InjectEntityManager, InjectRepository } from '@nestjs/typeorm';
+import { EventRecorder, NoTransactionError, TransactionalEvent } from 'nestjs-reliable-mq';
+import { DataSource, EntityManager, Repository } from 'typeorm';
+import { Note, NoteWritten, type Recording, deferred, noteWritten, startRecording } from './record-harness';
+
+/** As TypeORM's and Nest's documentation have it: with a manager of its own. */
+@Injectable()
+class NoteRepository extends Repository<Note> {
+  constructor(dataSource: DataSource) {
+    super(Note, dataSource.createEntityManager());
+  }
+
+  async write(text: string): Promise<Note> {
+    return this.save({ text });
+  }
+}
+
+@Injectable()
+class Notes {
+  constructor(
+    @InjectRepository(Note) readonly injected: Repository<Note>,
+    readonly custom: NoteRepository,
+    @InjectEntityManager() readonly manager: EntityManager,
+    @InjectDataSource() readonly dataSource: DataSource,
+    readonly events: EventRecorder,
+  ) {}
+
+  @TransactionalEvent(NoteWritten, (note: Note) => ({ text: note.text }))
+  async write(text: string): Promise<Note> {
+    return this.injected.save({ text });
+  }
+
+  @TransactionalEvent(NoteWritten, (_: void, text: string) => ({ text }))
+  async writeTwice(text: string): Promise<void> {
+    await this.write(`${text} (first)`);
+    await this.injected.insert({ text });
+  }
+
+  @TransactionalEvent(NoteWritten, (_: void, text: string) => ({ text }))
+  async writeAndFail(text: string): Promise<void> {
+    await this.write(`${text} (first)`);
+    throw new Error('too late');
+  }
+}
+
+/** A transaction sees what was committed before its first statement, and itself. */
+const REPEATABLE = { isolation: 'REPEATABLE READ' } as const;
+
+describe('recording in a transaction', () => {
+  let recording: Recording;
+  let notes: Notes;
+
+  beforeAll(async () => {
+    recording = await startRecording({ providers: [Notes, NoteRepository], poolSize: 24 });
+    notes = recording.app.get(Notes);
+  });
+  beforeEach(() => recording.reset());
+  afterAll(() => recording.close());
+
+  async function expectEverywhere(...texts: string[]): Promise<void> {
+    expect(await recording.published()).toEqual(texts);
+    expect(await recording.stored()).toEqual(texts);
+    expect(await recording.notes()).toEqual([...texts].sort());
+  }
+
+  const failing = async (work: Promise<unknown>, message = 'undo'): Promise<void> => {
+    await expect(work).rejects.toThrow(message);
+  };
+
+  describe('that @TransactionalEvent opens', () => {
+    it('stores the row and the event together, publishes after the commit and returns the result', async () => {
+      const note = await notes.write('a');
+      expect(note).toMatchObject({ text: 'a', id: expect.any(String) as string });
+      await expectEverywhere('a');
+    });
+
+    it('keeps neither the row nor the event when the method throws, and lets the error through', async () => {
+      await failing(notes.writeAndFail('a'), 'too late');
+      await expectEverywhere();
+    });
+
+    it('is joined by another decorated method: one transaction, both events', async () => {
+      await notes.writeTwice('a');
+      await expectEverywhere('a (first)', 'a');
+    });
+  });
+
+  describe('that the caller opened', () => {
+    const openers: Readonly<Record<string, (work: () => Promise<unknown>) => Promise<unknown>>> = {
+      'events.transaction': (work) => recording.events.transaction(work),
+      'dataSource.transaction': (work) => recording.app.dataSource.transaction(() => work()),
+      'dataSource.transaction with an isolation level': (work) => recording.app.dataSource.transaction('SERIALIZABLE', () => work()),
+      'the injected manager': (work) => notes.manager.transaction(() => work()),
+      'the manager of a repository': (work) => notes.injected.manager.transaction(() => work()),
+      "a repository class's own manager": (work) => notes.custom.manager.transaction(() => work()),
+    };
+
+    it.each(Object.entries(openers))('is joined by the decorator: %s', async (_, open) => {
+      await failing(
+        open(async () => {
+          await notes.write('undone');
+          throw new Error('undo');
+        }),
+      );
+      await open(async () => {
+        await notes.write('a');
+        await recording.events.record(noteWritten('b'));
+      });
+      expect(await recording.published()).toEqual(['a', 'b']);
+      expect(await recording.notes()).toEqual(['a']);
+    });
+
+    it('may be a QueryRunner driven by hand, by its manager', async () => {
+      const queryRunner = recording.app.dataSource.createQueryRunner();
+      for (const [text, end] of [
+        ['a', () => queryRunner.commitTransaction()],
+        ['undone', () => queryRunner.rollbackTransaction()],
+        ['b', () => queryRunner.commitTransaction()],
+      ] as const) {
+        await queryRunner.startTransaction();
+        await queryRunner.manager.insert(Note, { text });
+        await recording.events.record(noteWritten(text), { manager: queryRunner.manager });
+        await end();
+      }
+      await queryRunner.release();
+      await expectEverywhere('a', 'b');
+    });
+
+    it('may be given by its manager, though the call chain is in another one', async () => {
+      const queryRunner = recording.app.dataSource.createQueryRunner();
+      await queryRunner.startTransaction();
+      await failing(
+        recording.events.transaction(async () => {
+          await recording.events.record(noteWritten('outer'));
+          await recording.events.record(noteWritten('given'), { manager: queryRunner.manager });
+          throw new Error('undo');
+        }),
+      );
+      await queryRunner.commitTransaction();
+      await queryRunner.release();
+      expect(await recording.published()).toEqual(['given']);
+    });
+
+    it('gives the event to the manager of its callback as well', async () => {
+      await recording.app.dataSource.transaction(async (manager) => {
+        await manager.insert(Note, { text: 'a' });
+        await recording.events.record(noteWritten('a'), { manager });
+      });
+      await expectEverywhere('a');
+    });
+  });
+
+  describe('lets take part', () => {
+    const writers: Readonly<Record<string, (text: string) => Promise<unknown>>> = {
+      'save of an injected repository': (text) => notes.injected.save({ text }),
+      'insert of an injected repository': (text) => notes.injected.insert({ text }),
+      'query builder of an injected repository': (text) => notes.injected.createQueryBuilder().insert().values({ text }).execute(),
+      'query of an injected repository': (text) => notes.injected.query('INSERT INTO note (text) VALUES ($1)', [text]),
+      'an extended repository': (text) => notes.injected.extend({}).save({ text }),
+      'save of a repository class': (text) => notes.custom.write(text),
+      'insert of a repository class': (text) => notes.custom.insert({ text }),
+      'a repository of the DataSource': (text) => recording.app.dataSource.getRepository(Note).save({ text }),
+      'save of the injected manager': (text) => notes.manager.save(Note, { text }),
+      'query of the injected manager': (text) => notes.manager.query('INSERT INTO note (text) VALUES ($1)', [text]),
+      'query builder of the manager': (text) => notes.manager.createQueryBuilder().insert().into(Note).values({ text }).execute(),
+      'query of the DataSource': (text) => notes.dataSource.query('INSERT INTO note (text) VALUES ($1)', [text]),
+      'template query of the DataSource': (text) => notes.dataSource.sql`INSERT INTO note (text) VALUES (${text})`,
+      'query builder of the DataSource': (text) => notes.dataSource.createQueryBuilder().insert().into(Note).values({ text }).execute(),
+      'a manager created inside': (text) => notes.dataSource.createEntityManager().save(Note, { text }),
+    };
+    const readers: Readonly<Record<string, () => Promise<number>>> = {
+      'find of an injected repository': () => notes.injected.count(),
+      'find of a repository class': async () => (await notes.custom.find()).length,
+      'select query builder of an injected repository': () => notes.injected.createQueryBuilder('n').getCount(),
+      'select query builder of the DataSource': () => notes.dataSource.createQueryBuilder(Note, 'n').getCount(),
+      'from of the DataSource': () => notes.dataSource.createQueryBuilder().select().from(Note, 'n').getCount(),
+    };
+
+    it.each(Object.entries(writers))('%s', async (_, write) => {
+      await failing(
+        recording.events.transaction(async () => {
+          await write('undone');
+          throw new Error('undo');
+        }),
+      );
+      expect(await recording.notes()).toEqual([]);
+
+      await recording.events.transaction(() => write('kept'));
+      expect(await recording.notes()).toEqual(['kept']);
+
+      await write('outside');
+      expect(await recording.notes()).toEqual(['kept', 'outside']);
+    });
+
+    it.each(Object.entries(readers))('%s, which sees what is not committed yet', async (_, read) => {
+      await recording.events.transaction(async () => {
+        await notes.injected.insert({ text: 'a' });
+        expect(await read()).toBe(1);
+      });
+      await failing(
+        recording.events.transaction(async () => {
+          await notes.injected.insert({ text: 'b' });
+          throw new Error('undo');
+        }),
+      );
+      expect(await read()).toBe(1);
+    });
+
+    it('nothing but the caller’s own manager, where the application opened the transaction itself and nothing joined it', async () => {
+      await failing(
+        recording.app.dataSource.transaction(async (manager) => {
+          await manager.insert(Note, { text: 'inside' });
+          await notes.injected.insert({ text: 'on its own' });
+          throw new Error('undo');
+        }),
+      );
+      expect(await recording.notes()).toEqual(['on its own']);
+    });
+  });
+
+  describe('after its end', () => {
+    it('is not found by work that was left behind: repositories write on their own, and recording is refused', async () => {
+      const ended = deferred();
+      const left: Promise<unknown>[] = [];
+      await recording.events.transaction(async () => {
+        await notes.injected.insert({ text: 'inside' });
+        left.push(
+          (async () => {
+            await ended.promise;
+            await notes.injected.insert({ text: 'left behind' });
+            await notes.custom.insert({ text: 'left behind, too' });
+            await recording.events.record(noteWritten('nowhere'));
+          })(),
+        );
+      });
+      ended.resolve();
+      await expect(left[0]).rejects.toThrow(NoTransactionError);
+      expect(await recording.notes()).toEqual(['inside', 'left behind', 'left behind, too']);
+      expect(await recording.stored()).toEqual([]);
+    });
+
+    it('is not found by the caller', async () => {
+      await recording.events.transaction(() => notes.injected.insert({ text: 'a' }));
+      await expect(recording.events.record(noteWritten('a'))).rejects.toThrow(NoTransactionError);
+    });
+
+    it.each([
+      ['commits', 'commitTransaction'],
+      ['rolls back', 'rollbackTransaction'],
+    ] as const)('does not take an event that nobody awaited: the transaction waits for it and %s', async (_, end) => {
+      const queryRunner = recording.app.dataSource.createQueryRunner();
+      await queryRunner.startTransaction();
+      const left = recording.events.record(noteWritten('a'), { manager: queryRunner.manager });
+      await queryRunner[end]();
+      await queryRunner.release();
+      await left;
+
+      const texts = end === 'commitTransaction' ? ['a'] : [];
+      expect(await recording.stored()).toEqual(texts);
+      expect(await recording.published()).toEqual(texts);
+    });
+
+    it('has not committed, when an event that nobody awaited turned out to be invalid', async () => {
+      const left: Promise<unknown>[] = [];
+      await failing(
+        recording.events.transaction(async () => {
+          await notes.injected.insert({ text: 'undone' });
+          left.push(recording.events.record(new NoteWritten()));
+        }),
+        'text must be a string',
+      );
+      await expect(left[0]).rejects.toThrow('text must be a string');
+      expect(await recording.notes()).toEqual([]);
+    });
+  });
+
+  it('does not let a repository keep the query runner of the transaction it was first asked for in', async () => {
+    const { dataSource } = recording.app;
+    // By its name, as nobody has asked for it before.
+    const repository = await recording.events.transaction(() => dataSource.getRepository<Note>(Note.name));
+    expect(repository.queryRunner).toBeUndefined();
+    await repository.createQueryBuilder().insert().values({ text: 'a' }).execute();
+    expect(await repository.count()).toBe(1);
+  });
+
+  it('keeps 20 concurrent transactions apart', async () => {
+    const texts = Array.from({ length: 20 }, (_, index) => `note ${String(index).padStart(2, '0')}`);
+    const allInserted = deferred();
+    let inserted = 0;
+    const results = await Promise.allSettled(
+      texts.map((text, index) =>
+        recording.events.transaction(async () => {
+          await notes.injected.insert({ text });
+          inserted += 1;
+          if (inserted === texts.length) allInserted.resolve();
+          await allInserted.promise;
+          expect((await notes.custom.find()).map((note) => note.text)).toEqual([text]);
+          await recording.events.record(noteWritten(text));
+          if (index % 2 === 1) throw new Error('undo');
+        }, REPEATABLE),
+      ),
+    );
+    const committed = texts.filter((_, index) => index % 2 === 0);
+    expect(results.filter(({ status }) => status === 'fulfilled').length).toBe(10);
+    expect((await recording.published()).sort()).toEqual(committed);
+    expect(await recording.notes()).toEqual(committed);
+  });
+
+  it('publishes in the order of the commits, not of the recordings', async () => {
+    const first = deferred();
+    const recorded = deferred();
+    const slow = recording.events.transaction(async () => {
+      await recording.events.record(noteWritten('recorded first'));
+      recorded.resolve();
+      await first.promise;
+    });
+    await recorded.promise;
+    await recording.events.transaction(() => recording.events.record(noteWritten('committed first')));
+    first.resolve();
+    await slow;
+    for (const text of ['c', 'd', 'e']) await notes.write(text);
+    expect(await recording.published()).toEqual(['committed first', 'recorded first', 'c', 'd', 'e']);
+  });
+
+  it('keeps the order of the events of one transaction', async () => {
+    const texts = Array.from({ length: 50 }, (_, index) => `event ${index}`);
+    await recording.events.transaction(async () => {
+      for (const text of texts) await recording.events.record(noteWritten(text));
+    });
+    expect(await recording.published()).toEqual(texts);
+    expect(await recording.stored()).toEqual(texts);
+  });
+
+  it('takes the isolation level that it is given', async () => {
+    const level = async (): Promise<unknown> => (await recording.app.query<{ transaction_isolation: string }>('SHOW transaction_isolation'))[0]?.transaction_isolation;
+    expect(await recording.events.transaction(level, { isolation: 'SERIALIZABLE' })).toBe('serializable');
+    expect(await recording.events.transaction(level, { isolation: 'REPEATABLE READ' })).toBe('repeatable read');
+    expect(await recording.events.transaction(level)).toBe('read committed');
+    // One that is joined keeps its own.
+    const joined = recording.events.transaction(() => recording.events.transaction(level, { isolation: 'SERIALIZABLE' }));
+    expect(await joined).toBe('read committed');
+  });
+});

@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { IsInt, IsUUID, Min } from 'class-validator';
+import {
+  Compensate, type EventFailure, EventOperations, EventRecorder, MemoryBroker, RejectEvent, ReliableEvent, ReliableEventHandler, TransactionalEvent,
+} from 'nestjs-reliable-mq';
+import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
+import { cleanQueues, uniquePrefix } from '../support/rabbitmq';
+import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+
+@Entity()
+class Purchase {
+  @PrimaryGeneratedColumn('uuid') id!: string;
+  @Column('int') quantity!: number;
+  @Column('varchar', { default: 'PENDING' }) status!: string;
+}
+
+@ReliableEvent({ type: 'purchase.made' })
+class PurchaseMade {
+  @IsUUID() purchaseId!: string;
+  @IsInt() @Min(1) quantity!: number;
+}
+
+@Injectable()
+class PurchaseService {
+  readonly failures: EventFailure[] = [];
+
+  constructor(
+    @InjectRepository(Purchase) private readonly purchases: Repository<Purchase>,
+    readonly events: EventRecorder,
+  ) {}
+
+  @TransactionalEvent(PurchaseMade, (purchase: Purchase) => ({ purchaseId: purchase.id, quantity: purchase.quantity }))
+  async buy(quantity: number): Promise<Purchase> {
+    return this.purchases.save({ quantity });
+  }
+
+  @Compensate(PurchaseMade)
+  async cancel(event: PurchaseMade, failure: EventFailure): Promise<void> {
+    this.failures.push(failure);
+    await this.purchases.update(event.purchaseId, { status: 'FAILED' });
+  }
+}
+
+@Injectable()
+class StockService {
+  readonly handled: string[] = [];
+
+  constructor(@InjectRepository(Purchase) private readonly purchases: Repository<Purchase>) {}
+
+  @ReliableEventHandler(PurchaseMade)
+  async deduct(event: PurchaseMade): Promise<void> {
+    if (event.quantity === 13) throw new RejectEvent('unlucky');
+    this.handled.push(event.purchaseId);
+    await this.purchases.update(event.purchaseId, { status: 'DEDUCTED' });
+  }
+}
+
+describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %s', (transport) => {
+  let database: TestDatabase;
+  let app: ReliableApp;
+  let prefix: string;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    prefix = uniquePrefix();
+    app = await startReliableApp({
+      url: database.url,
+      entities: [Purchase],
+      providers: [PurchaseService, StockService],
+      reliableMq: {
+        ...QUICK,
+        service: `${prefix}shop`,
+        rabbitmq: { uri: process.env['TEST_RABBITMQ_URL'] ?? '', exchange: `${prefix}exchange` },
+        transport: transport === 'memory' ? new MemoryBroker() : 'rabbitmq',
+      },
+    });
+  });
+
+  afterAll(async () => {
+    await app.close();
+    await database.drop();
+    if (transport === 'rabbitmq') {
+      await cleanQueues(prefix, { queues: ['shop.purchase.made', 'shop.receipts', 'shop.parked'], exchanges: ['exchange'] });
+    }
+  });
+
+  it('is recorded with the business row, handled once, and ends consumed', async () => {
+    const purchase = await app.get(PurchaseService).buy(2);
+
+    await eventually(async () => {
+      const [event] = await app.query<{ status: string; outcomes: object }>(
+        `SELECT status, outcomes FROM reliable_mq_outbox WHERE payload ->> 'purchaseId' = $1`, [purchase.id],
+      );
+      expect(event).toMatchObject({ status: 'consumed', outcomes: { [`${prefix}shop`]: { outcome: 'handled' } } });
+    });
+    expect(app.get(StockService).handled).toEqual([purchase.id]);
+    await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({ status: 'DEDUCTED' });
+  });
+
+  it('is compensated once when its consumer rejects it', async () => {
+    const purchase = await app.get(PurchaseService).buy(13);
+
+    await eventually(async () => {
+      await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({ status: 'FAILED' });
+    });
+    const [failure, ...others] = app.get(PurchaseService).failures;
+    expect(others).toEqual([]);
+    expect(failure).toMatchObject({ type: 'purchase.made', outcomes: [{ consumer: `${prefix}shop`, outcome: 'rejected', reason: 'unlucky' }] });
+    const event = await app.get(EventOperations).get(failure?.eventId ?? '');
+    expect(event).toMatchObject({ status: 'dead', dueAt: null, compensatedAt: expect.any(Date) as Date });
+  });
+});

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as api from 'nestjs-reliable-mq';
+
+// What is in these lists is a promise to applications: nothing becomes public, or stops being so, by accident.
+
+describe('the public API', () => {
+  it('has these values', () => {
+    expect(Object.keys(api).sort()).toEqual([
+      'Compensate',
+      'EventNotFoundError',
+      'EventOperations',
+      'EventRecorder',
+      'HandlerTimeoutError',
+      'InboxEntry',
+      'InvalidEventError',
+      'InvalidOptionsError',
+      'InvalidSetupError',
+      'MemoryBroker',
+      'NoTransactionError',
+      'NotAnEventError',
+      'OutboxEvent',
+      'PayloadTooLargeError',
+      'RejectEvent',
+      'ReliableEvent',
+      'ReliableEventHandler',
+      'ReliableMqError',
+      'ReliableMqHealth',
+      'ReliableMqMigration1',
+      'ReliableMqModule',
+      'SchemaMissingError',
+      'TransactionAbortedError',
+      'TransactionalEvent',
+      'UnsupportedDatabaseError',
+      'schemaScript',
+    ]);
+  });
+
+  it('has these types', () => {
+    expect(exportedTypes()).toEqual([
+      'AttemptRecord',
+      'Backoff',
+      'ConsumerOutcome',
+      'EventClass',
+      'EventContext',
+      'EventFailure',
+      'EventFilter',
+      'EventHeaders',
+      'EventMapper',
+      'EventRecord',
+      'EventRef',
+      'HandlingRef',
+      'HealthReport',
+      'Hooks',
+      'InboxFilter',
+      'InboxRecord',
+      'InboxStatus',
+      'InvalidProperty',
+      'JobName',
+      'MappedPayloads',
+      'OperationScope',
+      'OutboxStatus',
+      'RecordContext',
+      'RedriveOptions',
+      'ReliableEventHandlerOptions',
+      'ReliableEventOptions',
+      'ReliableMqErrorCode',
+      'ReliableMqModuleExtras',
+      'ReliableMqOptions',
+      'ReliableMqStatistics',
+      'ReportedOutcome',
+      'StoredOutcome',
+      'TransactionOptions',
+      'TransactionalEventOptions',
+    ]);
+  });
+});
+
+/** Types leave no trace at run time: their names are read from the `export type { … }` of the barrel. */
+function exportedTypes(): string[] {
+  const barrel = readFileSync(join(__dirname, '../../libs/reliable-mq/src/index.ts'), 'utf8');
+  const names = [...barrel.matchAll(/export type \{([^}]*)\}/g)].flatMap(([, list = '']) => list.split(','));
+  return names
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+    .sort();
+}

@@ -1,0 +1,47 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(__dirname, '../..');
+const LIBRARY = join(ROOT, 'libs/reliable-mq');
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+}
+
+/**
+ * Compiles the library and makes an installable tarball of it.
+ *
+ * @param folder where the tarball goes, beside a folder with the files that are in it; earlier ones are removed
+ * @returns path of the tarball
+ */
+export function packLibrary(folder: string = join(ROOT, 'dist/pack')): string {
+  const { name, version } = JSON.parse(readFileSync(join(LIBRARY, 'package.json'), 'utf8')) as Manifest;
+  const staging = join(folder, name);
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(staging, { recursive: true });
+  for (const file of readdirSync(folder)) {
+    if (file.endsWith('.tgz')) rmSync(join(folder, file));
+  }
+
+  const compiler = require.resolve('typescript/bin/tsc');
+  run(process.execPath, [compiler, '-p', join(LIBRARY, 'tsconfig.lib.json'), '--outDir', join(staging, 'dist')]);
+  copyFileSync(join(LIBRARY, 'package.json'), join(staging, 'package.json'));
+  for (const file of ['README.md', 'README.zh-CN.md', 'LICENSE', 'CHANGELOG.md']) {
+    if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(staging, file));
+  }
+
+  run('npm', ['pack', staging, '--pack-destination', folder, '--ignore-scripts', '--silent']);
+  return join(folder, `${name}-${version}.tgz`);
+}
+
+/** Runs a program. @throws Error with all that it printed when it fails */
+function run(program: string, args: readonly string[]): void {
+  try {
+    execFileSync(program, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
+    throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error });
+  }
+}
