@@ -124,8 +124,8 @@ mtype = {
   idle,                                                 /* relays and workers */
   holds, routed, refused, unavailable, gives_up, stuck, /* a relay with a publication */
   to_compensate, compensating, compensation_failed,     /* a relay with a dead event */
-  delivered, redelivered, adopted, claimed, taken, in_handler, attempt_failed, attempt_rejected, killer, gives_back,
-  concluded, reporting                                  /* a worker with a message or an inbox row */
+  delivered, redelivered, claimed, in_handler,          /* a worker with a message or an inbox row */
+  attempt_failed, attempt_rejected, killer, gives_back, concluded
 };
 
 #define NOBODY 9                        /* claim_token IS NULL; no lock */
@@ -556,9 +556,50 @@ inline lose_worker(i, c) {
   rest(i)
 }
 
-inline conclude(i, outcome) {
-  w_outcome[i] = outcome;
-  w_phase[i] = (w_unacked[i] -> concluded : reporting)
+/* The receipt is neither persistent nor confirmed. Dying before it is sent, and losing it, come to the same. */
+inline report(i, c, outcome) {
+  if
+  :: outcome == handled -> receipt_handled[(c) * LIVES + w_life[i]] = true
+  :: outcome == retrying -> receipt_retrying[(c) * LIVES + w_life[i]] = true
+  :: outcome == rejected -> receipt_rejected[(c) * LIVES + w_life[i]] = true
+  :: outcome == dead -> receipt_dead[(c) * LIVES + w_life[i]] = true
+  :: fault(); printf("worker %d: its receipt is lost\n", i)
+  fi;
+  rest(i)
+}
+
+/* The outcome is stored. What the inbox owns needs no acknowledgement. */
+inline conclude(i, c, outcome) {
+  if
+  :: w_unacked[i] -> w_outcome[i] = outcome; w_phase[i] = concluded
+  :: else -> report(i, c, outcome)
+  fi
+}
+
+/* Handling.concludeExisting: InboxStore.claimRedriven, InboxStore.find */
+inline conclude_existing(i, c) {
+  if
+  :: i_life[c] < w_life[i] && (i_status[c] == dead || i_status[c] == rejected) ->
+     printf("worker %d: the message was redriven, a new start\n", i);
+     i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 1; i_life[c] = w_life[i];
+     w_phase[i] = claimed
+  :: else ->
+     printf("worker %d: a duplicate, its inbox row is %e\n", i, i_status[c]);
+     if
+     :: i_status[c] == failed -> conclude(i, c, retrying)
+     :: i_status[c] == handled -> conclude(i, c, handled)
+     :: i_status[c] == rejected -> conclude(i, c, rejected)
+     :: i_status[c] == dead -> conclude(i, c, dead)
+     fi
+  fi
+}
+
+/* It is not known whether the transaction committed: the inbox will tell. */
+inline doubt(i) {
+  if
+  :: w_owned[i] -> w_phase[i] = gives_back
+  :: else -> w_phase[i] = delivered
+  fi
 }
 
 inline commit_effects(c) {
@@ -568,7 +609,6 @@ inline commit_effects(c) {
 
 /* One process of consumer c: QueueConsumer, Handling, AttemptRunner, RetryFailedJob, ReceiptSender */
 proctype Worker(byte i; byte c) {
-  byte life;
 end:
   do
 #ifndef CONSUMER_DOWN
@@ -579,6 +619,8 @@ end:
   :: atomic { WORKER_TURN(i) && q_fresh[c * LIVES + 1] > 0 -> q_fresh[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = delivered }
   :: atomic { WORKER_TURN(i) && q_redelivered[c * LIVES + 1] > 0 -> q_redelivered[c * LIVES + 1]--; w_life[i] = 1; w_unacked[i] = true; w_phase[i] = redelivered }
 #endif
+#endif
+
   /* RetryFailedJob.run: InboxStore.claim */
 #ifndef NO_RETRY_JOB
   :: atomic { WORKER_TURN(i) && i_status[c] == failed && i_due[c] == due && i_lock[c] == NOBODY ->
@@ -598,34 +640,28 @@ end:
        :: else -> w_phase[i] = claimed
        fi }
 #endif
-#endif
 
-  /* InboxStore.insertHandled, first in the handler's transaction; waits for another's uncommitted insert */
 #ifdef NO_INBOX
-  :: atomic { w_phase[i] == delivered -> w_phase[i] = in_handler }
+  :: atomic { w_phase[i] == delivered || w_phase[i] == redelivered -> w_phase[i] = in_handler }
 #else
+  /* InboxStore.insertHandled, first in the handler's transaction; waits for another's uncommitted insert */
   :: atomic { w_phase[i] == delivered && i_lock[c] == NOBODY ->
        if
        :: i_status[c] == nothing -> i_lock[c] = i; w_phase[i] = in_handler; printf("worker %d: begins a fresh attempt\n", i)
-       :: else -> w_phase[i] = taken
+       :: else -> conclude_existing(i, c)
        fi }
-#endif
   /* InboxStore.adopt */
-#ifdef NO_INBOX
-  :: atomic { w_phase[i] == redelivered -> w_phase[i] = in_handler }
-#else
   :: atomic { w_phase[i] == redelivered && i_lock[c] == NOBODY ->
        if
        :: i_status[c] == nothing ->
           i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 2; i_life[c] = w_life[i];
-          w_phase[i] = adopted; printf("worker %d: adopts a redelivered message\n", i)
-       :: else -> w_phase[i] = taken
+          w_phase[i] = claimed; printf("worker %d: adopts a redelivered message\n", i)
+       :: else -> conclude_existing(i, c)
        fi }
 #endif
-  /* onOwned: the inbox has it, the broker need not */
-  :: atomic { w_phase[i] == adopted -> w_unacked[i] = false; w_owned[i] = true; w_phase[i] = claimed }
-  /* InboxStore.settleHandled, first in the handler's transaction */
+  /* onOwned acknowledges: the inbox has it. InboxStore.settleHandled, first in the handler's transaction */
   :: atomic { w_phase[i] == claimed && i_lock[c] == NOBODY ->
+       w_unacked[i] = false; w_owned[i] = true;
        if
        :: HANDLING_ALLOWED(i, c) -> i_lock[c] = i; w_phase[i] = in_handler; printf("worker %d: begins a claimed attempt\n", i)
        :: else -> printf("worker %d: its claim is lost\n", i); rest(i)
@@ -637,27 +673,21 @@ end:
 #ifdef POISON
        :: printf("worker %d: the handler kills its process\n", i); lose_worker(i, c)
 #else
-       :: commit_effects(c);
+       :: printf("worker %d: handled, its effects commit\n", i);
+          commit_effects(c);
 #ifndef NO_INBOX
           i_status[c] = handled; i_due[c] = none; i_token[c] = NOBODY; i_unfinished[c] = 0; i_lock[c] = NOBODY;
 #endif
           if
-          :: printf("worker %d: handled\n", i); conclude(i, handled)
-          :: fault(); printf("worker %d: handled, but the commit is not answered\n", i);
-             if
-             :: w_owned[i] -> w_phase[i] = gives_back
-             :: else -> w_phase[i] = delivered
-             fi
+          :: conclude(i, c, handled)
+          :: fault(); printf("worker %d: the commit is not answered\n", i); doubt(i)
           fi
        :: fault(); printf("worker %d: the database goes away, nothing is committed\n", i);
           if
           :: i_lock[c] == i -> i_lock[c] = NOBODY
           :: else
           fi;
-          if
-          :: w_owned[i] -> w_phase[i] = gives_back
-          :: else -> w_phase[i] = delivered
-          fi
+          doubt(i)
 #ifndef NO_INBOX
        :: printf("worker %d: the handler fails\n", i); i_lock[c] = NOBODY; w_phase[i] = attempt_failed
        :: printf("worker %d: the handler rejects\n", i); i_lock[c] = NOBODY; w_phase[i] = attempt_rejected
@@ -671,11 +701,11 @@ end:
        :: i_status[c] == nothing ->
           i_attempts[c] = 1; i_life[c] = w_life[i];
           if
-          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; conclude(i, rejected)
-          :: w_phase[i] == attempt_failed && 1 >= MAX_HANDLINGS -> i_status[c] = dead; conclude(i, dead)
-          :: else -> i_status[c] = failed; i_due[c] = due; conclude(i, retrying)
+          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; conclude(i, c, rejected)
+          :: w_phase[i] == attempt_failed && 1 >= MAX_HANDLINGS -> i_status[c] = dead; conclude(i, c, dead)
+          :: else -> i_status[c] = failed; i_due[c] = due; conclude(i, c, retrying)
           fi
-       :: else -> w_phase[i] = taken
+       :: else -> conclude_existing(i, c)
        fi }
   /* InboxStore.settleFailed */
   :: atomic { (w_phase[i] == attempt_failed || w_phase[i] == attempt_rejected || w_phase[i] == killer) && w_owned[i] && i_lock[c] == NOBODY ->
@@ -683,10 +713,11 @@ end:
        :: HANDLING_ALLOWED(i, c) ->
           i_token[c] = NOBODY; i_unfinished[c] = 0;
           if
-          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none; conclude(i, rejected)
+          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none; conclude(i, c, rejected)
           :: w_phase[i] == killer || (w_phase[i] == attempt_failed && i_attempts[c] >= MAX_HANDLINGS) ->
-             i_status[c] = dead; i_due[c] = none; conclude(i, dead); printf("worker %d: gives the event up\n", i)
-          :: else -> i_due[c] = due; conclude(i, retrying)
+             printf("worker %d: gives the event up\n", i);
+             i_status[c] = dead; i_due[c] = none; conclude(i, c, dead)
+          :: else -> i_due[c] = due; conclude(i, c, retrying)
           fi
        :: else -> rest(i)
        fi }
@@ -707,36 +738,8 @@ end:
        fi;
        rest(i) }
 
-  /* Handling.concludeExisting: InboxStore.claimRedriven, InboxStore.find */
-  :: atomic { w_phase[i] == taken ->
-       if
-       :: i_life[c] < w_life[i] && (i_status[c] == dead || i_status[c] == rejected) ->
-          printf("worker %d: the message was redriven, a new start\n", i);
-          i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 1; i_life[c] = w_life[i];
-          w_phase[i] = adopted
-       :: else ->
-          printf("worker %d: a duplicate\n", i);
-          if
-          :: i_status[c] == failed -> conclude(i, retrying)
-          :: else -> conclude(i, i_status[c])
-          fi
-       fi }
-
-  /* Delivery.ack */
-  :: atomic { w_phase[i] == concluded ->
-       w_unacked[i] = false; w_phase[i] = reporting }
-  /* ReceiptSender: neither persistent nor confirmed */
-  :: atomic { w_phase[i] == reporting ->
-       life = w_life[i];
-       if
-       :: w_outcome[i] == handled -> receipt_handled[c * LIVES + life] = true
-       :: w_outcome[i] == retrying -> receipt_retrying[c * LIVES + life] = true
-       :: w_outcome[i] == rejected -> receipt_rejected[c * LIVES + life] = true
-       :: w_outcome[i] == dead -> receipt_dead[c * LIVES + life] = true
-       :: fault(); printf("worker %d: its receipt is lost\n", i)
-       fi;
-       life = 0;
-       rest(i) }
+  /* Delivery.ack, after the commit; ReceiptSender */
+  :: atomic { w_phase[i] == concluded -> report(i, c, w_outcome[i]) }
   od
 }
 
