@@ -105,12 +105,12 @@ function report({ confirmed, failed, lost, duplicated, balances, findings }: Ver
   else narrator.bad(sentence);
 }
 
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exitCode = 1;
-  },
-);
+main().then(end, (error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  end(1);
+});
+
+/** Not left to the event loop: after sockets were reset (as the broker's absence does) Node 20 may spin at its end for ever. */
+function end(code: number): void {
+  process.stdout.write('', () => process.exit(code));
+}

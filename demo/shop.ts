@@ -77,7 +77,7 @@ export class Shop {
     ): Promise<INestApplication> => {
       const name = identity.name as ServiceName;
       const settings = readSettings(identity, { [`${name.toUpperCase()}_DATABASE_URL`]: databaseUrl });
-      const app = await createService(create({ ...settings, reliableMq: merge(settings.reliableMq, options(name)) }), { logger: process.env.DBG ? new (require('@nestjs/common').ConsoleLogger)({colors:false,logLevels:['warn','error','log']}) : false });
+      const app = await createService(create({ ...settings, reliableMq: merge(settings.reliableMq, options(name)) }), { logger: false });
       cleanUp.add(() => app.close());
       if (haunted) app.useGlobalInterceptors(new HauntedHandler());
       await app.listen(0, '127.0.0.1');

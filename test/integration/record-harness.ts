@@ -1,6 +1,13 @@
 import type { DynamicModule, Provider, Type } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
 import { IsString } from 'class-validator';
-import { EventRecorder, MemoryBroker, ReliableEvent, type ReliableMqModuleExtras, type ReliableMqOptions } from 'nestjs-reliable-mq';
+import {
+  EventRecorder,
+  MemoryBroker,
+  ReliableEvent,
+  type ReliableMqModuleExtras,
+  type ReliableMqOptions,
+} from 'nestjs-reliable-mq';
 import { Column, type DataSource, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
@@ -47,15 +54,28 @@ export interface RecordingOptions {
   readonly providers?: readonly Provider[];
   readonly imports?: readonly (DynamicModule | Type)[];
   readonly entities?: readonly Type[];
+  /** Further DataSources by name. */
   readonly more?: Readonly<Record<string, string>>;
+  /** Those of them whose repositories are injected. */
+  readonly featuresOf?: readonly string[];
   readonly types?: readonly string[];
   readonly poolSize?: number;
+  readonly onDataSource?: (dataSource: DataSource) => DataSource;
   readonly reliableMq?: Partial<ReliableMqOptions> & ReliableMqModuleExtras;
 }
 
 /** The compensation task is off: what is published has come straight from a commit. */
 export async function startRecording(options: RecordingOptions = {}): Promise<Recording> {
-  const { providers, imports, more, poolSize, entities = [], types = ['note.written'] } = options;
+  const {
+    providers,
+    imports = [],
+    more,
+    featuresOf = [],
+    poolSize,
+    onDataSource,
+    entities = [],
+    types = ['note.written'],
+  } = options;
   const database = await createTestDatabase();
   const broker = new MemoryBroker();
   broker.declare({ name: TAP, kind: 'events', bindings: types });
@@ -63,16 +83,24 @@ export async function startRecording(options: RecordingOptions = {}): Promise<Re
     url: database.url,
     more,
     poolSize,
-    imports,
+    onDataSource,
+    imports: [...featuresOf.map((name) => TypeOrmModule.forFeature([Note, ...entities], name)), ...imports],
     entities: [Note, ...entities],
     providers,
-    reliableMq: { service: 'notes', transport: broker, consumer: false, compensation: { enabled: false }, ...options.reliableMq },
+    reliableMq: {
+      service: 'notes',
+      transport: broker,
+      consumer: false,
+      compensation: { enabled: false },
+      ...options.reliableMq,
+    },
   });
   const events = app.get(EventRecorder);
 
   const texts = async (dataSource: DataSource, sql: string): Promise<string[]> =>
-    ((await dataSource.query(sql)) as { text: string }[]).map(({ text }) => text);
-  const inTap = (): string[] => broker.messages(TAP).map(({ body }) => (JSON.parse(body.toString()) as NoteWritten).text);
+    (await dataSource.query<{ text: string }[]>(sql)).map(({ text }) => text);
+  const inTap = (): string[] =>
+    broker.messages(TAP).map(({ body }) => (JSON.parse(body.toString()) as NoteWritten).text);
 
   return {
     app,
@@ -81,7 +109,10 @@ export async function startRecording(options: RecordingOptions = {}): Promise<Re
     events,
     notes: (dataSource = app.dataSource) => texts(dataSource, 'SELECT text FROM note ORDER BY text'),
     stored: (dataSource = app.dataSource) =>
-      texts(dataSource, `SELECT payload ->> 'text' AS text FROM reliable_mq_outbox WHERE payload ->> 'text' <> '${END}' ORDER BY id`),
+      texts(
+        dataSource,
+        `SELECT payload ->> 'text' AS text FROM reliable_mq_outbox WHERE payload ->> 'text' <> '${END}' ORDER BY id`,
+      ),
     published: async () => {
       // Events leave in commit order: when this one is out, so is whatever will ever come of those before.
       await events.transaction(() => events.record(noteWritten(END)));

@@ -48,7 +48,9 @@ describe('what was rolled back', () => {
   }
 
   const undo = new Error('undo');
-  const swallowed = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => expect(error).toBe(undo));
+  const swallowed = async (work: Promise<unknown>): Promise<void> => {
+    await work.catch((error: unknown) => expect(error).toBe(undo));
+  };
 
   describe('in a nested transaction', () => {
     /** Three levels; `ends` says of each, from the outermost in, whether it commits. Each writes before and after the next. */
@@ -62,8 +64,8 @@ describe('what was rolled back', () => {
         await notes.write(`${name} after`);
         if (!commits) throw undo;
       };
-      const third = async (): Promise<void> => void (await swallowed(nest(level('3', inner))));
-      const second = async (): Promise<void> => void (await swallowed(nest(level('2', middle, third))));
+      const third = async (): Promise<void> => swallowed(nest(level('3', inner)));
+      const second = async (): Promise<void> => swallowed(nest(level('2', middle, third)));
       await swallowed(recording.events.transaction(level('1', outer, second)));
     }
 
@@ -71,13 +73,16 @@ describe('what was rolled back', () => {
       (bits) => [(bits & 4) > 0, (bits & 2) > 0, (bits & 1) > 0] as const,
     );
 
-    it.each(ALL)('drops its events, and those of the ones inside it, and no others (commits: %s, %s, %s)', async (...ends) => {
-      await threeLevels((work) => recording.app.dataSource.transaction(work), ends);
-      const [outer, middle, inner] = ends;
-      const third = inner ? ['3 before', '3 after'] : [];
-      const second = middle ? ['2 before', ...third, '2 after'] : [];
-      await expectEverywhere(...(outer ? ['1 before', ...second, '1 after'] : []));
-    });
+    it.each(ALL)(
+      'drops its events, and those of the ones inside it, and no others (commits: %s, %s, %s)',
+      async (...ends) => {
+        await threeLevels((work) => recording.app.dataSource.transaction(work), ends);
+        const [outer, middle, inner] = ends;
+        const third = inner ? ['3 before', '3 after'] : [];
+        const second = middle ? ['2 before', ...third, '2 after'] : [];
+        await expectEverywhere(...(outer ? ['1 before', ...second, '1 after'] : []));
+      },
+    );
 
     it('drops them too when it is one of a transaction manager', async () => {
       await recording.app.dataSource.transaction(async (manager) => {
@@ -98,7 +103,8 @@ describe('what was rolled back', () => {
 
     it('drops them too when a QueryRunner is driven by hand', async () => {
       const queryRunner = recording.app.dataSource.createQueryRunner();
-      const record = (text: string): Promise<string> => recording.events.record(noteWritten(text), { manager: queryRunner.manager });
+      const record = (text: string): Promise<string> =>
+        recording.events.record(noteWritten(text), { manager: queryRunner.manager });
       await queryRunner.startTransaction();
       await record('a');
       await queryRunner.startTransaction();
@@ -144,7 +150,7 @@ describe('what was rolled back', () => {
         await recording.events.record(noteWritten('b'), { manager });
       });
       await eventually(() => expect(committedHook).toHaveBeenCalledTimes(1));
-      expect((committedHook.mock.calls[0]?.[0] as unknown[]).length).toBe(2);
+      expect(committedHook).toHaveBeenCalledWith([expect.anything(), expect.anything()]);
       expect((await recording.published()).sort()).toEqual(['a', 'b']);
       expect(await recording.stored()).toEqual(['a', 'b']);
     });
@@ -159,14 +165,17 @@ describe('what was rolled back', () => {
       expect(await recording.stored()).toEqual(['a']);
     });
 
-    it.each(['ROLLBACK', 'rollback', 'ABORT'])('is not published when all of it was rolled back: %s', async (rollback) => {
-      await byHand(async (queryRunner, manager) => {
-        await recording.events.record(noteWritten('undone'), { manager });
-        await queryRunner.query(rollback);
-      });
-      expect(await recording.published()).toEqual([]);
-      expect(await recording.stored()).toEqual([]);
-    });
+    it.each(['ROLLBACK', 'rollback', 'ABORT'])(
+      'is not published when all of it was rolled back: %s',
+      async (rollback) => {
+        await byHand(async (queryRunner, manager) => {
+          await recording.events.record(noteWritten('undone'), { manager });
+          await queryRunner.query(rollback);
+        });
+        expect(await recording.published()).toEqual([]);
+        expect(await recording.stored()).toEqual([]);
+      },
+    );
   });
 
   describe('by the database, because a statement had failed and its error was swallowed', () => {
@@ -178,7 +187,10 @@ describe('what was rolled back', () => {
         await failQuietly();
       });
       await expect(result).rejects.toThrow(TransactionAbortedError);
-      await expect(result).rejects.toMatchObject({ code: 'TRANSACTION_ABORTED', message: expect.stringContaining('swallowed') as string });
+      await expect(result).rejects.toMatchObject({
+        code: 'TRANSACTION_ABORTED',
+        message: expect.stringContaining('swallowed') as string,
+      });
       await expectEverywhere();
     });
 
@@ -236,18 +248,25 @@ describe('what was rolled back', () => {
     await recording.events.transaction(() => notes.write('a'));
     await expect(recording.events.transaction(() => notes.write('a'))).rejects.toThrow(/one_text/);
     await expect(notes.decorated(() => notes.write('a'))).rejects.toThrow(/one_text/);
-    await expect(recording.app.dataSource.transaction(() => notes.decorated(() => notes.write('a')))).rejects.toThrow(/one_text/);
+    await expect(recording.app.dataSource.transaction(() => notes.decorated(() => notes.write('a')))).rejects.toThrow(
+      /one_text/,
+    );
     await expectEverywhere('a');
   });
 
   describe('because the connection was lost', () => {
     /** Kills the connection of the transaction that the call chain is in, and waits until the query runner has noticed. */
     async function killConnection(): Promise<void> {
-      const [row] = await recording.events.transaction(() => recording.app.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'));
+      const [row] = await recording.events.transaction(() =>
+        recording.app.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'),
+      );
       const other = recording.app.dataSource.createQueryRunner();
       await other.query('SELECT pg_terminate_backend($1)', [row?.pid]);
       await eventually(async () => {
-        const [{ alive } = { alive: 0 }] = (await other.query('SELECT count(*)::int AS alive FROM pg_stat_activity WHERE pid = $1', [row?.pid])) as { alive: number }[];
+        const [{ alive } = { alive: 0 }] = (await other.query(
+          'SELECT count(*)::int AS alive FROM pg_stat_activity WHERE pid = $1',
+          [row?.pid],
+        )) as { alive: number }[];
         return alive === 0;
       });
       await other.release();
@@ -268,7 +287,8 @@ describe('what was rolled back', () => {
         save: () => notes.notes.save({ text: 'half' }),
         insert: () => notes.notes.insert({ text: 'half' }),
         query: () => recording.app.dataSource.query(`INSERT INTO note (text) VALUES ('half')`),
-        'query builder': () => recording.app.dataSource.createQueryBuilder().insert().into(Note).values({ text: 'half' }).execute(),
+        'query builder': () =>
+          recording.app.dataSource.createQueryBuilder().insert().into(Note).values({ text: 'half' }).execute(),
         'nested transaction': () => recording.app.dataSource.transaction(() => notes.notes.insert({ text: 'half' })),
         'joined transaction': () => recording.events.transaction(() => notes.notes.insert({ text: 'half' })),
         'decorated method': () => notes.decorated(() => notes.notes.insert({ text: 'half' })),

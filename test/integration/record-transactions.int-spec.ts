@@ -90,7 +90,8 @@ describe('recording in a transaction', () => {
     const openers: Readonly<Record<string, (work: () => Promise<unknown>) => Promise<unknown>>> = {
       'events.transaction': (work) => recording.events.transaction(work),
       'dataSource.transaction': (work) => recording.app.dataSource.transaction(() => work()),
-      'dataSource.transaction with an isolation level': (work) => recording.app.dataSource.transaction('SERIALIZABLE', () => work()),
+      'dataSource.transaction with an isolation level': (work) =>
+        recording.app.dataSource.transaction('SERIALIZABLE', () => work()),
       'the injected manager': (work) => notes.manager.transaction(() => work()),
       'the manager of a repository': (work) => notes.injected.manager.transaction(() => work()),
       "a repository class's own manager": (work) => notes.custom.manager.transaction(() => work()),
@@ -155,7 +156,8 @@ describe('recording in a transaction', () => {
     const writers: Readonly<Record<string, (text: string) => Promise<unknown>>> = {
       'save of an injected repository': (text) => notes.injected.save({ text }),
       'insert of an injected repository': (text) => notes.injected.insert({ text }),
-      'query builder of an injected repository': (text) => notes.injected.createQueryBuilder().insert().values({ text }).execute(),
+      'query builder of an injected repository': (text) =>
+        notes.injected.createQueryBuilder().insert().values({ text }).execute(),
       'query of an injected repository': (text) => notes.injected.query('INSERT INTO note (text) VALUES ($1)', [text]),
       'an extended repository': (text) => notes.injected.extend({}).save({ text }),
       'save of a repository class': (text) => notes.custom.write(text),
@@ -163,10 +165,12 @@ describe('recording in a transaction', () => {
       'a repository of the DataSource': (text) => recording.app.dataSource.getRepository(Note).save({ text }),
       'save of the injected manager': (text) => notes.manager.save(Note, { text }),
       'query of the injected manager': (text) => notes.manager.query('INSERT INTO note (text) VALUES ($1)', [text]),
-      'query builder of the manager': (text) => notes.manager.createQueryBuilder().insert().into(Note).values({ text }).execute(),
+      'query builder of the manager': (text) =>
+        notes.manager.createQueryBuilder().insert().into(Note).values({ text }).execute(),
       'query of the DataSource': (text) => notes.dataSource.query('INSERT INTO note (text) VALUES ($1)', [text]),
       'template query of the DataSource': (text) => notes.dataSource.sql`INSERT INTO note (text) VALUES (${text})`,
-      'query builder of the DataSource': (text) => notes.dataSource.createQueryBuilder().insert().into(Note).values({ text }).execute(),
+      'query builder of the DataSource': (text) =>
+        notes.dataSource.createQueryBuilder().insert().into(Note).values({ text }).execute(),
       'a manager created inside': (text) => notes.dataSource.createEntityManager().save(Note, { text }),
     };
     const readers: Readonly<Record<string, () => Promise<number>>> = {
@@ -333,12 +337,16 @@ describe('recording in a transaction', () => {
   });
 
   it('takes the isolation level that it is given', async () => {
-    const level = async (): Promise<unknown> => (await recording.app.query<{ transaction_isolation: string }>('SHOW transaction_isolation'))[0]?.transaction_isolation;
+    const level = async (): Promise<unknown> =>
+      (await recording.app.query<{ transaction_isolation: string }>('SHOW transaction_isolation'))[0]
+        ?.transaction_isolation;
     expect(await recording.events.transaction(level, { isolation: 'SERIALIZABLE' })).toBe('serializable');
     expect(await recording.events.transaction(level, { isolation: 'REPEATABLE READ' })).toBe('repeatable read');
     expect(await recording.events.transaction(level)).toBe('read committed');
     // One that is joined keeps its own.
-    const joined = recording.events.transaction(() => recording.events.transaction(level, { isolation: 'SERIALIZABLE' }));
+    const joined = recording.events.transaction(() =>
+      recording.events.transaction(level, { isolation: 'SERIALIZABLE' }),
+    );
     expect(await joined).toBe('read committed');
   });
 });

@@ -8,7 +8,26 @@ import { packLibrary } from '../../tools/pack/pack-library';
 import { createOwnedFolder } from '../../tools/servers/owned-folder';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
-const FRESH_APP = join(__dirname, 'fresh-app');
+const APPLICATION = join(__dirname, 'fresh-app/main.ts');
+
+/** Compiling and installing take 15 s of an idle machine, and much longer on a busy one. */
+const INSTALL_WITHIN_MS = 300_000;
+
+/** Stricter than most applications, and than the workspace. */
+const COMPILER_OPTIONS = {
+  target: 'es2022',
+  lib: ['es2023'],
+  types: ['node'],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noPropertyAccessFromIndexSignature: true,
+  // The package's types must be sound by themselves.
+  skipLibCheck: false,
+  experimentalDecorators: true,
+  emitDecoratorMetadata: true,
+  outDir: 'dist',
+};
 
 /** What the application of the README installs beside the package, in the versions of the workspace: npm has them in its cache. */
 const APPLICATION_PACKAGES = [
@@ -52,7 +71,11 @@ describe('the package, installed from its tarball into an application of its own
     const versions = APPLICATION_PACKAGES.map((name) => [name, readManifest(`node_modules/${name}`).version]);
     const dependencies = { ...Object.fromEntries(versions), 'nestjs-reliable-mq': `file:${tarball}` };
     writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'fresh-app', private: true, dependencies }));
-    for (const file of ['main.ts', 'tsconfig.json']) copyFileSync(join(FRESH_APP, file), join(app, file));
+    writeFileSync(
+      join(app, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: COMPILER_OPTIONS, include: ['main.ts'] }),
+    );
+    copyFileSync(APPLICATION, join(app, 'main.ts'));
     const install = [
       'install',
       '--prefer-offline',
@@ -62,8 +85,8 @@ describe('the package, installed from its tarball into an application of its own
       '--no-fund',
     ];
     await run('npm', install);
-    compiled = await tsc('--module', 'nodenext');
-  });
+    compiled = await tsc('--module', 'commonjs', '--moduleResolution', 'node10');
+  }, INSTALL_WITHIN_MS);
 
   afterAll(async () => {
     folder.remove();
@@ -71,16 +94,13 @@ describe('the package, installed from its tarball into an application of its own
   });
 
   it('has types that are sound by themselves in a strict application', () => {
-    expect(compiled).toEqual({ stdout: '', stderr: '', code: 0 });
+    expect(compiled).toMatchObject({ stdout: '', code: 0 });
   });
 
-  it.each([
-    ['commonjs', 'node10'],
-    ['preserve', 'bundler'],
-  ])('has types that are found with module %s and moduleResolution %s as well', async (module, moduleResolution) => {
-    const result = await tsc('--noEmit', '--module', module, '--moduleResolution', moduleResolution);
+  it('has types that an application finds by the package’s exports as well', async () => {
+    const result = await tsc('--noEmit', '--module', 'preserve', '--moduleResolution', 'bundler');
 
-    expect(result).toEqual({ stdout: '', stderr: '', code: 0 });
+    expect(result).toMatchObject({ stdout: '', code: 0 });
   });
 
   it('prints a script that may run twice, with tables that the application accepts as they are', async () => {
@@ -88,10 +108,9 @@ describe('the package, installed from its tarball into an application of its own
     await execute(script.stdout);
     await execute(script.stdout);
 
-    const result = await tryRun(process.execPath, ['dist/main.js'], { DATABASE_URL: database.url });
+    const { stdout } = await run(process.execPath, ['dist/main.js'], { DATABASE_URL: database.url });
 
-    expect(result).toMatchObject({ stderr: '', code: 0 });
-    expect(JSON.parse(result.stdout)).toEqual({
+    expect(JSON.parse(stdout)).toEqual({
       status: 'CONFIRMED in attempt 1',
       event: 'consumed',
       healthy: true,
@@ -147,9 +166,10 @@ describe('the package, installed from its tarball into an application of its own
     return tryRun(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.', ...args]);
   }
 
-  async function run(program: string, args: readonly string[]): Promise<void> {
-    const { stdout, stderr, code } = await tryRun(program, args);
-    if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
+  async function run(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<Output> {
+    const result = await tryRun(program, args, env);
+    if (result.code === 0) return result;
+    throw new Error(`${program} ${args.join(' ')} ended with ${result.code}:\n${result.stdout}${result.stderr}`);
   }
 
   async function tryRun(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<Output> {

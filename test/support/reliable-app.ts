@@ -2,7 +2,7 @@ import { type DynamicModule, type INestApplicationContext, Logger, Module, type 
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule, getDataSourceToken } from '@nestjs/typeorm';
 import { ReliableMqModule, type ReliableMqModuleExtras, type ReliableMqOptions } from 'nestjs-reliable-mq';
-import type { DataSource, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
+import { DataSource, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
 
 export interface ReliableAppOptions {
   /** Database of the default DataSource. */
@@ -18,6 +18,8 @@ export interface ReliableAppOptions {
    * @default 12
    */
   readonly poolSize?: number;
+  /** What is done with the default DataSource between its creation and its initialization. */
+  readonly onDataSource?: (dataSource: DataSource) => DataSource;
 }
 
 /** A Nest application with the module, started, without HTTP. Close it in `afterEach` or `afterAll`. */
@@ -39,11 +41,14 @@ export const QUICK: Partial<ReliableMqOptions> = {
 };
 
 export async function startReliableApp(options: ReliableAppOptions): Promise<ReliableApp> {
-  const { url, more = {}, entities = [], providers = [], imports = [], reliableMq, poolSize = 12 } = options;
+  const { url, more = {}, entities = [], providers = [], imports = [], reliableMq, poolSize = 12, onDataSource = (dataSource) => dataSource } = options;
   const dataSourceOptions = { type: 'postgres' as const, entities: [...entities], synchronize: true, retryAttempts: 0, poolSize };
   @Module({
     imports: [
-      TypeOrmModule.forRoot({ ...dataSourceOptions, url }),
+      TypeOrmModule.forRootAsync({
+        useFactory: () => ({ ...dataSourceOptions, url }),
+        dataSourceFactory: async (given) => onDataSource(new DataSource(given ?? dataSourceOptions)),
+      }),
       ...Object.entries(more).map(([name, moreUrl]) => TypeOrmModule.forRoot({ ...dataSourceOptions, name, url: moreUrl })),
       ...(entities.length > 0 ? [TypeOrmModule.forFeature([...entities])] : []),
       ...imports,

@@ -48,6 +48,7 @@ export class ReliableMqRuntime
   private readonly removeListeners: (() => void)[] = [];
   private topologyTimer: NodeJS.Timeout | undefined;
   private started: Promise<void> | undefined;
+  private drained: Promise<void> | undefined;
   private phase: RuntimeState = 'starting';
 
   constructor(
@@ -88,7 +89,7 @@ export class ReliableMqRuntime
     exploreRepositories(discovery, transactions);
     const methods = discoverMethods(discovery, scanner);
     const problems = [
-      ...exploreRecordedEvents(methods, eventTypes),
+      ...exploreRecordedEvents(methods, eventTypes, this.publishers !== undefined),
       ...(this.consumers ? exploreHandlers(methods, handlers, eventTypes, stores, options, contexts) : []),
       ...(this.publishers ? exploreCompensations(methods, compensations, eventTypes) : []),
     ];
@@ -103,7 +104,18 @@ export class ReliableMqRuntime
     return (this.started ??= this.start());
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  /** Once, for all who ask: whoever went on earlier would destroy the DataSources below the handlers that still run. */
+  beforeApplicationShutdown(): Promise<void> {
+    return (this.drained ??= this.drain());
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (this.phase === 'stopped') return;
+    this.phase = 'stopped';
+    await this.disconnect();
+  }
+
+  private async drain(): Promise<void> {
     // A signal may come while the application still starts.
     await this.started?.catch(() => undefined);
     if (this.phase !== 'running') return;
@@ -119,12 +131,6 @@ export class ReliableMqRuntime
     await this.receipts?.stop(left());
     this.parts.gates.stop();
     await taskStopped;
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    if (this.phase === 'stopped') return;
-    this.phase = 'stopped';
-    await this.disconnect();
   }
 
   private async start(): Promise<void> {

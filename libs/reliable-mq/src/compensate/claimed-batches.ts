@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import type { ClaimableStatus, ClaimedEvent, OutboxStore } from '../outbox/outbox.store';
 
 /** Events claimed by one statement. */

@@ -99,12 +99,16 @@ export class AttemptRunner {
     const { handler, event } = message;
     const { eventId, type, consumer, attempt } = context;
     const ref = { eventId, type, consumer, attempt };
-    // A concurrent duplicate makes the claim wait until its own attempt has ended, which may take as long as a lease.
     watchdog.enter(
-      handlingLeaseMs(handler.timeoutMs),
-      () => new DatabaseDeadlineError('the inbox row was not answered'),
+      handler.timeoutMs,
+      () => new DatabaseDeadlineError('the beginning of the transaction was not answered'),
     );
     await this.transactions.runNew(queryRunner, undefined, async () => {
+      // A concurrent duplicate makes the claim wait until its own attempt has ended, which may take as long as a lease.
+      watchdog.enter(
+        handlingLeaseMs(handler.timeoutMs),
+        () => new DatabaseDeadlineError('the claim of the inbox row was not answered'),
+      );
       if (!(await claim(queryRunner.manager))) throw new RowTaken();
       watchdog.enter(handler.timeoutMs, () => new HandlerTimeoutError(consumer, eventId, handler.timeoutMs));
       progress.phase = 'handling';

@@ -14,6 +14,14 @@ const parameters: ParamsFactory = {
   },
 };
 
+/** A handler's method in its provider or controller. */
+export interface HandlerMethod {
+  readonly instance: object;
+  readonly name: string;
+  /** Key of the module whose controller it is; undefined for a provider. */
+  readonly controllerModule: string | undefined;
+}
+
 /**
  * Make a method callable the way Nest calls controllers: guards, interceptors and pipes apply.
  *
@@ -22,10 +30,11 @@ const parameters: ParamsFactory = {
  * That is why filters are a layer of their own around the rest.
  */
 export function createInvoker(
-  contexts: ExternalContextCreator,
-  instance: object,
-  methodName: string,
+  creator: ExternalContextCreator,
+  host: HandlerMethod,
 ): (event: object, context: EventContext) => Promise<unknown> {
+  const { instance, name: methodName, controllerModule } = host;
+  const contexts = controllerModule === undefined ? creator : ofControllers(creator, controllerModule);
   const method = (instance as Record<string, unknown>)[methodName] as (...args: unknown[]) => unknown;
   const call = contexts.create(
     instance,
@@ -67,6 +76,15 @@ export function createInvoker(
     if (failure) throw failure.error;
     return result;
   };
+}
+
+/**
+ * Nest's creator looks for a method's module among the providers only. For a controller it finds none, and would leave out,
+ * without a word, every guard, interceptor, pipe and filter that is given as a class.
+ */
+function ofControllers(creator: ExternalContextCreator, moduleKey: string): ExternalContextCreator {
+  const find = { value: () => moduleKey };
+  return Object.create(creator, { getContextModuleKey: find, getHostModuleKey: find }) as ExternalContextCreator;
 }
 
 function copyFilters(from: object, to: object): void {

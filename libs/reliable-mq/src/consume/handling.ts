@@ -6,7 +6,7 @@ import type { DatabaseGate } from '../database/database-gate';
 import { describeError } from '../domain/errors';
 import type { HandlingRef } from '../domain/hooks';
 import type { HookRunner } from '../domain/hook-runner';
-import type { ClaimedInboxRow } from '../inbox/inbox.store';
+import type { ClaimedInboxRow, InboxKey } from '../inbox/inbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ReceiptSender } from '../receipt/receipt-sender';
 import type { StoreSet } from '../stores/stores';
@@ -47,8 +47,8 @@ export class Handling {
   private readonly isolation = new Isolation();
   /** The context of no request and no other message: handlers must not inherit what happened to be current. */
   private readonly root = new AsyncResource('ReliableMqHandling');
-  /** Deliveries in progress by message, and attempts of claimed rows. */
-  private readonly deliveries = new Map<string, Promise<Conclusion | undefined>>();
+  /** What is in progress, by message. */
+  private readonly active = new Map<string, Promise<unknown>>();
   private readonly claimed = new Set<Promise<void>>();
 
   constructor(
@@ -89,17 +89,14 @@ export class Handling {
     redelivered: boolean,
     onOwned: () => void,
   ): Promise<Conclusion | undefined> {
-    const id = `${message.handler.consumer} ${message.eventId}`;
-    // A lost connection to the broker delivers again what still runs here: without this each would wait in the database for the
-    // first, and take a connection from it.
-    for (let same = this.deliveries.get(id); same; same = this.deliveries.get(id)) await same;
-    const work = this.root.runInAsyncScope(() => this.concludeDelivery(message, redelivered, onOwned));
-    this.deliveries.set(id, work);
-    try {
-      return await work;
-    } finally {
-      this.deliveries.delete(id);
-    }
+    const id = idOf({ eventId: message.eventId, consumer: message.handler.consumer });
+    // A lost connection to the broker delivers again what still runs here: without this each copy would wait in the database for
+    // the first one, and take a connection from it.
+    for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
+    return this.track(
+      id,
+      this.root.runInAsyncScope(() => this.concludeDelivery(message, redelivered, onOwned)),
+    );
   }
 
   /**
@@ -109,7 +106,7 @@ export class Handling {
   handleClaimed(row: ClaimedInboxRow, token: string, queue: QueueHandlers, alone: boolean): Promise<void> {
     const conclude = (): Promise<void> => this.concludeAndReport(row, token, queue);
     const work: Promise<void> = this.root
-      .runInAsyncScope(() => (alone ? conclude() : this.isolation.beside(conclude)))
+      .runInAsyncScope(() => this.track(idOf(row), alone ? conclude() : this.isolation.beside(conclude)))
       .catch((error: unknown) => {
         const { eventId, consumer } = row;
         this.logger.error('A claimed message could not be processed; its lease must run out', {
@@ -143,6 +140,15 @@ export class Handling {
     if (!address) return;
     const { queue, ...receipt } = address;
     this.receipts.add(queue, { ...receipt, consumer, ...conclusion });
+  }
+
+  private async track<T>(id: string, work: Promise<T>): Promise<T> {
+    this.active.set(id, work);
+    try {
+      return await work;
+    } finally {
+      if (this.active.get(id) === work) this.active.delete(id);
+    }
   }
 
   private async concludeDelivery(
@@ -225,4 +231,8 @@ export class Handling {
     }
     return this.attempts.claimed(reading.message, attempts, token);
   }
+}
+
+function idOf({ eventId, consumer }: InboxKey): string {
+  return `${consumer} ${eventId}`;
 }

@@ -68,12 +68,12 @@ export class NoTransactionError extends ReliableMqError {
   }
 }
 
-/** The database answered COMMIT with a rollback: a statement had failed before, and its error was caught and ignored. */
+/** The transaction could not commit: a statement had failed and its error was ignored, or a nested transaction was left open. */
 export class TransactionAbortedError extends ReliableMqError {
-  constructor() {
+  constructor(why = 'one of its statements had failed and the error was swallowed') {
     super(
       'TRANSACTION_ABORTED',
-      'The transaction was rolled back at its commit, because one of its statements had failed and the error was swallowed. ' +
+      `The transaction was rolled back at its commit, because ${why}. ` +
         'Nothing of it was stored. Let the error through, or run the statement that may fail in a nested transaction.',
     );
   }
@@ -180,7 +180,7 @@ export function describeError(error: unknown, maxLength = 1000): string {
 
 function textOf(error: unknown): string {
   try {
-    if (!(error instanceof Error)) return typeof error === 'object' ? inspect(error, { depth: 1 }) : String(error);
+    if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error, { depth: 1 });
     // An AggregateError, as of a connection refused on each of a host's addresses, has no message of its own.
     const parts = error instanceof AggregateError && !error.message ? error.errors.map((each) => textOf(each)) : [];
     const message = error.message || parts.join(', ');

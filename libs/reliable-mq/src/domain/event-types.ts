@@ -8,6 +8,15 @@ import {
 } from './event-type';
 import { RESERVED_EVENT_TYPES } from './queue-names';
 
+/** Of an `integer` column. */
+const MAX_VERSION = 2 ** 31 - 1;
+
+const BACKOFF_RANGES: Readonly<Record<string, { readonly min: number; readonly max: number }>> = {
+  initialMs: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  maxMs: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  jitter: { min: 0, max: 1 },
+};
+
 /** The event types that this application has shown so far, checked; one class per type and version. */
 export class EventTypes {
   private readonly byLabel = new Map<string, EventType>();
@@ -47,8 +56,8 @@ function problemsOf({ type, version, eventClass, consumers, giveUp }: EventType)
   } else if (RESERVED_EVENT_TYPES.includes(type)) {
     problems.push(`${where}: type "${type}" is reserved for queues of this library; choose another.`);
   }
-  if (!Number.isInteger(version) || version < 1)
-    problems.push(`${where}: version ${String(version)} must be a whole number from 1.`);
+  if (!Number.isInteger(version) || version < 1 || version > MAX_VERSION)
+    problems.push(`${where}: version ${String(version)} must be a whole number from 1 to ${MAX_VERSION}.`);
   for (const consumer of consumers) {
     if (typeof consumer !== 'string' || !CONSUMER_PATTERN.test(consumer) || consumer.length > CONSUMER_MAX_LENGTH) {
       problems.push(
@@ -57,13 +66,24 @@ function problemsOf({ type, version, eventClass, consumers, giveUp }: EventType)
     }
   }
   if (new Set(consumers).size !== consumers.length) problems.push(`${where}: consumers names one consumer twice.`);
-  const { maxAttempts, backoff } = giveUp;
+  return [...problems, ...problemsOfGiveUp(giveUp).map((problem) => `${where}: giveUp.${problem}`)];
+}
+
+function problemsOfGiveUp({ maxAttempts, backoff = {} }: EventType['giveUp']): readonly string[] {
+  const problems: string[] = [];
   if (maxAttempts !== undefined && (!Number.isInteger(maxAttempts) || maxAttempts < 1)) {
-    problems.push(`${where}: giveUp.maxAttempts ${maxAttempts} must be a whole number from 1.`);
+    problems.push(`maxAttempts ${maxAttempts} must be a whole number from 1.`);
   }
-  for (const [name, value] of Object.entries(backoff ?? {})) {
-    const valid = name === 'jitter' ? value >= 0 && value <= 1 : Number.isFinite(value) && value >= 1;
-    if (!valid) problems.push(`${where}: giveUp.backoff.${name} ${value} is out of range.`);
+  for (const [name, value] of Object.entries(backoff)) {
+    const range = BACKOFF_RANGES[name];
+    if (!range) problems.push(`backoff.${name} is unknown; there are ${Object.keys(BACKOFF_RANGES).join(', ')}.`);
+    else if (value !== undefined && !(value >= range.min && value <= range.max)) {
+      problems.push(`backoff.${name} ${value} is out of range.`);
+    }
+  }
+  const { initialMs, maxMs } = backoff;
+  if (initialMs !== undefined && maxMs !== undefined && maxMs < initialMs) {
+    problems.push(`backoff.maxMs (${maxMs}) must not be below giveUp.backoff.initialMs (${initialMs}).`);
   }
   return problems;
 }

@@ -35,8 +35,7 @@ export function invalidHeaders(headers: Readonly<Record<string, unknown>>): read
     else if (name.toLowerCase().startsWith(RESERVED)) refuse(`names beginning with "${RESERVED}" are reserved`);
     else if (typeof value === 'string') {
       if (Buffer.byteLength(value) > MAX_BYTES) refuse(`longer than ${MAX_BYTES} bytes`);
-      else if (!isStorableText(value))
-        refuse('holds a NUL character or half a surrogate pair, which databases refuse');
+      else if (!isStorableText(value)) refuse('holds a NUL character or half a surrogate pair, which databases refuse');
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value)) refuse('not a finite number');
     } else if (typeof value !== 'boolean') refuse('a header is a string, a number or a boolean');

@@ -47,7 +47,7 @@ function inspect(value: unknown, path: string, key: string, parents: object[], i
     case 'symbol':
       return refuse('a symbol is not JSON');
     default:
-      return inspectObject(value as object, path, key, parents, invalid, refuse);
+      return inspectObject(value, path, key, parents, invalid, refuse);
   }
 }
 

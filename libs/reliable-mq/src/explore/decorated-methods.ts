@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper';
 
@@ -10,13 +11,16 @@ export interface DiscoveredMethod {
   readonly label: string;
   /** False for request-scoped and transient providers, which have no instance to call. */
   readonly isStatic: boolean;
+  /** Key of the module whose controller it is; undefined for a provider. */
+  readonly controllerModule: string | undefined;
 }
 
 /** Every method of every provider and controller of the application, each class once per instance. */
 export function discoverMethods(discovery: DiscoveryService, scanner: MetadataScanner): readonly DiscoveredMethod[] {
   const seen = new Set<object>();
   const methods: DiscoveredMethod[] = [];
-  for (const wrapper of [...discovery.getProviders(), ...discovery.getControllers()] as InstanceWrapper<unknown>[]) {
+  const controllers = new Set(discovery.getControllers());
+  for (const wrapper of [...discovery.getProviders(), ...controllers] as InstanceWrapper<unknown>[]) {
     const isStatic = wrapper.isDependencyTreeStatic() && !wrapper.isTransient;
     const instance = instanceOf(wrapper, isStatic);
     if (!instance || seen.has(isStatic ? instance : (Object.getPrototypeOf(instance) as object))) continue;
@@ -26,7 +30,9 @@ export function discoverMethods(discovery: DiscoveryService, scanner: MetadataSc
     for (const name of scanner.getAllMethodNames(prototype)) {
       const method = (prototype as Record<string, unknown>)[name];
       if (typeof method !== 'function') continue;
-      methods.push({ instance, name, method, label: `${instance.constructor.name}#${name}`, isStatic });
+      const label = `${instance.constructor.name}#${name}`;
+      const controllerModule = controllers.has(wrapper) ? wrapper.host?.token : undefined;
+      methods.push({ instance, name, method, label, isStatic, controllerModule });
     }
   }
   return methods;
@@ -45,5 +51,5 @@ function instanceOf(wrapper: InstanceWrapper<unknown>, isStatic: boolean): objec
 /** What a decorator got in the place of an event class, for messages. */
 export function nameOf(eventClass: unknown): string {
   if (typeof eventClass === 'function') return eventClass.name;
-  return eventClass === undefined ? 'undefined (a class that is imported in a circle?)' : String(eventClass);
+  return eventClass === undefined ? 'undefined (a class that is imported in a circle?)' : inspect(eventClass);
 }

@@ -28,7 +28,8 @@ export function exploreHandlers(
   contexts: ExternalContextCreator,
 ): readonly string[] {
   const problems: string[] = [];
-  for (const { instance, name, method, label, isStatic } of methods) {
+  for (const discovered of methods) {
+    const { method, label, isStatic } = discovered;
     for (const { eventClass, options: own } of handlersOf(method)) {
       const where = `@ReliableEventHandler on ${label}`;
       if (!isStatic) {
@@ -44,7 +45,7 @@ export function exploreHandlers(
       }
       problems.push(...eventTypes.add(eventType));
       const settings = readSettings(own, options, stores, where, problems);
-      const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(contexts, instance, name) };
+      const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(contexts, discovered) };
       problems.push(...inboxProblems(handler, options, where));
       const taken = takenPlace(registry, handler, options.service);
       if (taken) problems.push(`${where}: ${taken}`);

@@ -14,7 +14,9 @@ export interface OperationsStore {
 }
 
 export interface EventFilter {
+  /** `published`: those that wait for receipts; the ones that ended there (`confirm: false`) are listed without a status only. */
   readonly status?: OutboxStatus;
+  /** Without a status, or with `consumed`, it has no index: a rare type makes it read the whole table. */
   readonly type?: string;
   /** Only rows that somebody should have looked at by now. */
   readonly overdue?: boolean;

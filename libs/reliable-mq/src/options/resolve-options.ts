@@ -91,6 +91,7 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
   shutdown.refuseUnknown();
 
   const hooks = readHooks(root, problems);
+  refuseExtras(root, problems);
   root.refuseUnknown();
 
   const resolved: ResolvedOptions = {
@@ -132,6 +133,16 @@ function checkTogether(options: ResolvedOptions, problems: string[]): void {
     problems.push(
       `retention.inboxHours (${retention.inboxHours}) must be longer than an event can be retried ` +
         `(${horizonHours.toFixed(1)} hours with these publish and consume options), or a late duplicate would be handled again.`,
+    );
+  }
+}
+
+/** They are beside the options, and Nest has taken them out; only those that a factory gave are still there. */
+function refuseExtras(root: OptionReader, problems: string[]): void {
+  for (const key of ['dataSources', 'producer', 'consumer', 'isGlobal']) {
+    if (root.raw(key) === undefined) continue;
+    problems.push(
+      `"${key}" shapes the module and can't come from a factory: write it beside useFactory, forRootAsync({ ${key}: …, useFactory }).`,
     );
   }
 }
@@ -179,12 +190,17 @@ function uriProblem(uri: unknown): string | undefined {
   try {
     url = new URL(uri);
   } catch {
-    return `rabbitmq.uri ${show(maskUri(uri))} is not a URI; ${example}.`;
+    return `rabbitmq.uri ${showUri(uri)} is not a URI; ${example}.`;
   }
   if (url.protocol !== 'amqp:' && url.protocol !== 'amqps:') {
-    return `rabbitmq.uri ${show(maskUri(uri))} must begin with amqp:// or amqps://; ${example}.`;
+    return `rabbitmq.uri ${showUri(uri)} must begin with amqp:// or amqps://; ${example}.`;
   }
-  return url.hostname === '' ? `rabbitmq.uri ${show(maskUri(uri))} has no host; ${example}.` : undefined;
+  return url.hostname === '' ? `rabbitmq.uri ${showUri(uri)} has no host; ${example}.` : undefined;
+}
+
+/** A URI for a message. One without a scheme is none, but may still hold a password. */
+function showUri(uri: string): string {
+  return show(uri.includes('://') ? maskUri(uri) : uri.replace(/^.*@/s, '***@'));
 }
 
 const HOOK_NAMES: Readonly<Record<keyof Hooks, true>> = {

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { Logger } from '@nestjs/common';
 import type { HookRunner } from '../domain/hook-runner';
 import type { OutboxStore } from '../outbox/outbox.store';
@@ -61,7 +60,9 @@ export class Publisher {
     for (const publication of publications) {
       if (this.stopped) this.leave(publication, STOPPING);
       else if (!available) this.leave(publication, reason ?? UNAVAILABLE);
-      else if (!this.buffer.push(publication)) this.defer(publication, 'the publish buffer is full');
+      else if (!this.buffer.push(publication) && !this.pumpAndPush(publication)) {
+        this.defer(publication, 'the publish buffer is full');
+      }
     }
     this.pump();
   }
@@ -105,6 +106,11 @@ export class Publisher {
     await Promise.race([this.idle(), deadline]);
     clearTimeout(timer);
     this.settler.stop();
+  }
+
+  private pumpAndPush(publication: Publication): boolean {
+    this.pump();
+    return this.buffer.push(publication);
   }
 
   private pump(): void {

@@ -81,7 +81,8 @@ export class Settler {
     const giveUpAt = performance.now() + this.leaseMs;
     for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(delayMs * 2, LAST_RETRY_MS)) {
       try {
-        return await this.write(batch);
+        await this.write(batch);
+        return;
       } catch (error) {
         if (this.stopped || performance.now() + delayMs > giveUpAt) {
           this.logger.error('Outcomes of publishing could not be written; the events will be published again', {

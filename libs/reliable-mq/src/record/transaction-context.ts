@@ -86,11 +86,13 @@ export class TransactionContext {
       await queryRunner.startTransaction(isolation);
       const result = await work();
       await queryRunner.commitTransaction();
+      // One that the function began inside and never ended: only its savepoint was released.
+      if (queryRunner.isTransactionActive) throw new TransactionAbortedError('a nested transaction was left open');
       if (this.commits.wasRolledBack(queryRunner)) throw new TransactionAbortedError();
       return result;
     } catch (error) {
       // The error that matters is the first one; a rollback that fails means that the connection is gone, and so is the transaction.
-      if (isOpen(queryRunner)) await queryRunner.rollbackTransaction().catch(() => undefined);
+      await rollBack(queryRunner).catch(() => undefined);
       throw error;
     } finally {
       await queryRunner.release();
@@ -126,6 +128,11 @@ export class TransactionContext {
     }
     return undefined;
   }
+}
+
+/** All of it: TypeORM ends one nested transaction at a time. */
+async function rollBack(queryRunner: QueryRunner): Promise<void> {
+  while (isOpen(queryRunner)) await queryRunner.rollbackTransaction();
 }
 
 function isOpen(queryRunner: QueryRunner): boolean {

@@ -10,6 +10,8 @@ export interface AmbientTransactions {
   runOutside<T>(work: () => T): T;
 }
 
+type TransactionWork = (manager: EntityManager) => unknown;
+
 /**
  * Let what hangs on a DataSource (repositories, query builders, `query`) take part in the transactions of the call chain. Own
  * properties of this one DataSource and of its managers are set; no prototype is changed.
@@ -52,15 +54,15 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
 
   // Called with (work), (work, undefined), (isolation, work): by applications, by DataSource.transaction, by other libraries.
   const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
-  manager.transaction = (async (...args: unknown[]): Promise<unknown> =>
+  manager.transaction = (async (...args: (TransactionWork | string | undefined)[]): Promise<unknown> =>
     transaction(
       ...args.map((argument) =>
         typeof argument === 'function'
           ? (txManager: EntityManager): Promise<unknown> =>
-              ambient.runSeen(dataSource, txManager.queryRunner as QueryRunner, () => argument(txManager) as unknown)
+              ambient.runSeen(dataSource, txManager.queryRunner as QueryRunner, () => argument(txManager))
           : argument,
       ),
-    )) as EntityManager['transaction'];
+    ));
 
   // A repository keeps the query runner of the manager that made it, and the manager keeps the repository: make it outside.
   const getRepository = manager.getRepository.bind(manager) as (target: unknown) => unknown;

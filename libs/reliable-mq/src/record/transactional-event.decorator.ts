@@ -29,6 +29,16 @@ export function recordedBy(method: object): readonly EventType[] {
   return (Reflect.getMetadata(RECORDED, method) as EventType[] | undefined) ?? [];
 }
 
+/** Whether Nest has given the instance what its decorated methods need. */
+export function canRecord(instance: object): boolean {
+  return (instance as { [RECORDER]?: EventRecorder })[RECORDER] !== undefined;
+}
+
+/** What to do when it has not. */
+export const CANNOT_RECORD =
+  'has no EventRecorder. Import ReliableMqModule.forRoot(…) with its producer half where the class is provided, and let Nest ' +
+  'create the class (not useFactory or useValue).';
+
 /**
  * Run the method in a transaction (the caller's, or a new one) and record an event in it when the method returns.
  * Injected repositories take part. When the mapper, the validation or the insert fails, the transaction rolls back, so the
@@ -36,20 +46,25 @@ export function recordedBy(method: object): readonly EventType[] {
  * @param eventClass class with `@ReliableEvent`
  * @param mapper makes the payload; left out: the method's result is the payload
  */
-export function TransactionalEvent<Event extends object, Result, Args extends readonly unknown[]>(
+export function TransactionalEvent<
+  Event extends object,
+  Result,
+  Args extends readonly unknown[],
+  HeaderArgs extends readonly unknown[] = Args,
+>(
   eventClass: EventClass<Event>,
   mapper?: EventMapper<Event, Result, Args>,
-  options: TransactionalEventOptions<Args> = {},
-): <Method extends (...args: never[]) => Promise<unknown>>(
+  options: TransactionalEventOptions<HeaderArgs> = {},
+): <Method extends (...args: never[]) => Promise<Result>>(
   target: object,
   name: string | symbol,
   descriptor: TypedPropertyDescriptor<Method>,
 ) => void {
   return (target, name, descriptor) => {
-    const where = `${target.constructor.name}#${String(name)}`;
+    const where = `${(typeof target === 'function' ? target : target.constructor).name}#${String(name)}`;
     const original = descriptor.value as unknown as (...args: unknown[]) => Promise<Result>;
-    if (typeof original !== 'function')
-      throw new InvalidSetupError([`@TransactionalEvent on ${where}: it is not a method.`]);
+    if (typeof original !== 'function' || typeof target === 'function')
+      throw new InvalidSetupError([`@TransactionalEvent on ${where}: it is not a method of an instance.`]);
     const eventType = eventTypeOf(eventClass, `@TransactionalEvent on ${where}`);
 
     if (!Object.prototype.hasOwnProperty.call(target, RECORDER)) {
@@ -62,10 +77,7 @@ export function TransactionalEvent<Event extends object, Result, Args extends re
       apply: async (method, self: object, args: unknown[]): Promise<Result> => {
         const recorder = (self as { [RECORDER]?: EventRecorder } | undefined)?.[RECORDER];
         if (!recorder) {
-          throw new InvalidSetupError([
-            `${where} is decorated with @TransactionalEvent but has no EventRecorder: import ReliableMqModule.forRoot(…) with ` +
-              'its producer half, and let Nest create the class.',
-          ]);
+          throw new InvalidSetupError([`@TransactionalEvent on ${where}: its class ${CANNOT_RECORD}`]);
         }
         return recorder.transaction(async () => {
           const result = await Reflect.apply(method, self, args);
@@ -78,7 +90,7 @@ export function TransactionalEvent<Event extends object, Result, Args extends re
               : Array.isArray(mapped)
                 ? (mapped as readonly unknown[])
                 : [mapped];
-          const headers = options.headers?.(...(args as unknown as Args));
+          const headers = options.headers?.(...(args as unknown as HeaderArgs));
           await recorder.recordAll(eventType, payloads, headers ? { headers } : {});
           return result;
         }, options);

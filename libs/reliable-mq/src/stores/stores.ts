@@ -26,6 +26,10 @@ export class Stores {
     const [first] = sets;
     if (!first)
       throw new InvalidSetupError(['ReliableMqModule needs at least one DataSource: dataSources must not be empty.']);
+    const names = sets.map(({ name }) => name);
+    const twice = names.filter((name, index) => names.indexOf(name) !== index);
+    if (twice.length > 0)
+      throw new InvalidSetupError(twice.map((name) => `ReliableMqModule's dataSources names "${name}" twice.`));
     this.all = sets;
     this.default = first;
   }

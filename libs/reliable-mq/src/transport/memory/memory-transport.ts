@@ -67,7 +67,8 @@ export class MemoryTransport implements Transport, MemoryClient {
   send(message: OutgoingMessage): boolean {
     if (!this.board.current.available) return false;
     setImmediate(() => {
-      if (this.board.current.available) this.route(message);
+      // Also when this transport was closed meanwhile: what was written to a socket goes out before its orderly end.
+      if (this.broker.offlineReason === undefined && this.broker.blockedReason === undefined) this.route(message);
     });
     return true;
   }

@@ -56,6 +56,7 @@ export class Topology {
     ];
     // A failed step has closed its channel: the rest goes on with a new one, as long as there is a connection.
     while (steps.length > 0 && this.connection.model) {
+      const left = steps.length;
       try {
         await this.onOwnChannel(async (channel) => {
           for (let step = steps.shift(); step; step = steps.shift()) await step(channel);
@@ -63,6 +64,9 @@ export class Topology {
       } catch (error) {
         this.logger.warn('RabbitMQ topology could not be refreshed', { reason: problemText(error) });
       }
+      // Not even a channel: the connection has ended, and is about to say so. Asking on would keep it from being heard for ever,
+      // because rejections that come at once leave the event loop no turn.
+      if (steps.length === left) return;
     }
   }
 

@@ -1,0 +1,54 @@
+import { type OrderToFail, skuThatFails } from '../apps/orders-to-fail';
+import { pause } from '../clock';
+import type { FaultKind } from './fault';
+
+const PLACE_WITHIN_ATTEMPTS = 50;
+
+const KINDS: readonly { readonly name: string; readonly order: OrderToFail; readonly orders: number }[] = [
+  {
+    name: 'handler throws, then succeeds',
+    order: { what: 'throw', attempts: 3, eventType: 'order.created' },
+    orders: 5,
+  },
+  { name: 'handler throws each time', order: { what: 'throw', attempts: 99, eventType: 'order.created' }, orders: 3 },
+  { name: 'handler rejects', order: { what: 'reject', attempts: 99, eventType: 'order.created' }, orders: 3 },
+  { name: 'handler hangs, then succeeds', order: { what: 'hang', attempts: 1, eventType: 'order.created' }, orders: 4 },
+  { name: 'handler hangs each time', order: { what: 'hang', attempts: 99, eventType: 'order.created' }, orders: 1 },
+  {
+    name: 'handler kills its process each time',
+    order: { what: 'kill', attempts: 99, eventType: 'order.created' },
+    orders: 1,
+  },
+  {
+    name: 'handler of the answer throws',
+    order: { what: 'throw', attempts: 3, eventType: 'inventory.deducted' },
+    orders: 5,
+  },
+  {
+    name: 'handler of the answer kills its process',
+    order: { what: 'kill', attempts: 1, eventType: 'inventory.deducted' },
+    orders: 1,
+  },
+];
+
+/** Every stock keeping unit that these faults order: there must be enough of it. */
+export const FAULT_SKUS: readonly string[] = [
+  ...KINDS.map(({ order }) => skuThatFails(order)),
+  skuThatFails({ what: 'throw', attempts: 2, eventType: 'order.created' }),
+];
+
+export const HANDLER_FAULTS: readonly FaultKind[] = KINDS.map(({ name, order, orders }) => ({
+  name,
+  family: 'handler',
+  lane: 'handlers',
+  seconds: 2,
+  inject: async ({ load }) => {
+    let accepted = 0;
+    for (let attempt = 0; accepted < orders && attempt < PLACE_WITHIN_ATTEMPTS; attempt += 1) {
+      const placed = await load.place(skuThatFails(order));
+      if (placed.answer === 'accepted') accepted += 1;
+      else await pause(200);
+    }
+    return `${accepted} orders`;
+  },
+}));

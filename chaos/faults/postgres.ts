@@ -1,0 +1,146 @@
+import { Client } from 'pg';
+import { pause } from '../clock';
+import type { AppName } from '../instance';
+import { APPS, type Landscape } from '../landscape';
+import type { FaultKind } from './fault';
+
+/** What business and library write to, by app. */
+const TABLES: Readonly<Record<AppName, readonly string[]>> = {
+  order: ['orders', 'reliable_mq_outbox', 'reliable_mq_inbox'],
+  inventory: ['stock', 'deductions', 'reliable_mq_outbox', 'reliable_mq_inbox'],
+};
+
+export const POSTGRES_FAULTS: readonly FaultKind[] = [
+  {
+    name: 'PostgreSQL killed and started again',
+    family: 'postgres',
+    lane: 'database',
+    seconds: 5,
+    inject: async ({ landscape }, random) => {
+      const ms = random.integer(0, 4_000);
+      await landscape.postgres.kill();
+      await pause(ms);
+      await landscape.postgres.start();
+      return `down for ${ms} ms more than a start takes`;
+    },
+  },
+  {
+    name: 'all database sessions terminated',
+    family: 'postgres',
+    lane: 'database',
+    seconds: 1,
+    inject: async ({ landscape }) => `${await landscape.postgres.terminateBackends()} sessions`,
+  },
+  {
+    name: 'a session idle in its transaction for minutes',
+    family: 'postgres',
+    lane: 'idle transaction',
+    seconds: 70,
+    inject: async ({ landscape, options }, random) => {
+      const app = random.pick(APPS);
+      const seconds = options.outageSeconds >= 30 ? random.integer(60, 120) : 10;
+      // It reads and writes, and holds back whatever vacuum would clean up.
+      const ended = await holding(
+        landscape,
+        app,
+        ['SELECT count(*) FROM reliable_mq_outbox', 'CREATE TEMPORARY TABLE held (i int)'],
+        seconds * 1_000,
+      );
+      return `${app}, ${ended ? 'until it was ended by another fault' : `${seconds} s`}`;
+    },
+  },
+  {
+    name: 'tables locked: statements run into their lock timeout',
+    family: 'postgres',
+    lane: 'database',
+    seconds: 6,
+    inject: async ({ landscape }, random) => {
+      const app = random.pick(APPS);
+      const tables = random.shuffled(TABLES[app]).slice(0, 2);
+      const database = landscape.databaseName(app);
+      // Sessions take it over when they begin.
+      await landscape.query(app, `ALTER DATABASE ${database} SET lock_timeout = '300ms'`);
+      await landscape.postgres.terminateBackends();
+      await pause(500);
+      await holding(
+        landscape,
+        app,
+        tables.map((table) => `LOCK TABLE ${table} IN EXCLUSIVE MODE`),
+        4_000,
+      );
+      await landscape.query(app, `ALTER DATABASE ${database} RESET lock_timeout`);
+      await landscape.postgres.terminateBackends();
+      return tables.join(', ');
+    },
+  },
+  {
+    name: 'tables locked: every connection of the pool waits',
+    family: 'postgres',
+    lane: 'database',
+    seconds: 7,
+    inject: async ({ landscape }, random) => {
+      const app = random.pick(APPS);
+      const ms = random.integer(4_000, 8_000);
+      await holding(
+        landscape,
+        app,
+        TABLES[app].map((table) => `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`),
+        ms,
+      );
+      return `${app} for ${ms} ms`;
+    },
+  },
+  {
+    name: 'the server takes no more connections',
+    family: 'postgres',
+    lane: 'database',
+    seconds: 6,
+    inject: async ({ landscape }, random) => {
+      const ms = random.integer(3_000, 6_000);
+      await landscape.postgres.terminateBackends();
+      const taken = await takeAllConnections(landscape);
+      await pause(ms);
+      await Promise.all(taken.map((client) => client.end().catch(() => undefined)));
+      return `${taken.length} taken for ${ms} ms`;
+    },
+  },
+];
+
+/** @returns whether the session was ended before its time */
+async function holding(
+  landscape: Landscape,
+  app: AppName,
+  statements: readonly string[],
+  ms: number,
+): Promise<boolean> {
+  const client = new Client({ connectionString: landscape.postgres.url(landscape.databaseName(app)) });
+  let ended = false;
+  client.on('error', () => (ended = true));
+  client.on('end', () => (ended = true));
+  try {
+    await client.connect();
+    await client.query(`SET lock_timeout = '5s'`);
+    await client.query('BEGIN');
+    for (const statement of statements) await client.query(statement);
+  } catch {
+    ended = true;
+  }
+  for (let waited = 0; waited < ms && !ended; waited += 100) await pause(100);
+  const early = ended;
+  await client.end().catch(() => undefined);
+  return early;
+}
+
+async function takeAllConnections(landscape: Landscape): Promise<Client[]> {
+  const taken: Client[] = [];
+  for (;;) {
+    const client = new Client({ connectionString: landscape.postgres.url() });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+    } catch {
+      return taken;
+    }
+    taken.push(client);
+  }
+}

@@ -1,0 +1,52 @@
+import { DataSource } from 'typeorm';
+import { qualifiedTable } from '../../libs/reliable-mq/src/database/sql';
+import { INBOX_TABLE } from '../../libs/reliable-mq/src/inbox/inbox.entity';
+import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
+import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
+import { createTestDatabase } from '../support/database';
+import { describeInboxStore, type InboxHarness, type StoredRow } from './inbox-store.contract';
+
+async function createHarness(schema: string | undefined): Promise<InboxHarness> {
+  const database = await createTestDatabase();
+  const plain = await new DataSource({ type: 'postgres', url: database.url }).initialize();
+  if (schema) await plain.query(`CREATE SCHEMA "${schema.replaceAll('"', '""')}"`);
+  const dataSource = await new DataSource({ type: 'postgres', url: database.url, schema, poolSize: 12 }).initialize();
+  await migrateSchema(dataSource);
+  const table = qualifiedTable(dataSource, INBOX_TABLE);
+  return {
+    dataSource,
+    store: new PostgresInboxStore(dataSource),
+    row: async ({ eventId, consumer }) => {
+      const [row] = await plain.query<StoredRow[]>(
+        `SELECT *, (extract(epoch FROM due_at - clock_timestamp()) * 1000)::float8 AS due_in_ms
+         FROM ${table} WHERE event_id = $1 AND consumer = $2`,
+        [eventId, consumer],
+      );
+      return row;
+    },
+    age: async ({ eventId, consumer }, byMs) => {
+      await plain.query(
+        `UPDATE ${table} SET due_at = due_at - $3 * interval '1 ms', ended_at = ended_at - $3 * interval '1 ms'
+         WHERE event_id = $1 AND consumer = $2`,
+        [eventId, consumer, byMs],
+      );
+    },
+    waitingForLocks: async () => {
+      const [found] = await plain.query<[{ count: number }]>(
+        `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return found.count;
+    },
+    clear: async () => {
+      await plain.query(`DELETE FROM ${table}`);
+    },
+    dispose: async () => {
+      await dataSource.destroy();
+      await plain.destroy();
+      await database.drop();
+    },
+  };
+}
+
+describeInboxStore('PostgreSQL', () => createHarness(undefined));
+describeInboxStore('PostgreSQL, in a schema of its own', () => createHarness('order "service"'));

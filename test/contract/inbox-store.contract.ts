@@ -1,0 +1,506 @@
+import { randomUUID } from 'node:crypto';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { ClaimableQueue, InboxKey, InboxMessage, InboxStore } from '../../libs/reliable-mq/src/inbox/inbox.store';
+import { eventually } from '../support/eventually';
+
+/** A store on a real database, with what the suite needs to look at it from outside. */
+export interface InboxHarness {
+  readonly store: InboxStore;
+  readonly dataSource: DataSource;
+  /** The row as the database has it. */
+  row(key: InboxKey): Promise<StoredRow | undefined>;
+  /** Moves the row's `due_at` and `ended_at` into the past. */
+  age(key: InboxKey, byMs: number): Promise<void>;
+  /** How many sessions wait for a lock now. */
+  waitingForLocks(): Promise<number>;
+  clear(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface StoredRow {
+  readonly type: string;
+  readonly version: number;
+  readonly status: string;
+  readonly attempts: number;
+  readonly unfinished_starts: number;
+  readonly claim_token: string | null;
+  readonly reason: string | null;
+  readonly history: readonly { attempt: number; at: string; reason: string }[];
+  readonly body: Buffer | null;
+  readonly properties: Record<string, unknown> | null;
+  readonly redrives: number;
+  readonly due_at: Date | null;
+  readonly ended_at: Date | null;
+  /** By the database's clock. */
+  readonly due_in_ms: number | null;
+}
+
+const LEASE_MS = 60_000;
+const WAIT_MS = 10_000;
+const queue: ClaimableQueue = { consumer: 'stock', type: 'order.created', leaseMs: LEASE_MS };
+
+function newKey(consumer = 'stock'): InboxKey {
+  return { eventId: randomUUID(), consumer };
+}
+
+function message(overrides: Partial<InboxMessage> = {}): InboxMessage {
+  return {
+    type: 'order.created',
+    version: 1,
+    body: Buffer.from('{"a":1}'),
+    properties: { routingKey: 'order.created', headers: { n: 1 } },
+    redrives: 0,
+    ...overrides,
+  };
+}
+
+/** What every InboxStore promises. */
+export function describeInboxStore(name: string, create: () => Promise<InboxHarness>): void {
+  describe(`the inbox store on ${name}`, () => {
+    let harness: InboxHarness;
+    let store: InboxStore;
+
+    beforeAll(async () => {
+      harness = await create();
+      store = harness.store;
+    });
+    beforeEach(() => harness.clear());
+    afterAll(() => harness.dispose());
+
+    /** A transaction that the test commits or rolls back. */
+    async function begin(): Promise<{ manager: EntityManager; commit(): Promise<void>; rollback(): Promise<void> }> {
+      const queryRunner = harness.dataSource.createQueryRunner();
+      await queryRunner.startTransaction();
+      return {
+        manager: queryRunner.manager,
+        commit: async () => {
+          await queryRunner.commitTransaction();
+          await queryRunner.release();
+        },
+        rollback: async () => {
+          await queryRunner.rollbackTransaction();
+          await queryRunner.release();
+        },
+      };
+    }
+
+    async function failing(key: InboxKey, retryInMs: number, of: Partial<InboxMessage> = {}): Promise<void> {
+      await store.insertFailure(key, message(of), { reason: 'it broke', next: { retryInMs } }, WAIT_MS);
+    }
+
+    async function claimOne(which: 'suspects' | 'others' = 'others') {
+      const token = randomUUID();
+      const [row, ...more] = await store.claim([queue], 10, token, which);
+      expect(more).toEqual([]);
+      return { row, token };
+    }
+
+    describe('insertHandled', () => {
+      it('stores the row with the transaction that handles, and not without it', async () => {
+        const [committed, rolledBack] = [newKey(), newKey()];
+        const first = await begin();
+        await expect(store.insertHandled(first.manager, committed, message())).resolves.toBe(true);
+        await expect(harness.row(committed)).resolves.toBeUndefined();
+        await first.commit();
+        const second = await begin();
+        await store.insertHandled(second.manager, rolledBack, message());
+        await second.rollback();
+
+        await expect(harness.row(committed)).resolves.toMatchObject({
+          status: 'handled',
+          attempts: 1,
+          due_at: null,
+          body: null,
+          ended_at: expect.any(Date) as Date,
+        });
+        await expect(harness.row(rolledBack)).resolves.toBeUndefined();
+      });
+
+      it.each([
+        ['commits', 'finds it handled', false],
+        ['rolls back', 'may handle', true],
+      ] as const)(
+        'makes a concurrent duplicate wait; when the first one %s the second one %s',
+        async (end, _, claimed) => {
+          const key = newKey();
+          const first = await begin();
+          const second = await begin();
+          await store.insertHandled(first.manager, key, message());
+          const duplicate = store.insertHandled(second.manager, key, message());
+          await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
+
+          await (end === 'commits' ? first.commit() : first.rollback());
+
+          await expect(duplicate).resolves.toBe(claimed);
+          await second.commit();
+          await expect(harness.row(key)).resolves.toMatchObject({ status: 'handled' });
+        },
+      );
+
+      it('takes one row for each consumer of one event', async () => {
+        const key = newKey('stock');
+        const transaction = await begin();
+        await expect(store.insertHandled(transaction.manager, key, message())).resolves.toBe(true);
+        const other = { ...key, consumer: 'stock.audit' };
+        await expect(store.insertHandled(transaction.manager, other, message())).resolves.toBe(true);
+        await expect(store.insertHandled(transaction.manager, key, message())).resolves.toBe(false);
+        await transaction.commit();
+      });
+    });
+
+    describe('adopt', () => {
+      it('stores the message claimed, with its attempt counted before it starts', async () => {
+        const key = newKey();
+        const token = randomUUID();
+        await expect(store.adopt(key, message({ redrives: 4 }), { token, leaseMs: LEASE_MS }, 2)).resolves.toBe(true);
+
+        const row = await harness.row(key);
+        expect(row).toMatchObject({
+          status: 'failed',
+          attempts: 1,
+          unfinished_starts: 2,
+          claim_token: token,
+          redrives: 4,
+        });
+        expect(row?.body).toEqual(Buffer.from('{"a":1}'));
+        expect(row?.due_in_ms).toBeGreaterThan(LEASE_MS / 2);
+        expect(row?.due_in_ms).toBeLessThanOrEqual(LEASE_MS);
+      });
+
+      it('leaves a row alone that exists', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const before = await harness.row(key);
+        await expect(store.adopt(key, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2)).resolves.toBe(false);
+        await expect(harness.row(key)).resolves.toMatchObject({ claim_token: null, attempts: before?.attempts });
+      });
+
+      it('waits for the transaction of a concurrent duplicate', async () => {
+        const key = newKey();
+        const first = await begin();
+        await store.insertHandled(first.manager, key, message());
+        const adopted = store.adopt(key, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2);
+        await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
+        await first.commit();
+        await expect(adopted).resolves.toBe(false);
+      });
+    });
+
+    describe('insertFailure', () => {
+      it('stores a failure with its bytes, its history and its due time', async () => {
+        const key = newKey();
+        const failure = { reason: 'it broke', next: { retryInMs: 30_000 } };
+        await expect(store.insertFailure(key, message(), failure, WAIT_MS)).resolves.toBe(true);
+
+        const row = await harness.row(key);
+        expect(row).toMatchObject({
+          status: 'failed',
+          attempts: 1,
+          unfinished_starts: 0,
+          reason: 'it broke',
+          history: [{ attempt: 1, reason: 'it broke', at: expect.any(String) as string }],
+          ended_at: null,
+          properties: { routingKey: 'order.created', headers: { n: 1 } },
+        });
+        expect(row?.due_in_ms).toBeGreaterThan(15_000);
+        expect(row?.due_in_ms).toBeLessThanOrEqual(30_000);
+      });
+
+      it.each(['rejected', 'dead'] as const)('stores %s as an end', async (end) => {
+        const key = newKey();
+        await store.insertFailure(key, message(), { reason: 'no', next: { end } }, WAIT_MS);
+        await expect(harness.row(key)).resolves.toMatchObject({
+          status: end,
+          due_at: null,
+          ended_at: expect.any(Date) as Date,
+        });
+      });
+
+      it('changes nothing when there is a row', async () => {
+        const key = newKey();
+        const handled = await begin();
+        await store.insertHandled(handled.manager, key, message());
+        await handled.commit();
+        const failure = { reason: 'late', next: { end: 'dead' as const } };
+        await expect(store.insertFailure(key, message(), failure, WAIT_MS)).resolves.toBe(false);
+        await expect(harness.row(key)).resolves.toMatchObject({ status: 'handled', reason: null });
+      });
+    });
+
+    describe('claim', () => {
+      it('takes what is due, oldest first, for the lease of its queue, and counts an attempt and a start', async () => {
+        const [older, newer, later] = [newKey(), newKey(), newKey()];
+        for (const key of [newer, older]) await failing(key, 0);
+        await failing(later, 60_000);
+        await harness.age(older, 5_000);
+        const token = randomUUID();
+
+        const rows = await store.claim([queue], 10, token, 'others');
+
+        expect(rows.map(({ eventId }) => eventId)).toEqual([older.eventId, newer.eventId]);
+        expect(rows[0]).toMatchObject({ attempts: 2, unfinishedStarts: 1, type: 'order.created', version: 1 });
+        expect(rows[0]?.overdueMs).toBeGreaterThanOrEqual(5_000);
+        expect(rows[0]?.body).toEqual(Buffer.from('{"a":1}'));
+        const stored = await harness.row(older);
+        expect(stored).toMatchObject({ attempts: 2, unfinished_starts: 1, claim_token: token, status: 'failed' });
+        expect(stored?.due_in_ms).toBeGreaterThan(LEASE_MS / 2);
+        await expect(store.claim([queue], 10, randomUUID(), 'others')).resolves.toEqual([]);
+      });
+
+      it('takes at most the limit', async () => {
+        for (let count = 0; count < 5; count += 1) await failing(newKey(), 0);
+        await expect(store.claim([queue], 2, randomUUID(), 'others')).resolves.toHaveLength(2);
+      });
+
+      it('takes only rows of the given consumers and types', async () => {
+        const mine = newKey();
+        await failing(mine, 0);
+        await failing(newKey('someone.else'), 0);
+        await failing(newKey(), 0, { type: 'order.of-a-newer-release' });
+        const rows = await store.claim([queue], 10, randomUUID(), 'others');
+        expect(rows.map(({ eventId }) => eventId)).toEqual([mine.eventId]);
+        await expect(store.claim([], 10, randomUUID(), 'others')).resolves.toEqual([]);
+      });
+
+      it('shares the rows out between instances that claim at the same time', async () => {
+        const keys = Array.from({ length: 40 }, () => newKey());
+        for (const key of keys) await failing(key, 0);
+        const claims = await Promise.all(
+          Array.from({ length: 8 }, () => store.claim([queue], 10, randomUUID(), 'others')),
+        );
+        const ids = claims.flat().map(({ eventId }) => eventId);
+        expect(new Set(ids).size).toBe(ids.length);
+        expect(ids.every((id) => keys.some(({ eventId }) => eventId === id))).toBe(true);
+      });
+
+      it('skips a row that an open transaction has settled, even when its lease is over', async () => {
+        const [held, free] = [newKey(), newKey()];
+        await failing(held, 0);
+        const token = randomUUID();
+        await store.claim([{ ...queue, leaseMs: 0 }], 1, token, 'others');
+        const holder = await begin();
+        await store.settleHandled(holder.manager, held, token);
+        await failing(free, 0);
+
+        const rows = await store.claim([queue], 10, randomUUID(), 'others');
+
+        expect(rows.map(({ eventId }) => eventId)).toEqual([free.eventId]);
+        await holder.commit();
+        await expect(harness.row(held)).resolves.toMatchObject({ status: 'handled', attempts: 2 });
+      });
+
+      it('takes a row again when its lease has run out, as one more unfinished start', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        await claimOne();
+        await harness.age(key, LEASE_MS * 2);
+        const { row } = await claimOne();
+        expect(row).toMatchObject({ attempts: 3, unfinishedStarts: 2 });
+      });
+
+      it('keeps suspects apart from the others', async () => {
+        const [suspect, other] = [newKey(), newKey()];
+        await store.adopt(suspect, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2);
+        await expect(store.hasDueSuspect([queue])).resolves.toBe(false);
+        await harness.age(suspect, LEASE_MS * 2);
+        await failing(other, 0);
+
+        await expect(store.hasDueSuspect([queue])).resolves.toBe(true);
+        await expect(store.hasDueSuspect([{ ...queue, type: 'another' }])).resolves.toBe(false);
+        const others = await store.claim([queue], 10, randomUUID(), 'others');
+        expect(others.map(({ eventId }) => eventId)).toEqual([other.eventId]);
+        const suspects = await store.claim([queue], 10, randomUUID(), 'suspects');
+        expect(suspects).toMatchObject([{ eventId: suspect.eventId, unfinishedStarts: 3 }]);
+        await expect(store.hasDueSuspect([queue])).resolves.toBe(false);
+      });
+    });
+
+    describe('settling a claim', () => {
+      it('settleHandled ends the row with the transaction, and drops the bytes', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const { token } = await claimOne();
+        const transaction = await begin();
+        await expect(store.settleHandled(transaction.manager, key, token)).resolves.toBe(true);
+        await expect(harness.row(key)).resolves.toMatchObject({ status: 'failed' });
+        await transaction.commit();
+        await expect(harness.row(key)).resolves.toMatchObject({
+          status: 'handled',
+          attempts: 2,
+          unfinished_starts: 0,
+          due_at: null,
+          claim_token: null,
+          body: null,
+          properties: null,
+          ended_at: expect.any(Date) as Date,
+        });
+      });
+
+      it('settleFailed appends to the history and gives the row a due time or an end', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const second = await claimOne();
+        await expect(store.settleFailed(key, second.token, { reason: 'again', next: { retryInMs: 0 } })).resolves.toBe(
+          true,
+        );
+        await expect(harness.row(key)).resolves.toMatchObject({
+          status: 'failed',
+          unfinished_starts: 0,
+          claim_token: null,
+        });
+        const third = await claimOne();
+        await store.settleFailed(key, third.token, { reason: 'enough', next: { end: 'dead' } });
+        await expect(harness.row(key)).resolves.toMatchObject({
+          status: 'dead',
+          due_at: null,
+          reason: 'enough',
+          history: [
+            { attempt: 1, reason: 'it broke' },
+            { attempt: 2, reason: 'again' },
+            { attempt: 3, reason: 'enough' },
+          ],
+        });
+      });
+
+      it('keeps the newest 20 attempts of the history', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        for (let attempt = 2; attempt <= 25; attempt += 1) {
+          const { token } = await claimOne();
+          await store.settleFailed(key, token, { reason: `attempt ${attempt}`, next: { retryInMs: 0 } });
+        }
+        const row = await harness.row(key);
+        expect(row?.history.map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, (_, index) => index + 6));
+      });
+
+      it('changes nothing with a token that no longer matches', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const stale = await claimOne();
+        await harness.age(key, LEASE_MS * 2);
+        const present = await claimOne();
+
+        const transaction = await begin();
+        await expect(store.settleHandled(transaction.manager, key, stale.token)).resolves.toBe(false);
+        await transaction.commit();
+        const failure = { reason: 'late', next: { end: 'dead' as const } };
+        await expect(store.settleFailed(key, stale.token, failure)).resolves.toBe(false);
+        await expect(store.release(key, stale.token)).resolves.toBe(false);
+
+        await expect(harness.row(key)).resolves.toMatchObject({ status: 'failed', claim_token: present.token });
+      });
+
+      it('release gives the row back as if it had not been claimed', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const { token } = await claimOne();
+        await expect(store.release(key, token)).resolves.toBe(true);
+        await expect(harness.row(key)).resolves.toMatchObject({ attempts: 1, unfinished_starts: 0, claim_token: null });
+        const { row } = await claimOne();
+        expect(row).toMatchObject({ attempts: 2, unfinishedStarts: 1 });
+      });
+    });
+
+    describe('claimRedriven', () => {
+      it.each(['dead', 'rejected'] as const)('starts a %s row anew, once for each redrive', async (end) => {
+        const key = newKey();
+        await store.insertFailure(key, message(), { reason: 'no', next: { end } }, WAIT_MS);
+        const claim = { token: randomUUID(), leaseMs: LEASE_MS };
+        await expect(store.claimRedriven(key, 0, claim)).resolves.toBeUndefined();
+        const [first, second] = await Promise.all([
+          store.claimRedriven(key, 1, claim),
+          store.claimRedriven(key, 1, claim),
+        ]);
+        expect([first, second].filter((row) => row !== undefined)).toMatchObject([
+          { attempts: 1, unfinishedStarts: 1, redrives: 1 },
+        ]);
+        await expect(harness.row(key)).resolves.toMatchObject({ status: 'failed', ended_at: null, redrives: 1 });
+      });
+
+      it('leaves handled and failed rows alone', async () => {
+        const [handled, failed] = [newKey(), newKey()];
+        const transaction = await begin();
+        await store.insertHandled(transaction.manager, handled, message());
+        await transaction.commit();
+        await failing(failed, 0);
+        for (const key of [handled, failed]) {
+          const claim = { token: randomUUID(), leaseMs: LEASE_MS };
+          await expect(store.claimRedriven(key, 5, claim)).resolves.toBeUndefined();
+        }
+      });
+    });
+
+    it('find tells where a row stands', async () => {
+      const key = newKey();
+      await expect(store.find(key)).resolves.toBeUndefined();
+      await failing(key, 60_000);
+      const row = await store.find(key);
+      expect(row).toMatchObject({ status: 'failed', attempts: 1, redrives: 0, reason: 'it broke' });
+      expect(row?.dueInMs).toBeGreaterThan(30_000);
+      await expect(store.find({ ...key, consumer: 'other' })).resolves.toBeUndefined();
+    });
+
+    it('park keeps the bytes once, as rejected, without an attempt', async () => {
+      const key = newKey();
+      await expect(store.park(key, message(), 'not JSON')).resolves.toBe(true);
+      await expect(store.park(key, message(), 'not JSON')).resolves.toBe(false);
+      const row = await harness.row(key);
+      expect(row).toMatchObject({ status: 'rejected', attempts: 0, due_at: null, reason: 'not JSON' });
+      expect(row?.body).toEqual(Buffer.from('{"a":1}'));
+    });
+
+    it('prune deletes ended rows of the given age, oldest first, and nothing that is due', async () => {
+      const [old, older, recent, unfinished] = [newKey(), newKey(), newKey(), newKey()];
+      for (const key of [old, older, recent]) await store.park(key, message(), 'no');
+      await failing(unfinished, 0);
+      const hour = 3_600_000;
+      await harness.age(old, 3 * hour);
+      await harness.age(older, 4 * hour);
+      await harness.age(unfinished, 5 * hour);
+
+      await expect(store.prune(2, 1)).resolves.toBe(1);
+      await expect(harness.row(older)).resolves.toBeUndefined();
+      await expect(store.prune(2, 10)).resolves.toBe(1);
+      await expect(store.prune(2, 10)).resolves.toBe(0);
+      for (const key of [recent, unfinished]) await expect(harness.row(key)).resolves.toBeDefined();
+    });
+
+    describe('whatever a stranger sends', () => {
+      it.each([
+        ['NUL characters', { 'a\u0000b': 'c\u0000d' }],
+        ['halves of surrogate pairs', { '\ud800': 'x\udc00', ok: '😀' }],
+        ['depth', JSON.parse('{"a":'.repeat(1_000) + '1' + '}'.repeat(1_000)) as object],
+        ['width', Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`k${index}`, index]))],
+        ['huge texts', { text: 'x'.repeat(1_000_000) }],
+        [
+          'what JSON has no word for',
+          { bytes: Buffer.from([0, 255]), never: Number.NaN, when: new Date(Number.NaN), big: 1n },
+        ],
+        ['names that mean something', JSON.parse('{"__proto__":{"polluted":true},"constructor":1}') as object],
+      ])('is stored: properties with %s', async (_, headers) => {
+        const key = newKey();
+        const stored = message({ properties: { headers } });
+        await expect(store.park(key, stored, 'strange')).resolves.toBe(true);
+        await expect(harness.row(key)).resolves.toMatchObject({
+          properties: { headers: expect.any(Object) as object },
+        });
+        const adopted = newKey();
+        await expect(store.adopt(adopted, stored, { token: randomUUID(), leaseMs: LEASE_MS }, 2)).resolves.toBe(true);
+        const failed = newKey();
+        const failure = { reason: 'strange', next: { retryInMs: 1 } };
+        await expect(store.insertFailure(failed, stored, failure, WAIT_MS)).resolves.toBe(true);
+      });
+
+      it.each([
+        ['no bytes', Buffer.alloc(0)],
+        ['every byte', Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))],
+        ['10 MiB', Buffer.alloc(10 * 1024 * 1024, 0xfe)],
+      ])('is stored byte for byte: a body of %s', async (_, body) => {
+        const key = newKey();
+        await failing(key, 0, { body });
+        const { row } = await claimOne();
+        expect(row?.body.equals(body)).toBe(true);
+      });
+    });
+  });
+}

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { DataSource, type EntitySubscriberInterface } from 'typeorm';
+import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
+import { PostgresOperationsStore } from '../../libs/reliable-mq/src/operations/postgres-operations.store';
+import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
+import { createTestDatabase, type TestDatabase } from '../support/database';
+
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
+  readonly 'Actual Rows'?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+const DUE = 'reliable_mq_outbox_due';
+const DEAD = 'reliable_mq_outbox_dead';
+const PRIMARY = 'reliable_mq_outbox_pkey';
+
+describe('The plans of PostgreSQL over a table of many ended events', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  let outbox: PostgresOutboxStore;
+  let operations: PostgresOperationsStore;
+  let statements: { sql: string; parameters: unknown[] }[] = [];
+  let unfinished: string[];
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = new DataSource({ type: 'postgres', url: database.url });
+    await dataSource.initialize();
+    await migrateSchema(dataSource);
+    await fill(100_000, 'consumed', 'NULL', "interval '10 hours'");
+    await fill(300, 'pending', "now() + n * interval '1 second'", "interval '10 seconds'");
+    await fill(500, 'published', "now() + n * interval '1 second'", "interval '20 seconds'");
+    await fill(20, 'dead', 'NULL', "interval '9 hours'");
+    await dataSource.query('VACUUM ANALYZE reliable_mq_outbox');
+    const recorder: EntitySubscriberInterface = {
+      beforeQuery: ({ query, parameters }) => void statements.push({ sql: query, parameters: (parameters ?? []) as unknown[] }),
+    };
+    dataSource.subscribers.push(recorder);
+    outbox = new PostgresOutboxStore(dataSource);
+    operations = new PostgresOperationsStore(dataSource);
+    const rows = await dataSource.query<{ id: string }[]>(
+      `SELECT id FROM reliable_mq_outbox WHERE status IN ('pending', 'published', 'dead')`,
+    );
+    unfinished = rows.map(({ id }) => id);
+  }, 60_000);
+
+  afterAll(async () => {
+    await dataSource.destroy();
+    await database.drop();
+  });
+
+  async function fill(count: number, status: string, dueAt: string, age: string): Promise<void> {
+    await dataSource.query(
+      `INSERT INTO reliable_mq_outbox (id, type, version, payload, consumers, confirm, status, attempts, due_at, ended_at)
+       SELECT (lpad(to_hex((extract(epoch FROM now() - ${age}) * 1000)::bigint + n), 12, '0') || '7' || substr(md5(random()::text), 1, 19))::uuid,
+         'order.created', 1, '{"orderId": "some order"}', '[]', true, '${status}', 1, ${dueAt},
+         CASE WHEN '${status}' IN ('consumed', 'dead') THEN now() - ${age} END
+       FROM generate_series(1, ${count}) AS n`,
+    );
+  }
+
+  /** How the outbox is read by the one statement that the call makes: `index`, or `Seq Scan`. */
+  async function accessPaths(call: () => Promise<unknown>): Promise<Set<string>> {
+    statements = [];
+    await call();
+    expect(statements).toHaveLength(1);
+    const [statement] = statements;
+    const queryRunner = dataSource.createQueryRunner();
+    await queryRunner.startTransaction();
+    try {
+      const explained = (await queryRunner.query(`EXPLAIN (FORMAT JSON) ${statement?.sql}`, statement?.parameters)) as {
+        'QUERY PLAN': { Plan: PlanNode }[];
+      }[];
+      const root = explained[0]?.['QUERY PLAN'][0]?.Plan as PlanNode;
+      const paths = new Set<string>();
+      collect(root, paths);
+      return paths;
+    } finally {
+      await queryRunner.rollbackTransaction();
+      await queryRunner.release();
+    }
+  }
+
+  function collect(node: PlanNode, paths: Set<string>): void {
+    const index = node['Index Name'];
+    if (index?.startsWith('reliable_mq_outbox')) paths.add(index);
+    else if (node['Relation Name'] === 'reliable_mq_outbox' && node['Node Type'].endsWith('Seq Scan'))
+      paths.add('Seq Scan');
+    for (const child of node.Plans ?? []) collect(child, paths);
+  }
+
+  it.each(['pending', 'published', 'dead'] as const)('claiming %s rows reads the index of due rows', async (status) => {
+    expect(await accessPaths(() => outbox.claim(status, 500, 60_000, randomUUID()))).toEqual(new Set([DUE, PRIMARY]));
+  });
+
+  it('claiming a backlog that came after the last ANALYZE reads the index of due rows, analyzed or not', async () => {
+    await fill(30_000, 'pending', "now() - n * interval '1 millisecond'", "interval '5 seconds'");
+    const { lastDueAt } = await outbox.claim('pending', 500, 60_000, randomUUID());
+    const claim = (): Promise<unknown> => outbox.claim('pending', 500, 60_000, randomUUID(), lastDueAt);
+    expect(await accessPaths(claim)).toEqual(new Set([DUE, PRIMARY]));
+    await dataSource.query('ANALYZE reliable_mq_outbox');
+    expect(await accessPaths(claim)).toEqual(new Set([DUE, PRIMARY]));
+  });
+
+  it.each([1, 500])('settling %s rows reads the primary key', async (count) => {
+    const settlements = unfinished
+      .slice(0, count)
+      .map((id) => ({ id, token: randomUUID(), result: 'published' as const, delayMs: 1, reason: null }));
+    expect(await accessPaths(() => outbox.settle(settlements))).toEqual(new Set([PRIMARY]));
+  });
+
+  it.each([1, 500])('applying %s receipts reads the primary key, and the index of dead rows', async (count) => {
+    const receipts = unfinished.slice(0, count).map((eventId) => ({
+      eventId,
+      consumer: 'stock',
+      outcome: 'retrying' as const,
+      reason: null,
+      retryAfterMs: 1,
+      redrives: 0,
+    }));
+    const paths = await accessPaths(() => outbox.applyReceipts(receipts));
+    expect(paths).not.toContain('Seq Scan');
+    expect(paths).toContain(PRIMARY);
+  });
+
+  it.each([
+    ['nothing is old enough', 72],
+    ['everything is', 5],
+  ])('pruning walks the primary key when %s', async (_what, hours) => {
+    expect(await accessPaths(() => outbox.prune(hours, 1000))).toEqual(new Set([PRIMARY]));
+  });
+
+  it('statistics count on the partial indexes', async () => {
+    expect(await accessPaths(() => operations.statistics())).toEqual(new Set([DUE, DEAD]));
+  });
+
+  it.each([
+    ['everything', {}, PRIMARY],
+    ['a page', { before: '0f000000-0000-7000-8000-000000000000' }, PRIMARY],
+    ['consumed events', { status: 'consumed' }, PRIMARY],
+    ['dead events', { status: 'dead' }, DEAD],
+    ['dead events of one type', { status: 'dead', type: 'order.cancelled' }, DEAD],
+    ['published events', { status: 'published' }, DUE],
+    ['overdue events', { overdue: true, type: 'order.cancelled' }, DUE],
+  ] as const)('listing %s reads an index', async (_what, filter, index) => {
+    expect(await accessPaths(() => operations.list(filter))).toEqual(new Set([index]));
+  });
+
+  it('redriving and discarding read no table', async () => {
+    const ids = unfinished.slice(-20);
+    expect(await accessPaths(() => operations.redrive(ids, false))).not.toContain('Seq Scan');
+    expect(await accessPaths(() => operations.discard(ids))).not.toContain('Seq Scan');
+  });
+});

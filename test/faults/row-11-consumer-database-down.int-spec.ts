@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable, Logger, type LoggerService } from '@nestjs/common';
+import { connect, type Channel, type ChannelModel } from 'amqplib';
+import { IsString } from 'class-validator';
+import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
+import type { PostgresServer } from '../../tools/servers/postgres';
+import { createTestDatabase, type TestDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
+import { usePrivateServers } from '../support/private-servers';
+import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
+import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+
+@ReliableEvent({ type: 'meter.read' })
+class MeterRead {
+  @IsString() text!: string;
+}
+
+@Injectable()
+class MeterHandler {
+  readonly attempts: string[] = [];
+  pause: Promise<void> | undefined;
+
+  @ReliableEventHandler(MeterRead)
+  async handle({ text }: MeterRead, { manager, eventId }: EventContext): Promise<void> {
+    this.attempts.push(eventId);
+    await manager.query('INSERT INTO effect VALUES ($1, $2)', [eventId, text]);
+    if (text === 'in progress') await this.pause;
+    await manager.query('SELECT 1');
+  }
+}
+
+/** Keeps what the library says; Nest itself logs each error of a handler. */
+class KeepingLogger implements LoggerService {
+  readonly lines: string[] = [];
+  log = (): void => undefined;
+  warn = (...parts: unknown[]): void => this.keep(parts);
+  error = (...parts: unknown[]): void => this.keep(parts);
+
+  private keep(parts: unknown[]): void {
+    const [message] = parts;
+    if (parts.at(-1) === 'ReliableMq' && typeof message === 'string') this.lines.push(message);
+  }
+}
+
+const servers = usePrivateServers();
+
+describe("a consumer's database that goes down", () => {
+  const prefix = uniquePrefix();
+  const service = `${prefix}meters`;
+  const exchange = `${prefix}exchange`;
+  const queue = `${service}.meter.read`;
+  const logger = new KeepingLogger();
+  let postgres: PostgresServer;
+  let database: TestDatabase;
+  let app: ReliableApp;
+  let connection: ChannelModel;
+  let channel: Channel;
+  let acknowledged = 0;
+  let received = 0;
+  let failedJobs = 0;
+
+  beforeAll(async () => {
+    postgres = await servers.postgres();
+    database = await createTestDatabase(postgres.url());
+    app = await startReliableApp({
+      url: database.url,
+      providers: [MeterHandler],
+      reliableMq: {
+        ...QUICK,
+        service,
+        rabbitmq: { uri: rabbitmqUrl(), exchange },
+        hooks: {
+          acknowledged: () => (acknowledged += 1),
+          received: () => (received += 1),
+          jobFinished: ({ job, error }) => (failedJobs += job === 'retry' && error ? 1 : 0),
+        },
+      },
+    });
+    Logger.overrideLogger(logger);
+    await app.query('CREATE TABLE effect (event_id text, text text)');
+    connection = await connect(rabbitmqUrl());
+    channel = await connection.createChannel();
+  }, 120_000);
+  afterAll(async () => {
+    Logger.overrideLogger(false);
+    await connection.close();
+    await postgres.start();
+    await app.close();
+    await database.drop();
+    await cleanQueues(prefix, { queues: [queue, `${service}.parked`, `${service}.receipts`], exchanges: [exchange] });
+  }, 60_000);
+
+  afterEach(() => postgres.start(), 60_000);
+
+  function publish(text: string): string {
+    const messageId = randomUUID();
+    channel.publish(exchange, 'meter.read', Buffer.from(JSON.stringify({ text })), { messageId, type: 'meter.read' });
+    return messageId;
+  }
+
+  async function handled(ids: readonly string[]): Promise<void> {
+    await eventually(
+      async () => {
+        const rows = await app.query<{ event_id: string }>(
+          `SELECT event_id FROM reliable_mq_inbox WHERE status = 'handled' AND event_id = ANY($1)`,
+          [ids],
+        );
+        expect(rows).toHaveLength(ids.length);
+      },
+      { deadlineMs: 30_000 },
+    );
+  }
+
+  it.each([
+    ['is stopped', () => postgres.stop()],
+    ['loses its power', () => postgres.kill()],
+  ])(
+    'delays what was delivered, and costs no attempt, when it %s',
+    async (_, takeDown) => {
+      const handler = app.get(MeterHandler);
+      await handled([publish('before')]);
+      let goOn: () => void = () => undefined;
+      handler.pause = new Promise((resolve) => (goOn = resolve));
+      const inProgress = publish('in progress');
+      await eventually(() => expect(handler.attempts).toContain(inProgress));
+
+      await takeDown();
+      goOn();
+      const attemptsBefore = handler.attempts.length;
+      const [acknowledgedBefore, receivedBefore, linesBefore] = [acknowledged, received, logger.lines.length];
+      const ids = Array.from({ length: 30 }, (__, index) => publish(`during ${index}`));
+      // The compensation task serves as the clock: it has tried and failed that often meanwhile.
+      const failuresSoFar = failedJobs;
+      await eventually(() => expect(failedJobs - failuresSoFar).toBeGreaterThan(15));
+
+      expect(acknowledged).toBe(acknowledgedBefore);
+      expect(handler.attempts).toHaveLength(attemptsBefore);
+      // The prefetch, the one in progress among them, is all that was taken.
+      expect(received - receivedBefore).toBeLessThanOrEqual(10);
+      const lines = logger.lines
+        .slice(linesBefore)
+        .filter((line) => !line.startsWith('A job of the compensation task'));
+      expect(lines).toEqual(['The database is not available; work waits for it']);
+
+      await postgres.start();
+      await handled([inProgress, ...ids]);
+      const rows = await app.query<{ attempts: number; history: unknown[] }>(
+        'SELECT attempts, history FROM reliable_mq_inbox WHERE event_id = ANY($1)',
+        [[inProgress, ...ids]],
+      );
+      expect(rows).toEqual([inProgress, ...ids].map(() => ({ attempts: 1, history: [] })));
+      const effects = await app.query<{ event_id: string }>('SELECT event_id FROM effect WHERE event_id = ANY($1)', [
+        [inProgress, ...ids],
+      ]);
+      expect(effects).toHaveLength(31);
+      await eventually(async () => expect((await channel.checkQueue(queue)).messageCount).toBe(0));
+      await eventually(() => expect(acknowledged - acknowledgedBefore).toBe(31));
+    },
+    90_000,
+  );
+});

@@ -1,0 +1,94 @@
+import 'reflect-metadata';
+import { Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { IsString } from 'class-validator';
+import {
+  type EventContext,
+  type Hooks,
+  ReliableEvent,
+  ReliableEventHandler,
+  ReliableMqModule,
+} from 'nestjs-reliable-mq';
+import type { ConsumerAppEnvironment } from './consumer-process';
+
+// A consumer as a process of its own, which fault tests kill. What it does with a message is written in the message; at which
+// step it dies is said by its environment.
+
+const environment = process.env as unknown as ConsumerAppEnvironment;
+
+/** As when the machine loses power: nothing is closed, nothing is said. */
+function die(): void {
+  process.kill(process.pid, 'SIGKILL');
+  // The signal is delivered a moment later; nothing may happen until then.
+  for (;;);
+}
+
+function say(what: string, details: object): void {
+  process.stdout.write(`${JSON.stringify({ what, ...details })}\n`);
+}
+
+@ReliableEvent({ type: 'load.arrived' })
+class LoadArrived {
+  @IsString() text!: string;
+}
+
+@Injectable()
+class LoadHandler {
+  @ReliableEventHandler(LoadArrived)
+  async handle({ text }: LoadArrived, { manager, eventId, attempt }: EventContext): Promise<void> {
+    await manager.query('INSERT INTO effect (event_id, text) VALUES ($1, $2)', [eventId, text]);
+    const [verb, argument] = text.split(' ');
+    if (verb === 'kill') die();
+    if (verb === 'fail' && attempt <= Number(argument)) throw new Error(`attempt ${attempt} failed`);
+    if (verb === 'hang' && environment.MAY_HANG === 'yes')
+      await new Promise(() => setInterval(() => undefined, 60_000));
+    if (verb === 'sleep') await new Promise((resolve) => setTimeout(resolve, Number(argument)));
+  }
+}
+
+/** Says each step, and dies at one of them. */
+const hooks = new Proxy({} as Partial<Hooks>, {
+  get: (_, name: string) => (argument: object) => {
+    say(name, argument);
+    if (name === environment.DIE_AT) die();
+  },
+});
+const STEPS: readonly (keyof Hooks)[] = [
+  'received',
+  'handling',
+  'handlerReturned',
+  'handled',
+  'handlingFailed',
+  'duplicate',
+  'acknowledged',
+  'receiptsSent',
+];
+
+@Module({
+  imports: [
+    TypeOrmModule.forRoot({ type: 'postgres', url: environment.DATABASE_URL, retryAttempts: 0, poolSize: 20 }),
+    ReliableMqModule.forRoot({
+      service: environment.SERVICE,
+      rabbitmq: { uri: environment.AMQP_URL, exchange: environment.EXCHANGE, reconnectMs: 100 },
+      consume: {
+        timeoutMs: Number(environment.TIMEOUT_MS ?? 5_000),
+        prefetch: 10,
+        backoff: { initialMs: 50, maxMs: 200, jitter: 0 },
+      },
+      compensation: { intervalMs: 100 },
+      shutdown: { drainMs: Number(environment.DRAIN_MS ?? 5_000) },
+      hooks: Object.fromEntries(STEPS.map((step) => [step, hooks[step]])),
+    }),
+  ],
+  providers: [LoadHandler],
+})
+class ConsumerAppModule {}
+
+async function main(): Promise<void> {
+  const app = await NestFactory.createApplicationContext(ConsumerAppModule, { logger: ['error', 'warn'] });
+  app.enableShutdownHooks();
+  say('ready', {});
+}
+
+void main();

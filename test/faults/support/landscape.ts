@@ -1,0 +1,202 @@
+import { join } from 'node:path';
+import { connect, type Channel, type ChannelModel } from 'amqplib';
+import type { Provider } from '@nestjs/common';
+import type { Hooks, ReliableMqOptions } from 'nestjs-reliable-mq';
+import { Client } from 'pg';
+import { createTestDatabase, type TestDatabase } from '../../support/database';
+import { eventually } from '../../support/eventually';
+import { type App, startApp } from '../../support/processes';
+import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../../support/rabbitmq';
+import { QUICK, type ReliableApp, startReliableApp } from '../../support/reliable-app';
+import { Effect, OrderService, PlacedOrder, StockService } from './order-service';
+
+const ENTITIES = [PlacedOrder, Effect];
+
+/** Short leases and intervals: what takes minutes in production takes a second here. */
+const SHORT: Partial<ReliableMqOptions> = {
+  ...QUICK,
+  compensation: { ...QUICK.compensation, intervalMs: 100 },
+  publish: { ...QUICK.publish, leaseMs: 1000, confirmTimeoutMs: 500 },
+};
+
+export interface OutboxRow {
+  readonly id: string;
+  readonly status: string;
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly outcomes: Readonly<Record<string, { outcome: string }>>;
+  readonly history: readonly { attempt: number; reason: string }[];
+  readonly due_at: Date | null;
+  readonly published_at: Date | null;
+  readonly claim_token: string | null;
+}
+
+/** At which step of the event's way a process of its own ends or freezes itself. */
+export interface Fault {
+  readonly at: keyof Hooks;
+  /** @default SIGKILL */
+  readonly signal?: 'SIGKILL' | 'SIGSTOP';
+}
+
+/** An order service and a stock service on one broker and one database, for a fault to happen to. */
+export class Landscape {
+  readonly prefix = uniquePrefix();
+  readonly exchange = `${this.prefix}exchange`;
+  readonly shopService = `${this.prefix}shop`;
+  readonly stockService = `${this.prefix}stock`;
+  readonly queue = `${this.stockService}.order.placed`;
+  readonly receiptQueue = `${this.shopService}.receipts`;
+  private readonly apps: ReliableApp[] = [];
+  private readonly processes: App[] = [];
+
+  private constructor(
+    readonly database: TestDatabase,
+    private readonly client: Client,
+    private readonly brokerUrl: string,
+  ) {}
+
+  static async create(brokerUrl = rabbitmqUrl()): Promise<Landscape> {
+    const database = await createTestDatabase();
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    return new Landscape(database, client, brokerUrl);
+  }
+
+  /** The order service in this process. */
+  shop(
+    options: Partial<ReliableMqOptions> = {},
+    providers: readonly Provider[] = [OrderService],
+  ): Promise<ReliableApp> {
+    return this.start(this.shopService, { consumer: false }, options, providers);
+  }
+
+  /** The stock service in this process. */
+  stock(options: Partial<ReliableMqOptions> = {}): Promise<ReliableApp> {
+    return this.start(this.stockService, { producer: false }, options, [StockService]);
+  }
+
+  /** Let the stock service's queue exist, with nobody who takes from it. */
+  async declareStockQueue(): Promise<void> {
+    const stock = await this.stock();
+    await this.close(stock);
+  }
+
+  /** The order service in a process of its own, which records events and comes to its fault. */
+  async shopProcess(fault: Fault, events = 1, options: Partial<ReliableMqOptions> = {}): Promise<App> {
+    const app = await startApp({
+      script: join(__dirname, 'shop.process.ts'),
+      env: {
+        SHOP_DATABASE_URL: this.database.url,
+        SHOP_OPTIONS: JSON.stringify(this.options(this.shopService, options)),
+        SHOP_EVENTS: String(events),
+        SHOP_FAULT: fault.at,
+        SHOP_FAULT_SIGNAL: fault.signal ?? 'SIGKILL',
+      },
+    });
+    this.processes.push(app);
+    return app;
+  }
+
+  async close(app: ReliableApp): Promise<void> {
+    this.apps.splice(this.apps.indexOf(app), 1);
+    await app.close();
+  }
+
+  async rows(): Promise<OutboxRow[]> {
+    return this.query<OutboxRow>('SELECT * FROM reliable_mq_outbox ORDER BY id');
+  }
+
+  async row(): Promise<OutboxRow> {
+    const [row, ...others] = await this.rows();
+    if (!row || others.length > 0) throw new Error(`expected one row, found ${others.length + (row ? 1 : 0)}`);
+    return row;
+  }
+
+  /** Business rows that handlers have committed. */
+  effects(): Promise<{ orderId: string; kind: string }[]> {
+    return this.query('SELECT "orderId", kind FROM effect');
+  }
+
+  async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+    return (await this.client.query(sql, [...parameters])).rows as Row[];
+  }
+
+  async messageCount(queue: string): Promise<number> {
+    return this.onChannel(async (channel) => (await channel.checkQueue(queue)).messageCount);
+  }
+
+  purge(queue: string): Promise<unknown> {
+    return this.onChannel((channel) => channel.purgeQueue(queue));
+  }
+
+  deleteQueue(queue: string): Promise<unknown> {
+    return this.onChannel((channel) => channel.deleteQueue(queue));
+  }
+
+  async onChannel<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
+    const connection: ChannelModel = await connect(this.brokerUrl);
+    try {
+      return await work(await connection.createChannel());
+    } finally {
+      await connection.close();
+    }
+  }
+
+  /** Every order placed has been deducted once, and its event ended so. */
+  async untilConsumed(count: number): Promise<void> {
+    await eventually(async () => {
+      const [found] = await this.query<{
+        orders: number;
+        effects: number;
+        orders_with_effect: number;
+        consumed: number;
+      }>(
+        `SELECT (SELECT count(*) FROM placed_order)::int AS orders,
+           (SELECT count(*) FROM effect WHERE kind = 'deducted')::int AS effects,
+           (SELECT count(DISTINCT "orderId") FROM effect WHERE kind = 'deducted')::int AS orders_with_effect,
+           (SELECT count(*) FROM reliable_mq_outbox WHERE status = 'consumed')::int AS consumed`,
+      );
+      expect(found).toEqual({ orders: count, effects: count, orders_with_effect: count, consumed: count });
+    });
+  }
+
+  async dispose(): Promise<void> {
+    // A frozen process would not answer anything gentler.
+    await Promise.all(this.processes.map((app) => app.kill()));
+    await Promise.all(this.apps.splice(0).map((app) => app.close()));
+    await this.client.end();
+    await this.database.drop();
+    await cleanQueues(
+      this.prefix,
+      { queues: [this.queue, this.receiptQueue, `${this.stockService}.parked`], exchanges: [this.exchange] },
+      this.brokerUrl,
+    );
+  }
+
+  private async start(
+    service: string,
+    half: { readonly producer?: false; readonly consumer?: false },
+    options: Partial<ReliableMqOptions>,
+    providers: readonly Provider[],
+  ): Promise<ReliableApp> {
+    const app = await startReliableApp({
+      url: this.database.url,
+      entities: ENTITIES,
+      providers,
+      reliableMq: { ...this.options(service, options), ...half },
+    });
+    this.apps.push(app);
+    return app;
+  }
+
+  private options(service: string, own: Partial<ReliableMqOptions>): ReliableMqOptions {
+    return {
+      ...SHORT,
+      service,
+      rabbitmq: { uri: this.brokerUrl, exchange: this.exchange, reconnectMs: 100 },
+      ...own,
+      publish: { ...SHORT.publish, ...own.publish },
+      compensation: { ...SHORT.compensation, ...own.compensation },
+    };
+  }
+}

@@ -1,0 +1,100 @@
+import { DeclaredNote, FreeNote, HastyNote, note, NoteService, Producer, remembering } from './outbox-harness';
+import { eventually } from '../support/eventually';
+
+describe('Chasing receipts', () => {
+  let producer: Producer;
+
+  beforeEach(async () => {
+    producer = await Producer.create();
+  });
+  afterEach(() => producer.dispose());
+
+  it('gives an event up when nobody has reported after its last attempt', async () => {
+    producer.bind({ 'a.note.free': 'note.free' });
+    const { hooks, told } = remembering('dead');
+    const app = await producer.start({
+      hooks,
+      receipts: { chaseAfterMs: 100 },
+      publish: { maxAttempts: 3, backoff: { initialMs: 1, maxMs: 100 } },
+    });
+    const id = await app.get(NoteService).record(note(FreeNote));
+    const reason = 'no receipt from any consumer after publishing 3 times';
+    const row = await producer.until(id, { status: 'dead', reason, due_at: null });
+    expect(row.history.at(-1)).toMatchObject({ reason });
+    expect(producer.messageIds('a.note.free')).toEqual([id, id, id]);
+    await eventually(() => expect(told('dead')).toEqual([{ eventId: id, type: 'note.free', reason }]));
+  });
+
+  it('names the declared consumers that are missing', async () => {
+    producer.bind({ 'stock.note.declared': 'note.declared', 'mail.note.declared': 'note.declared' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 200 },
+      publish: { maxAttempts: 2, backoff: { initialMs: 1, maxMs: 100 } },
+    });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    producer.sendReceipts({ eventId: id, consumer: 'stock', outcome: 'handled' });
+    await producer.until(id, { status: 'dead', reason: 'no receipt from mail after publishing 2 times' });
+  });
+
+  it('follows the policy of the event type', async () => {
+    producer.bind({ 'a.note.hasty': 'note.hasty', 'a.note.free': 'note.free' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 100 },
+      publish: { backoff: { initialMs: 1, maxMs: 100 } },
+    });
+    const patient = await app.get(NoteService).record(note(FreeNote));
+    const hasty = await app.get(NoteService).record(note(HastyNote));
+    await producer.until(hasty, { status: 'dead', reason: 'no receipt from any consumer after publishing 2 times' });
+    expect(await producer.row(patient)).toMatchObject({ status: 'published' });
+  });
+
+  it('an event of a type with its own policy that is routed nowhere ends dead after its attempts, with its history', async () => {
+    const app = await producer.start();
+    const id = await app.get(NoteService).record(note(HastyNote));
+    const { history } = await producer.until(id, { status: 'dead', attempts: 2 });
+    expect(history).toMatchObject([
+      { attempt: 1, reason: expect.stringContaining('no queue is bound') as string },
+      {
+        attempt: 2,
+        reason: expect.stringContaining('given up after 2 attempts to publish: no queue is bound') as string,
+      },
+    ]);
+  });
+
+  it('does not chase an event whose consumer says that it tries again', async () => {
+    producer.bind({ 'a.note.free': 'note.free' });
+    const app = await producer.start({ receipts: { chaseAfterMs: 300 } });
+    const id = await app.get(NoteService).record(note(FreeNote));
+    producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'retrying', retryAfterMs: 3_600_000 });
+    await producer.until(id, { outcomes: { a: expect.objectContaining({ outcome: 'retrying' }) as never } });
+    const other = await app.get(NoteService).record(note(FreeNote));
+    // The other one is chased meanwhile.
+    await eventually(() =>
+      expect(producer.messageIds('a.note.free').filter((each) => each === other).length).toBeGreaterThan(1),
+    );
+    expect(producer.messageIds('a.note.free').filter((each) => each === id)).toHaveLength(1);
+  });
+
+  it('waits while the broker is away, and burns no attempt', async () => {
+    producer.bind({ 'a.note.free': 'note.free' });
+    const { hooks, told } = remembering('jobFinished');
+    const app = await producer.start({
+      hooks,
+      receipts: { chaseAfterMs: 100 },
+      compensation: { intervalMs: 50 },
+      publish: { maxAttempts: 5 },
+    });
+    const id = await app.get(NoteService).record(note(FreeNote));
+    await producer.until(id, { status: 'published' });
+    producer.broker.goOffline();
+    await app.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+    const { attempts } = await producer.row(id);
+    const compensations = (): number =>
+      (told('jobFinished') as { job: string }[]).filter(({ job }) => job === 'compensate').length;
+    const before = compensations();
+    await eventually(() => expect(compensations()).toBeGreaterThan(before + 5));
+    expect(await producer.row(id)).toMatchObject({ status: 'published', attempts });
+    producer.broker.goOnline();
+    await eventually(async () => expect((await producer.row(id)).attempts).toBeGreaterThan(attempts));
+  });
+});

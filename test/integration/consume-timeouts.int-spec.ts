@@ -1,0 +1,204 @@
+import { DataSource } from 'typeorm';
+import { eventually } from '../support/eventually';
+import { Consuming, deferred, Effect, NoteHandler } from './consume-harness';
+
+const TIMEOUT_MS = 300;
+
+describe('an attempt that takes too long', () => {
+  let consuming: Consuming;
+  let outside: DataSource;
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown): number => unhandled.push(reason);
+
+  beforeAll(async () => {
+    process.on('unhandledRejection', onUnhandled);
+    consuming = await Consuming.start({
+      poolSize: 4,
+      reliableMq: { consume: { timeoutMs: TIMEOUT_MS, prefetch: 2 } },
+    });
+    outside = await new DataSource({ type: 'postgres', url: consuming.database.url, poolSize: 2 }).initialize();
+  });
+  afterEach(() => {
+    consuming.script.onEvent = () => undefined;
+    expect(unhandled).toEqual([]);
+  });
+  afterAll(async () => {
+    await outside.destroy();
+    await consuming.close();
+    process.off('unhandledRejection', onUnhandled);
+  });
+
+  const never = (): Promise<void> => new Promise(() => undefined);
+
+  it('has failed, its transaction is rolled back, and its slot is free', async () => {
+    consuming.script.onEvent = (_, { attempt }) => (attempt === 1 ? never() : undefined);
+    const hanging = [consuming.send('hangs'), consuming.send('hangs too')];
+    const others = Array.from({ length: 5 }, (_, index) => consuming.send(`other ${index}`));
+    for (const id of [...hanging, ...others]) {
+      const row = await consuming.settled(id, 'handled');
+      expect(row).toMatchObject({
+        attempts: 2,
+        history: [{ attempt: 1, reason: expect.stringContaining(`within ${TIMEOUT_MS} ms`) as string }],
+      });
+      await expect(consuming.notes(id)).resolves.toHaveLength(1);
+    }
+  });
+
+  it('is aborted by its signal', async () => {
+    const reasons: unknown[] = [];
+    consuming.script.onEvent = async (_, { attempt, signal }) => {
+      if (attempt > 1) return;
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      reasons.push((signal.reason as Error).name);
+    };
+    const id = consuming.send('listens');
+    await consuming.settled(id, 'handled');
+    expect(reasons).toEqual(['HandlerTimeoutError']);
+    expect(consuming.callsOf(id)[1]?.context.signal.aborted).toBe(false);
+  });
+
+  it('leaves no session at the server that waits for a lock and holds others', async () => {
+    const [locked] = await consuming.app.query<{ id: string }>(
+      `INSERT INTO effect ("eventId", note) VALUES ('locked', 'locked') RETURNING id`,
+    );
+    const locker = outside.createQueryRunner();
+    await locker.startTransaction();
+    await locker.query('SELECT * FROM effect WHERE id = $1 FOR UPDATE', [locked?.id]);
+    const sessions: number[] = [];
+    consuming.script.onEvent = async (_, { attempt, manager }) => {
+      if (attempt > 1) return;
+      const [session] = await manager.query<[{ pid: number }]>('SELECT pg_backend_pid() AS pid');
+      sessions.push(session.pid);
+      await manager.update(Effect, { id: locked?.id }, { note: 'mine' });
+    };
+
+    // All connections of the pool hang, so that none of them is left to end the hanging sessions with.
+    const ids = [consuming.send('waits'), consuming.send('waits too')];
+    for (const id of ids) await consuming.settled(id, 'handled');
+
+    expect(sessions).toHaveLength(2);
+    await eventually(async () => {
+      await expect(outside.query('SELECT pid FROM pg_stat_activity WHERE pid = ANY($1)', [sessions])).resolves.toEqual(
+        [],
+      );
+    });
+    await locker.rollbackTransaction();
+    await locker.release();
+  });
+
+  it('cannot write any more when it goes on, and does not harm the process', async () => {
+    const [mayGoOn, wentOn] = [deferred(), deferred<unknown[]>()];
+    const { effects } = consuming.app.get(NoteHandler);
+    consuming.script.onEvent = async (_, { eventId, attempt, manager }) => {
+      if (attempt > 1) return;
+      await mayGoOn.promise;
+      const results = await Promise.allSettled([
+        effects.insert({ eventId, note: 'late, through the repository' }),
+        effects.save({ eventId, note: 'late, saved' }),
+        manager.insert(Effect, { eventId, note: 'late, through the manager' }),
+        consuming.app.dataSource.transaction((nested) => nested.insert(Effect, { eventId, note: 'late, nested' })),
+        consuming.app.dataSource.query(`INSERT INTO effect ("eventId", note) VALUES ($1, 'late, by SQL')`, [eventId]),
+        consuming.app.dataSource
+          .createQueryBuilder()
+          .insert()
+          .into(Effect)
+          .values({ eventId, note: 'late, built' })
+          .execute(),
+      ]);
+      wentOn.resolve(results.map(({ status }) => status));
+    };
+    const id = consuming.send('goes on');
+    await consuming.settled(id, 'handled');
+    mayGoOn.resolve();
+    await expect(wentOn.promise).resolves.toEqual(Array.from({ length: 6 }, () => 'rejected'));
+    await expect(consuming.notes(id)).resolves.toEqual(['goes on']);
+    expect(consuming.callsOf(id)).toHaveLength(2);
+  });
+
+  it('may also reject later without harming the process', async () => {
+    const mayReject = deferred();
+    consuming.script.onEvent = async (_, { attempt }) => {
+      if (attempt > 1) return;
+      await mayReject.promise;
+      throw new Error('too late for anybody to care');
+    };
+    const id = consuming.send('rejects late');
+    await consuming.settled(id, 'handled');
+    mayReject.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+describe('attempts and a pool that is too small for them', () => {
+  it('wait for a connection, all succeed, and no connection is lost', async () => {
+    const consuming = await Consuming.start({ poolSize: 2, reliableMq: { consume: { prefetch: 10 } } });
+    try {
+      let running = 0;
+      let most = 0;
+      consuming.script.onEvent = async (_, { manager, attempt }) => {
+        running += 1;
+        most = Math.max(most, running);
+        await manager.query('SELECT pg_sleep(0.01)');
+        running -= 1;
+        if (attempt === 1 && Math.random() < 0.3) throw new Error('now and then');
+      };
+      const ids = Array.from({ length: 60 }, (_, index) => consuming.send(`crowd ${index}`));
+      for (const id of ids) await consuming.settled(id, 'handled');
+      for (const id of ids) await expect(consuming.notes(id)).resolves.toHaveLength(1);
+      expect(most).toBe(2);
+      const pool = (
+        consuming.app.dataSource.driver as unknown as {
+          master: { totalCount: number; idleCount: number; waitingCount: number };
+        }
+      ).master;
+      await eventually(() => expect(pool.idleCount).toBe(pool.totalCount));
+      expect(pool).toMatchObject({ totalCount: 2, waitingCount: 0 });
+    } finally {
+      await consuming.close();
+    }
+  });
+
+  it('are not counted when there is no connection for them', async () => {
+    const consuming = await Consuming.start({
+      poolSize: 2,
+      reliableMq: { consume: { prefetch: 4, timeoutMs: 200 }, compensation: { enabled: false } },
+    });
+    const taken = await Promise.all(
+      [1, 2].map(async () => {
+        const queryRunner = consuming.app.dataSource.createQueryRunner();
+        await queryRunner.connect();
+        return queryRunner;
+      }),
+    );
+    try {
+      const ids = [1, 2, 3, 4].map((number) => consuming.send(`starved ${number}`));
+      const { master } = consuming.app.dataSource.driver as unknown as { master: { waitingCount: number } };
+      // The fifth that waits asks whether the database is there: an attempt has given up.
+      await eventually(() => expect(master.waitingCount).toBeGreaterThan(4));
+      for (const queryRunner of taken.splice(0)) await queryRunner.release();
+      for (const id of ids)
+        await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1, history: [] });
+    } finally {
+      for (const queryRunner of taken) await queryRunner.release();
+      await consuming.close();
+    }
+  });
+});
+
+describe('attempts', () => {
+  it('run side by side up to the prefetch', async () => {
+    const consuming = await Consuming.start({ poolSize: 12, reliableMq: { consume: { prefetch: 5 } } });
+    try {
+      const mayEnd = deferred();
+      consuming.script.onEvent = () => mayEnd.promise;
+      const ids = Array.from({ length: 12 }, (_, index) => consuming.send(`parallel ${index}`));
+      await eventually(() => expect(consuming.script.calls).toHaveLength(5));
+      await eventually(() => expect(consuming.waiting()).toBe(7));
+      expect(consuming.script.calls).toHaveLength(5);
+      mayEnd.resolve();
+      for (const id of ids) await consuming.settled(id, 'handled');
+    } finally {
+      await consuming.close();
+    }
+  });
+});

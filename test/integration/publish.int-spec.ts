@@ -1,0 +1,103 @@
+import { eventually } from '../support/eventually';
+import { DeclaredNote, FreeNote, note, NoteService, Producer, remembering, UnconfirmedNote } from './outbox-harness';
+
+describe('Publishing', () => {
+  let producer: Producer;
+
+  beforeEach(async () => {
+    producer = await Producer.create();
+  });
+  afterEach(() => producer.dispose());
+
+  it('sends an event again to the declared consumers that are missing only, straight to their queues', async () => {
+    producer.bind({
+      'stock.note.declared': 'note.declared',
+      'mail.note.declared': 'note.declared',
+      'stranger.note.declared': 'note.declared',
+    });
+    const app = await producer.start({ receipts: { chaseAfterMs: 100 } });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    await producer.until(id, { status: 'published' });
+    producer.sendReceipts({ eventId: id, consumer: 'stock', outcome: 'handled' });
+    await eventually(() => expect(producer.messageIds('mail.note.declared').length).toBeGreaterThan(2));
+    // Chased perhaps once before the receipt was written.
+    expect(producer.messageIds('stock.note.declared').length).toBeLessThanOrEqual(2);
+    expect(producer.messageIds('stranger.note.declared')).toEqual([id]);
+    producer.sendReceipts({ eventId: id, consumer: 'mail', outcome: 'handled' });
+    await producer.until(id, {
+      status: 'consumed',
+      outcomes: { stock: { outcome: 'handled', reason: null }, mail: { outcome: 'handled', reason: null } },
+    });
+  });
+
+  it('sends an event without declared consumers through the exchange each time', async () => {
+    producer.bind({ 'a.note.free': 'note.free', 'b.note.free': 'note.free' });
+    const app = await producer.start({ receipts: { chaseAfterMs: 100 } });
+    await app.get(NoteService).record(note(FreeNote));
+    await eventually(() => {
+      expect(producer.messageIds('a.note.free').length).toBeGreaterThan(1);
+      expect(producer.messageIds('b.note.free').length).toBeGreaterThan(1);
+    });
+  });
+
+  it('one missing queue of two makes the event pending again, with the reason; the other consumer gets it', async () => {
+    producer.bind({ 'stock.note.declared': 'note.declared' });
+    const app = await producer.start({ receipts: { chaseAfterMs: 100 } });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    await producer.until(id, { status: 'pending', reason: 'queue "mail.note.declared" does not exist' });
+    producer.bind({ 'mail.note.declared': 'note.declared' });
+    await eventually(() => expect(producer.messageIds('mail.note.declared')).toContain(id));
+  });
+
+  it('ends an unconfirmed event when it is published', async () => {
+    producer.bind({ 'a.note.unconfirmed': 'note.unconfirmed' });
+    const app = await producer.start();
+    const id = await app.get(NoteService).record(note(UnconfirmedNote));
+    const row = await producer.until(id, { status: 'published', due_at: null });
+    expect(row.ended_at).not.toBeNull();
+    expect(producer.broker.messages('a.note.unconfirmed')[0]?.properties['replyTo']).toBeUndefined();
+  });
+
+  it('what was recorded while the broker was away is published as soon as it is back, not when a lease ends', async () => {
+    producer.bind({ 'a.note.free': 'note.free' });
+    const app = await producer.start({ publish: { leaseMs: 3_600_000 } });
+    producer.broker.goOffline();
+    const id = await app.get(NoteService).record(note(FreeNote));
+    await producer.until(id, {
+      status: 'pending',
+      attempts: 0,
+      reason: expect.stringContaining('not connected') as string,
+    });
+    producer.broker.goOnline();
+    await producer.until(id, { status: 'published', attempts: 1, reason: null });
+  });
+
+  it('holds nothing in memory while the broker is away, and drains the whole backlog when it is back, telling its progress', async () => {
+    const COUNT = 5000;
+    producer.bind({ 'a.note.free': 'note.free' });
+    const { hooks, told } = remembering('deferred', 'publishing', 'jobBatch', 'confirmed');
+    const app = await producer.start({
+      hooks,
+      publish: { windowSize: 100, bufferSize: 100, leaseMs: 60_000 },
+      compensation: { intervalMs: 100, batchSize: 200 },
+    });
+    producer.broker.goOffline();
+    await app.get(NoteService).recordMany(COUNT);
+    await eventually(() => expect(told('deferred')).toHaveLength(COUNT));
+    expect(told('publishing')).toEqual([]);
+    // Of those that were deferred a window's worth is given back at once; the others wait for their lease.
+    await app.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+    producer.broker.goOnline();
+    await eventually(async () => {
+      const [found] = await app.query<{ count: number }>(
+        `SELECT count(*)::int FROM reliable_mq_outbox WHERE status = 'published'`,
+      );
+      expect(found?.count).toBe(COUNT);
+    });
+    expect(new Set(producer.messageIds('a.note.free')).size).toBe(COUNT);
+    expect(producer.messageIds('a.note.free')).toHaveLength(COUNT);
+    const batches = told('jobBatch') as { job: string; count: number }[];
+    expect(batches.filter(({ job }) => job === 'publish').reduce((sum, { count }) => sum + count, 0)).toBe(COUNT);
+    expect(Math.max(...batches.map(({ count }) => count))).toBeLessThanOrEqual(200);
+  });
+});

@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto';
+import type { ReliableApp } from '../support/reliable-app';
+import { eventually } from '../support/eventually';
+import {
+  DeclaredNote,
+  FreeNote,
+  note,
+  NoteService,
+  Producer,
+  RECEIPTS,
+  remembering,
+  UnconfirmedNote,
+} from './outbox-harness';
+
+describe('Receipts', () => {
+  let producer: Producer;
+  let app: ReliableApp;
+  const { hooks, told } = remembering('consumed', 'dead', 'lateOutcome', 'receiptsReceived', 'receiptsApplied');
+
+  beforeAll(async () => {
+    producer = await Producer.create();
+    producer.bind({
+      'a.note.free': 'note.free',
+      'a.note.declared': 'note.declared',
+      'a.note.unconfirmed': 'note.unconfirmed',
+    });
+    app = await producer.start({ hooks });
+  });
+  afterAll(() => producer.dispose());
+
+  function record(event: object): Promise<string> {
+    return app.get(NoteService).record(event);
+  }
+
+  it('end the event, and are told', async () => {
+    const id = await record(note(FreeNote));
+    producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'handled' });
+    await producer.until(id, { status: 'consumed' });
+    await eventually(() => expect(told('consumed')).toContainEqual({ eventId: id }));
+    expect(producer.broker.messages(RECEIPTS)).toEqual([]);
+  });
+
+  it('of many events in one message are all written', async () => {
+    const ids = await Promise.all(Array.from({ length: 30 }, () => record(note(FreeNote))));
+    producer.sendReceipts(...ids.map((eventId) => ({ eventId, consumer: 'a', outcome: 'handled' })));
+    for (const id of ids) await producer.until(id, { status: 'consumed' });
+  });
+
+  it('a consumer that gives up ends the event dead, with what every consumer said', async () => {
+    const id = await record(note(DeclaredNote));
+    producer.sendReceipts(
+      { eventId: id, consumer: 'mail', outcome: 'handled' },
+      { eventId: id, consumer: 'stock', outcome: 'dead', reason: 'broken' },
+    );
+    await producer.until(id, { status: 'dead', reason: 'stock dead: broken' });
+    await eventually(() =>
+      expect(told('dead')).toContainEqual({ eventId: id, type: 'note.declared', reason: 'stock dead: broken' }),
+    );
+  });
+
+  it('a contradicting outcome after the end is told once', async () => {
+    const id = await record(note(DeclaredNote));
+    producer.sendReceipts({ eventId: id, consumer: 'stock', outcome: 'rejected', reason: 'no' });
+    await producer.until(id, { status: 'dead' });
+    for (let times = 0; times < 3; times += 1)
+      producer.sendReceipts({ eventId: id, consumer: 'mail', outcome: 'handled' });
+    const after = await record(note(FreeNote));
+    producer.sendReceipts({ eventId: after, consumer: 'a', outcome: 'handled' });
+    await producer.until(after, { status: 'consumed' });
+    const late = (told('lateOutcome') as { eventId: string }[]).filter(({ eventId }) => eventId === id);
+    expect(late).toEqual([{ eventId: id, consumer: 'mail', outcome: 'handled' }]);
+    expect(await producer.row(id)).toMatchObject({ status: 'dead', outcomes: { mail: { outcome: 'handled' } } });
+  });
+
+  it.each([
+    ['not JSON', 'not json'],
+    ['no receipts', '{"receipts": 5}'],
+    ['null', 'null'],
+    ['nothing', ''],
+    ['not UTF-8', Buffer.from([0xff, 0xfe, 0x00])],
+    [
+      'receipts of every wrong form',
+      JSON.stringify({
+        receipts: [
+          null,
+          5,
+          {},
+          [],
+          { eventId: 'x' },
+          { eventId: randomUUID(), source: 'default', consumer: 'a', outcome: 'won' },
+        ],
+      }),
+    ],
+    [
+      'a consumer that no database stores',
+      JSON.stringify({
+        receipts: [{ eventId: randomUUID(), source: 'default', consumer: 'a\u0000b', outcome: 'handled' }],
+      }),
+    ],
+    [
+      'a DataSource that does not exist',
+      JSON.stringify({ receipts: [{ eventId: randomUUID(), source: 'elsewhere', consumer: 'a', outcome: 'handled' }] }),
+    ],
+    [
+      'an event that does not exist',
+      JSON.stringify({ receipts: [{ eventId: randomUUID(), source: 'default', consumer: 'a', outcome: 'handled' }] }),
+    ],
+    ['nine megabytes', JSON.stringify({ receipts: [], more: 'x'.repeat(9 * 1024 * 1024) })],
+  ])('a message with %s is dropped, and those beside it are written', async (_what, body) => {
+    const id = await record(note(FreeNote));
+    producer.sendToReceipts(body);
+    producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'handled' });
+    await producer.until(id, { status: 'consumed' });
+    expect(producer.broker.messages(RECEIPTS)).toEqual([]);
+  });
+
+  it('what is wrong inside a receipt is made harmless', async () => {
+    const id = await record(note(DeclaredNote));
+    producer.sendReceipts(
+      {
+        eventId: id.toUpperCase(),
+        consumer: 'stock',
+        outcome: 'retrying',
+        reason: `a\u0000b${'\ud800'}${'x'.repeat(100_000)}`,
+        retryAfterMs: Number.MAX_VALUE,
+        redrives: -3.5,
+      },
+      {
+        eventId: id,
+        consumer: "'; DROP TABLE note; --",
+        outcome: 'handled',
+        reason: { toString: 'no' } as unknown as string,
+      },
+    );
+    const row = await producer.until(id, {
+      outcomes: {
+        stock: expect.objectContaining({ outcome: 'retrying' }) as never,
+        "'; DROP TABLE note; --": expect.anything() as never,
+      },
+    });
+    expect(row.outcomes['stock']?.reason).toHaveLength(1000);
+    expect(row.status).toBe('published');
+  });
+
+  it('for an event that expects none change nothing', async () => {
+    const id = await record(note(UnconfirmedNote));
+    await producer.until(id, { status: 'published', due_at: null });
+    const before = await producer.row(id);
+    producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'dead' });
+    const after = await record(note(FreeNote));
+    producer.sendReceipts({ eventId: after, consumer: 'a', outcome: 'handled' });
+    await producer.until(after, { status: 'consumed' });
+    expect(await producer.row(id)).toEqual(before);
+  });
+
+  it('are written when a row that blocked them is free again', async () => {
+    const id = await record(note(FreeNote));
+    await producer.until(id, { status: 'published' });
+    await app.dataSource.transaction(async (manager) => {
+      await manager.query('SELECT 1 FROM reliable_mq_outbox WHERE id = $1 FOR UPDATE', [id]);
+      producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'handled' });
+      await eventually(async () => {
+        const [found] = await app.query<{ count: number }>(
+          `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        expect(found?.count).toBe(1);
+      });
+    });
+    await producer.until(id, { status: 'consumed' });
+  });
+
+  it('are kept by the broker while no instance runs, and written by the next one', async () => {
+    const own = await Producer.create();
+    try {
+      own.bind({ 'a.note.free': 'note.free' });
+      const first = await own.start();
+      const id = await first.get(NoteService).record(note(FreeNote));
+      await own.until(id, { status: 'published' });
+      await own.stop(first);
+      own.sendReceipts({ eventId: id, consumer: 'a', outcome: 'handled' });
+      await own.start();
+      await own.until(id, { status: 'consumed' });
+    } finally {
+      await own.dispose();
+    }
+  });
+});

@@ -1,0 +1,158 @@
+import { Injectable, Module } from '@nestjs/common';
+import { InjectRepository, TypeOrmModule, getDataSourceToken } from '@nestjs/typeorm';
+import { ClsPluginTransactional, Propagation, Transactional, TransactionHost } from '@nestjs-cls/transactional';
+import { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
+import { ClsModule } from 'nestjs-cls';
+import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
+import { Repository } from 'typeorm';
+import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+
+type Adapter = TransactionalAdapterTypeOrm;
+
+const toEvent = (_: void, text: string): { text: string } => ({ text });
+
+@Injectable()
+class Notes {
+  constructor(
+    @InjectRepository(Note) readonly notes: Repository<Note>,
+    readonly events: EventRecorder,
+    readonly host: TransactionHost<Adapter>,
+  ) {}
+
+  /** As nestjs-cls has it: through its transaction host. */
+  private write(text: string): Promise<unknown> {
+    return this.host.tx.insert(Note, { text });
+  }
+
+  @TransactionalEvent(NoteWritten, toEvent)
+  async decorated(text: string): Promise<void> {
+    await this.notes.insert({ text });
+  }
+
+  @Transactional()
+  async outside(text: string, then?: () => void): Promise<void> {
+    await this.write(`${text} (host)`);
+    await this.decorated(text);
+    await this.events.record(noteWritten(`${text} (host)`));
+    then?.();
+  }
+
+  @TransactionalEvent(NoteWritten, toEvent)
+  async inside(text: string, then?: () => void): Promise<void> {
+    await this.notes.insert({ text });
+    await this.transactional(`${text} (host)`);
+    then?.();
+  }
+
+  @Transactional()
+  async transactional(text: string): Promise<void> {
+    await this.write(text);
+    await this.events.record(noteWritten(text));
+  }
+
+  @Transactional()
+  @TransactionalEvent(NoteWritten, toEvent)
+  async above(text: string, then?: () => void): Promise<void> {
+    await this.both(text, then);
+  }
+
+  @TransactionalEvent(NoteWritten, toEvent)
+  @Transactional()
+  async below(text: string, then?: () => void): Promise<void> {
+    await this.both(text, then);
+  }
+
+  private async both(text: string, then: (() => void) | undefined): Promise<void> {
+    await this.write(text);
+    await this.notes.insert({ text: `${text} (host)` });
+    await this.events.record(noteWritten(`${text} (host)`));
+    then?.();
+  }
+
+  @Transactional()
+  async nested(text: string): Promise<void> {
+    await this.decorated(text);
+    await this.host
+      .withTransaction(Propagation.Nested, async () => {
+        await this.decorated('undone');
+        await this.events.record(noteWritten('undone'));
+        throw new Error('undo');
+      })
+      .catch(() => undefined);
+    await this.host.withTransaction(Propagation.Nested, () => this.decorated(`${text} (nested)`));
+  }
+
+  @Transactional()
+  async independent(text: string): Promise<void> {
+    await this.host.withTransaction(Propagation.RequiresNew, () => this.decorated(text));
+    throw new Error('undo');
+  }
+}
+
+@Module({ imports: [TypeOrmModule] })
+class Connections {}
+
+describe('beside @nestjs-cls/transactional', () => {
+  let recording: Recording;
+  let notes: Notes;
+
+  beforeAll(async () => {
+    recording = await startRecording({
+      providers: [Notes],
+      imports: [
+        ClsModule.forRoot({
+          global: true,
+          plugins: [
+            new ClsPluginTransactional({
+              imports: [Connections],
+              adapter: new TransactionalAdapterTypeOrm({ dataSourceToken: getDataSourceToken() }),
+            }),
+          ],
+        }),
+      ],
+    });
+    notes = recording.app.get(Notes);
+  });
+  beforeEach(() => recording.reset());
+  afterAll(() => recording.close());
+
+  async function expectEverywhere(...texts: string[]): Promise<void> {
+    expect((await recording.published()).sort()).toEqual(texts);
+    expect((await recording.stored()).sort()).toEqual(texts);
+    expect(await recording.notes()).toEqual(texts);
+  }
+
+  const STYLES = ['outside', 'inside', 'above', 'below'] as const;
+
+  it.each(STYLES)(
+    '@Transactional %s @TransactionalEvent is one transaction, with its repositories and its events',
+    async (style) => {
+      await notes[style]('a');
+      await expectEverywhere('a', 'a (host)');
+    },
+  );
+
+  it.each(STYLES)('@Transactional %s @TransactionalEvent drops everything when it fails', async (style) => {
+    await expect(
+      notes[style]('undone', () => {
+        throw new Error('undo');
+      }),
+    ).rejects.toThrow('undo');
+    await expectEverywhere();
+  });
+
+  it('takes events that are recorded in @Transactional alone', async () => {
+    await notes.transactional('a');
+    await expectEverywhere('a');
+  });
+
+  it('follows its nested transactions', async () => {
+    await notes.nested('a');
+    await expectEverywhere('a', 'a (nested)');
+  });
+
+  it('follows its independent transactions', async () => {
+    await expect(notes.independent('a')).rejects.toThrow('undo');
+    await expectEverywhere('a');
+  });
+});

@@ -1,0 +1,199 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
+import { DataSource, Repository } from 'typeorm';
+import {
+  IsolationLevel,
+  Propagation,
+  StorageDriver,
+  Transactional,
+  addTransactionalDataSource,
+  deleteDataSourceByName,
+  initializeTransactionalContext,
+  runInTransaction,
+  runOnTransactionCommit,
+} from 'typeorm-transactional';
+import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+
+// Before any repository is created, as its documentation has it.
+initializeTransactionalContext({ storageDriver: StorageDriver.ASYNC_LOCAL_STORAGE });
+
+const toEvent = (_: void, text: string): { text: string } => ({ text });
+
+@Injectable()
+class NoteRepository extends Repository<Note> {
+  constructor(dataSource: DataSource) {
+    super(Note, dataSource.createEntityManager());
+  }
+}
+
+@Injectable()
+class Notes {
+  readonly hooks: string[] = [];
+
+  constructor(
+    @InjectRepository(Note) readonly notes: Repository<Note>,
+    readonly custom: NoteRepository,
+    readonly dataSource: DataSource,
+    readonly events: EventRecorder,
+  ) {}
+
+  @TransactionalEvent(NoteWritten, toEvent)
+  async decorated(text: string): Promise<void> {
+    await this.notes.insert({ text });
+  }
+
+  @Transactional()
+  async outside(text: string, then?: () => void): Promise<void> {
+    await this.notes.save({ text: `${text} (other)` });
+    await this.decorated(text);
+    await this.events.record(noteWritten(`${text} (other)`));
+    then?.();
+  }
+
+  @TransactionalEvent(NoteWritten, toEvent)
+  async inside(text: string, then?: () => void): Promise<void> {
+    await this.notes.insert({ text });
+    await this.transactional(`${text} (other)`);
+    then?.();
+  }
+
+  @Transactional()
+  async transactional(text: string): Promise<void> {
+    await this.notes.insert({ text });
+    await this.events.record(noteWritten(text));
+    runOnTransactionCommit(() => this.hooks.push(text));
+  }
+
+  @Transactional()
+  @TransactionalEvent(NoteWritten, toEvent)
+  async above(text: string, then?: () => void): Promise<void> {
+    await this.both(text, then);
+  }
+
+  @TransactionalEvent(NoteWritten, toEvent)
+  @Transactional()
+  async below(text: string, then?: () => void): Promise<void> {
+    await this.both(text, then);
+  }
+
+  private async both(text: string, then: (() => void) | undefined): Promise<void> {
+    await this.custom.save({ text });
+    await this.dataSource.query('INSERT INTO note (text) VALUES ($1)', [`${text} (other)`]);
+    await this.events.record(noteWritten(`${text} (other)`));
+    then?.();
+  }
+
+  @Transactional({ isolationLevel: IsolationLevel.SERIALIZABLE })
+  async isolation(): Promise<unknown> {
+    const rows: unknown = await this.dataSource.query('SHOW transaction_isolation');
+    return rows;
+  }
+
+  @Transactional({ propagation: Propagation.NESTED })
+  async nested(text: string, then?: () => void): Promise<void> {
+    await this.notes.insert({ text });
+    await this.events.record(noteWritten(text));
+    then?.();
+  }
+
+  @Transactional()
+  async outer(text: string): Promise<void> {
+    await this.nested(text);
+    await this.nested('undone', () => {
+      throw new Error('undo');
+    }).catch(() => undefined);
+  }
+
+  @TransactionalEvent(NoteWritten, toEvent)
+  async outerEvent(text: string): Promise<void> {
+    await this.notes.insert({ text });
+    await this.nested('undone', () => {
+      throw new Error('undo');
+    }).catch(() => undefined);
+  }
+}
+
+// The DataSource may be added before Nest initializes it (dataSourceFactory), or when the application is there.
+describe.each(['before', 'after'] as const)(
+  'beside typeorm-transactional, its DataSource added %s the module',
+  (when) => {
+    let recording: Recording;
+    let notes: Notes;
+
+    beforeAll(async () => {
+      const add = (dataSource: DataSource): DataSource => addTransactionalDataSource(dataSource);
+      recording = await startRecording({
+        providers: [Notes, NoteRepository],
+        onDataSource: when === 'before' ? add : undefined,
+      });
+      if (when === 'after') add(recording.app.dataSource);
+      notes = recording.app.get(Notes);
+    });
+    beforeEach(() => recording.reset());
+    afterAll(async () => {
+      await recording.close();
+      deleteDataSourceByName('default');
+    });
+
+    async function expectEverywhere(...texts: string[]): Promise<void> {
+      expect((await recording.published()).sort()).toEqual(texts);
+      expect((await recording.stored()).sort()).toEqual(texts);
+      expect(await recording.notes()).toEqual(texts);
+    }
+
+    const STYLES = ['outside', 'inside', 'above', 'below'] as const;
+
+    it.each(STYLES)(
+      '@Transactional %s @TransactionalEvent is one transaction, with its repositories and its events',
+      async (style) => {
+        await notes[style]('a');
+        await expectEverywhere('a', 'a (other)');
+      },
+    );
+
+    it.each(STYLES)('@Transactional %s @TransactionalEvent drops everything when it fails', async (style) => {
+      await expect(
+        notes[style]('undone', () => {
+          throw new Error('undo');
+        }),
+      ).rejects.toThrow('undo');
+      await expectEverywhere();
+    });
+
+    it('takes events that are recorded in @Transactional alone, and leaves its hooks and options as they are', async () => {
+      notes.hooks.length = 0;
+      await notes.transactional('a');
+      await runInTransaction(() => notes.decorated('b'));
+      await expectEverywhere('a', 'b');
+      expect(notes.hooks).toEqual(['a']);
+      expect(await notes.isolation()).toEqual([{ transaction_isolation: 'serializable' }]);
+    });
+
+    it('follows its nested transactions', async () => {
+      await notes.outer('a');
+      await notes.outerEvent('b');
+      await expectEverywhere('a', 'b');
+    });
+
+    it('keeps concurrent transactions apart', async () => {
+      const texts = ['a', 'b', 'c', 'd', 'e', 'f'];
+      const results = await Promise.allSettled(
+        texts.map((text, index) =>
+          notes.outside(text, () => {
+            if (index % 2 === 1) throw new Error('undo');
+          }),
+        ),
+      );
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+      await expectEverywhere('a', 'a (other)', 'c', 'c (other)', 'e', 'e (other)');
+    });
+
+    it('leaves what is outside of any transaction alone', async () => {
+      await notes.notes.insert({ text: 'a' });
+      await notes.custom.save({ text: 'b' });
+      expect(await recording.notes()).toEqual(['a', 'b']);
+      await expect(notes.events.record(noteWritten('c'))).rejects.toThrow('outside a transaction');
+    });
+  },
+);
