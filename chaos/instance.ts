@@ -8,7 +8,7 @@ const RESTART_AFTER_MS = 150;
 /** A process that ends sooner than this could not start: the next attempt waits longer. */
 const STARTED_AFTER_MS = 1_500;
 const RESTART_AFTER_FAILURE_MS = 1_000;
-const HEALTH_WITHIN_MS = 1_000;
+const HEALTH_WITHIN_MS = 2_000;
 
 const LIBFAKETIME = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map(
   (machine) => `/usr/lib/${machine}/faketime/libfaketime.so.1`,
@@ -95,15 +95,24 @@ export class Instance {
   }
 
   async healthy(): Promise<boolean> {
+    return (await this.askHealth()) === 200;
+  }
+
+  /** It answers, be it that its broker is away. */
+  async answers(): Promise<boolean> {
+    return (await this.askHealth()) !== undefined;
+  }
+
+  private async askHealth(): Promise<number | undefined> {
     try {
       const response = await fetch(`http://127.0.0.1:${this.port}/health`, {
         signal: AbortSignal.timeout(HEALTH_WITHIN_MS),
         headers: { connection: 'close' },
       });
       await response.arrayBuffer();
-      return response.ok;
+      return response.status;
     } catch {
-      return false;
+      return undefined;
     }
   }
 

@@ -55,13 +55,12 @@ export class Load {
     return this.count('unknown');
   }
 
-  /** Resolves when so many orders were accepted, and every request has its answer. */
-  async run(orders: number, perSecond: number): Promise<void> {
-    for (;;) {
-      await this.send(perSecond, () => this.accepted + this.waiting >= orders);
+  /** Resolves when so many orders were accepted and nothing is going on that wants a load, and every request has its answer. */
+  async run(orders: number, perSecond: number, isWanted: () => boolean): Promise<void> {
+    do {
+      await this.send(perSecond, () => this.accepted + this.waiting >= orders && !isWanted());
       await this.answered();
-      if (this.accepted >= orders) return;
-    }
+    } while (this.accepted < orders);
   }
 
   async runFor(seconds: number, perSecond: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { audit, type Violation } from './audit/audit';
+import { findHotLoops } from './audit/hot-loops';
 import { takeSnapshot } from './audit/snapshot';
 import { timelineOf } from './audit/timeline';
 import { monotonicMs } from './clock';
@@ -39,7 +40,9 @@ export async function runFaults(
     return `orders ${load.accepted}/${options.orders} (refused ${load.refused}, unknown ${load.unknown})  late ${watch.late}  faults ${over}/${plan.faults.length}  ${now}`;
   });
   watch.start();
-  await Promise.all([load.run(options.orders, options.orders / seconds), injector.run(seconds)]);
+  let injecting = true;
+  const injection = injector.run(seconds).finally(() => (injecting = false));
+  await Promise.all([injection, load.run(options.orders, options.orders / seconds, () => injecting)]);
   const over = monotonicMs();
   progress.say('the faults are over; waiting until all is quiet');
   const left = await untilQuiet(landscape, QUIET_WITHIN_MS, (look) => (restless = look));
@@ -48,7 +51,7 @@ export async function runFaults(
   load.close();
   progress.stop();
   const snapshot = await takeSnapshot(landscape, load.requests, stock);
-  const violations: Violation[] = audit(snapshot);
+  const violations: Violation[] = [...audit(snapshot), ...(await findHotLoops(landscape.instances))];
   if (left.length > 0)
     violations.push({ rule: 'not quiet in time', message: `after ${QUIET_WITHIN_MS / 1_000} s: ${left.join(', ')}` });
   await explain(landscape, violations, progress);

@@ -8,13 +8,12 @@ export interface DemoArguments {
 
 export const USAGE = `Usage: npm run demo -- [options]
 
-  --orders N               how many orders, 1 to 100000 (default 60)
-  --json                   the story goes to stderr, the result as one JSON object to stdout
-  --broker rabbitmq        fail if none is found (AMQP_URL, or one on this machine)
-  --broker memory          the in-memory transport, even if a RabbitMQ is found
-  --database existing      fail if no PostgreSQL is found (PGURL, or one on this machine)
-  --database embedded      a private PostgreSQL, even if one is found
-  --help
+  --orders N           how many orders, 1 to 100000 (default 60)
+  --json               story on stderr, the result as one JSON object on stdout
+  --broker rabbitmq    fail if none answers (AMQP_URL, or one on this machine)
+  --broker memory      in-memory transport, even if a RabbitMQ answers
+  --database existing  fail if none answers (PGURL, or one on this machine)
+  --database embedded  a private PostgreSQL, even if one answers
 `;
 
 const MAX_ORDERS = 100_000;
@@ -32,7 +31,9 @@ export function parseArguments(args: readonly string[]): DemoArguments | undefin
     broker: undefined,
     database: undefined,
   };
-  const left = args.flatMap((arg) => (/^--\w+=/.test(arg) ? [arg.slice(0, arg.indexOf('=')), arg.slice(arg.indexOf('=') + 1)] : [arg]));
+  const left = args.flatMap((arg) =>
+    /^--\w+=/.test(arg) ? [arg.slice(0, arg.indexOf('=')), arg.slice(arg.indexOf('=') + 1)] : [arg],
+  );
   for (let name = left.shift(); name !== undefined; name = left.shift()) {
     switch (name) {
       case '--help':
@@ -60,11 +61,15 @@ export function parseArguments(args: readonly string[]): DemoArguments | undefin
 function wholeNumber(name: string, text: string | undefined): number {
   const number = text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (number >= 1 && number <= MAX_ORDERS) return number;
-  throw new UsageError(`${name} needs a whole number from 1 to ${MAX_ORDERS}, got ${text === undefined ? 'nothing' : JSON.stringify(text)}.`);
+  throw new UsageError(
+    `${name} needs a whole number from 1 to ${MAX_ORDERS}, got ${text === undefined ? 'nothing' : JSON.stringify(text)}.`,
+  );
 }
 
 function oneOf<T extends string>(name: string, text: string | undefined, choices: readonly T[]): T {
   const choice = choices.find((one) => one === text);
   if (choice !== undefined) return choice;
-  throw new UsageError(`${name} needs ${choices.join(' or ')}, got ${text === undefined ? 'nothing' : JSON.stringify(text)}.`);
+  throw new UsageError(
+    `${name} needs ${choices.join(' or ')}, got ${text === undefined ? 'nothing' : JSON.stringify(text)}.`,
+  );
 }

@@ -52,9 +52,18 @@ export async function collectEvidence(
   initialStock: ReadonlyMap<string, number>,
 ): Promise<Evidence> {
   const orders = await read<OrderRow>(orderUrl, 'SELECT id, sku, quantity, status FROM orders');
-  const deductions = await read<DeductionRow>(inventoryUrl, 'SELECT order_id AS "orderId", sku, quantity, state FROM deductions');
+  const deductions = await read<DeductionRow>(
+    inventoryUrl,
+    'SELECT order_id AS "orderId", sku, quantity, state FROM deductions',
+  );
   const stock = await read<{ sku: string; available: number }>(inventoryUrl, 'SELECT sku, available FROM stock');
-  return { accepted, initialStock, orders, deductions, available: new Map(stock.map(({ sku, available }) => [sku, available])) };
+  return {
+    accepted,
+    initialStock,
+    orders,
+    deductions,
+    available: new Map(stock.map(({ sku, available }) => [sku, available])),
+  };
 }
 
 /** Holds what was accepted against what is there: order by order, then piece by piece. */
@@ -85,7 +94,8 @@ export function judge({ accepted, initialStock, orders, deductions, available }:
     const difference = initial - held - (available.get(sku) ?? 0);
     if (difference > 0) duplicated += difference;
     if (difference < 0) lost -= difference;
-    if (difference !== 0) findings.push(`${sku}: ${Math.abs(difference)} pieces ${difference > 0 ? 'went twice' : 'came from nowhere'}`);
+    if (difference !== 0)
+      findings.push(`${sku}: ${Math.abs(difference)} pieces ${difference > 0 ? 'went twice' : 'came from nowhere'}`);
     const confirmed = sum(orders.filter((order) => order.sku === sku && order.status === 'CONFIRMED'));
     return { sku, initial, confirmed, available: available.get(sku) ?? 0 };
   });
@@ -100,7 +110,12 @@ export function judge({ accepted, initialStock, orders, deductions, available }:
   };
 }
 
-function problemOf(order: OrderRow | undefined, taken: DeductionRow | undefined, sku: string, quantity: number): string | undefined {
+function problemOf(
+  order: OrderRow | undefined,
+  taken: DeductionRow | undefined,
+  sku: string,
+  quantity: number,
+): string | undefined {
   if (!order) return 'was accepted and does not exist';
   if (order.sku !== sku || order.quantity !== quantity) return 'is not what was ordered';
   if (order.status === 'FAILED') return taken ? 'failed, and its stock was not given back' : undefined;

@@ -28,8 +28,9 @@ export async function provideBroker(
 ): Promise<DemoBroker> {
   const { url, problem } = wanted === 'memory' ? { url: undefined, problem: undefined } : await find();
   if (url) return rabbitmq(url, namespace, cleanUp);
-  if (wanted === 'rabbitmq') throw new Error(problem ?? 'No RabbitMQ answers on 127.0.0.1:5672, and AMQP_URL is not set.');
-  return memory(problem);
+  if (wanted === 'rabbitmq')
+    throw new Error(problem ?? 'No RabbitMQ answers on 127.0.0.1:5672, and AMQP_URL is not set.');
+  return memory(problem ?? (wanted ? undefined : 'no RabbitMQ answers on this machine, and AMQP_URL is not set'));
 }
 
 /** Deletes what killed runs have left. A broker that does not let this be done is left as it is. */
@@ -41,7 +42,7 @@ async function find(): Promise<{ url: string | undefined; problem: string | unde
   try {
     return { url: await findRabbitmq(), problem: undefined };
   } catch (error) {
-    return { url: undefined, problem: error instanceof Error ? error.message : String(error) };
+    return { url: undefined, problem: firstSentence(error) };
   }
 }
 
@@ -66,7 +67,8 @@ async function rabbitmq(url: string, namespace: string, cleanUp: CleanUp): Promi
   const { protocol, hostname, port } = new URL(url);
   const description = `RabbitMQ at ${maskedUrl(url)}; queues of its own, deleted at the end`;
   // The certificate of a TLS connection would not match the proxy's address.
-  if (protocol !== 'amqp:') return { kind: 'rabbitmq', url, description, options: { rabbitmq: { uri: url } }, absence: undefined };
+  if (protocol !== 'amqp:')
+    return { kind: 'rabbitmq', url, description, options: { rabbitmq: { uri: url } }, absence: undefined };
   const proxy = await startProxy({ target: { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 5672) } });
   cleanUp.add(() => proxy.close());
   return {
@@ -93,4 +95,10 @@ async function deleteAll(url: string, namespace: string): Promise<void> {
   } finally {
     await connection.close().catch(() => undefined);
   }
+}
+
+/** Without what follows for the tests: how to get a private one. */
+function firstSentence(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split('. ')[0] ?? message;
 }

@@ -22,7 +22,8 @@ export async function provideDatabases(
   cleanUp: CleanUp,
 ): Promise<DemoDatabases> {
   const { url: found, problem } = wanted === 'embedded' ? { url: undefined, problem: undefined } : await find();
-  if (wanted === 'existing' && !found) throw new Error(problem ?? 'No PostgreSQL answers on 127.0.0.1:5432, and PGURL is not set.');
+  if (wanted === 'existing' && !found)
+    throw new Error(problem ?? 'No PostgreSQL answers on 127.0.0.1:5432, and PGURL is not set.');
 
   const started = found ? undefined : await startPostgres();
   if (started) cleanUp.add(() => started.dispose());
@@ -53,7 +54,7 @@ async function find(): Promise<{ url: string | undefined; problem: string | unde
   try {
     return { url: await findPostgres(), problem: undefined };
   } catch (error) {
-    return { url: undefined, problem: error instanceof Error ? error.message : String(error) };
+    return { url: undefined, problem: firstSentence(error) };
   }
 }
 
@@ -76,4 +77,10 @@ function withDatabase(adminUrl: string, name: string): string {
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   return url.href;
+}
+
+/** Without what follows for the tests: how to get a private one. */
+function firstSentence(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split('. ')[0] ?? message;
 }

@@ -41,17 +41,20 @@ async function main(): Promise<number> {
 
   const narrator = new Narrator(wanted.json ? process.stderr : process.stdout);
   const cleanUp = new CleanUp();
-  const interrupted = (): void => {
+  let interrupted = false;
+  const interrupt = (): void => {
+    interrupted = true;
     narrator.say('Interrupted, cleaning up.');
-    void cleanUp.run().finally(() => process.exit(INTERRUPTED));
+    void cleanUp.run().then(() => end(INTERRUPTED));
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupted);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
   try {
     const result = await run(wanted, narrator, cleanUp);
     await cleanUp.run();
     if (wanted.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     return result.lost === 0 && result.duplicated === 0 ? 0 : 1;
   } catch (error) {
+    if (interrupted) return INTERRUPTED; // what failed did so because of the clean-up
     narrator.bad(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
     return 1;
   } finally {
@@ -71,6 +74,7 @@ async function run(wanted: DemoArguments, narrator: Narrator, cleanUp: CleanUp):
   if (broker.kind === 'rabbitmq') {
     await deleteAbandoned(broker.url, databases.abandoned);
     process.env.MQ_NAMESPACE = namespace;
+    narrator.omit = `${namespace}.`;
   }
   // Loaded only now: the services' event classes read the namespace.
   const { Shop } = await import('./shop');
@@ -78,7 +82,13 @@ async function run(wanted: DemoArguments, narrator: Narrator, cleanUp: CleanUp):
   const plan = makePlan(wanted.orders);
   const timeline = new Timeline(narrator);
   const { orderUrl, inventoryUrl } = databases;
-  const shop = await Shop.open({ orderUrl, inventoryUrl, transport: broker.options, hooks: (service) => timeline.hooksOf(service), cleanUp });
+  const shop = await Shop.open({
+    orderUrl,
+    inventoryUrl,
+    transport: broker.options,
+    hooks: (service) => timeline.hooksOf(service),
+    cleanUp,
+  });
   const story = new Story(plan, shop, broker, narrator, timeline);
   await story.tell();
 
@@ -86,12 +96,25 @@ async function run(wanted: DemoArguments, narrator: Narrator, cleanUp: CleanUp):
   report(verdict, story.accepted.size, narrator);
   const { confirmed, failed, lost, duplicated } = verdict;
   const seconds = Math.round(process.uptime() * 10) / 10;
-  return { orders: story.accepted.size, confirmed, failed, lost, duplicated, broker: broker.kind, database: databases.kind, seconds };
+  return {
+    orders: story.accepted.size,
+    confirmed,
+    failed,
+    lost,
+    duplicated,
+    broker: broker.kind,
+    database: databases.kind,
+    seconds,
+  };
 }
 
 const MAX_FINDINGS = 20;
 
-function report({ confirmed, failed, lost, duplicated, balances, findings }: Verdict, accepted: number, narrator: Narrator): void {
+function report(
+  { confirmed, failed, lost, duplicated, balances, findings }: Verdict,
+  accepted: number,
+  narrator: Narrator,
+): void {
   narrator.title('The audit, in both databases');
   narrator.say('Once all is quiet: initial stock = available + confirmed, for every article.');
   narrator.row('', 'initial', 'available', 'confirmed', '');
@@ -100,7 +123,7 @@ function report({ confirmed, failed, lost, duplicated, balances, findings }: Ver
   }
   for (const finding of findings.slice(0, MAX_FINDINGS)) narrator.bad(finding);
   if (findings.length > MAX_FINDINGS) narrator.bad(`… and ${findings.length - MAX_FINDINGS} more`);
-  const sentence = `${accepted} orders accepted: ${confirmed} confirmed, ${failed} failed, ${lost} lost, ${duplicated} duplicated.`;
+  const sentence = `${accepted} ${accepted === 1 ? 'order' : 'orders'} accepted: ${confirmed} confirmed, ${failed} failed, ${lost} lost, ${duplicated} duplicated.`;
   if (findings.length === 0) narrator.good(sentence);
   else narrator.bad(sentence);
 }

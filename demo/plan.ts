@@ -34,7 +34,10 @@ export function makePlan(orders: number): Plan {
     sku: index % 5 === 4 ? SCARCE : (PLENTIFUL[index % PLENTIFUL.length] as string),
     quantity: 1 + (index % 3),
   }));
-  const offline = Array.from({ length: offlineCount }, (_, index) => ({ sku: PLENTIFUL[index % PLENTIFUL.length] as string, quantity: 1 }));
+  const offline = Array.from({ length: offlineCount }, (_, index) => ({
+    sku: PLENTIFUL[index % PLENTIFUL.length] as string,
+    quantity: 1,
+  }));
 
   const demand = new Map<string, number>();
   for (const { sku, quantity } of [first, ...crowd, ...offline]) demand.set(sku, (demand.get(sku) ?? 0) + quantity);

@@ -77,7 +77,9 @@ export class Shop {
     ): Promise<INestApplication> => {
       const name = identity.name as ServiceName;
       const settings = readSettings(identity, { [`${name.toUpperCase()}_DATABASE_URL`]: databaseUrl });
-      const app = await createService(create({ ...settings, reliableMq: merge(settings.reliableMq, options(name)) }), { logger: false });
+      const app = await createService(create({ ...settings, reliableMq: merge(settings.reliableMq, options(name)) }), {
+        logger: false,
+      });
       cleanUp.add(() => app.close());
       if (haunted) app.useGlobalInterceptors(new HauntedHandler());
       await app.listen(0, '127.0.0.1');
@@ -134,14 +136,19 @@ export class Shop {
     return (await this.apps.order.get(EventOperations).statistics()).outbox.pending;
   }
 
-  private async call<T>(service: ServiceName, path: string, request: { method?: string; body?: object } = {}): Promise<T> {
+  private async call<T>(
+    service: ServiceName,
+    path: string,
+    request: { method?: string; body?: object } = {},
+  ): Promise<T> {
     const { method = 'GET', body } = request;
     const response = await fetch(`${this.urls[service]}${path}`, {
       method,
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
-    if (!response.ok) throw new Error(`${method} ${path} at the ${service} service: ${response.status} ${await response.text()}`);
+    if (!response.ok)
+      throw new Error(`${method} ${path} at the ${service} service: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   }
 }

@@ -34,7 +34,9 @@ export class Story {
 
   private async oneOrder(order: PlannedOrder): Promise<void> {
     this.narrator.title('One order, step by step');
-    this.narrator.say(`${order.quantity} × ${order.sku}. Two services, two databases: the order is only confirmed when both agree.`);
+    this.narrator.say(
+      `${order.quantity} × ${order.sku}. Two services, two databases: the order is only confirmed when both agree.`,
+    );
     this.timeline.begin();
     this.timeline.tell('order', 'POST /orders');
     const id = await this.place(order);
@@ -50,7 +52,9 @@ export class Story {
     await this.quiet({ ends: orders.length, before });
     const after = await this.shop.summary();
     const failed = after.FAILED - before.FAILED;
-    this.narrator.say(`${after.CONFIRMED - before.CONFIRMED} are CONFIRMED, ${failed} FAILED.${failed > 0 ? ' Why they failed, for example:' : ''}`);
+    this.narrator.say(
+      `${after.CONFIRMED - before.CONFIRMED} are CONFIRMED, ${failed} FAILED.${failed > 0 ? ' Why they failed, for example:' : ''}`,
+    );
     let examples = failed > 0 ? 2 : 0;
     for (const id of ids) {
       if (examples === 0) break;
@@ -63,7 +67,9 @@ export class Story {
 
   private async failingConsumer(order: PlannedOrder): Promise<void> {
     this.narrator.title('A consumer that fails, and the compensation');
-    this.narrator.say(`The inventory service is made to fail for ${order.sku}. It may try three times here; then the order must be undone.`);
+    this.narrator.say(
+      `The inventory service is made to fail for ${order.sku}. It may try three times here; then the order must be undone.`,
+    );
     this.timeline.begin();
     this.timeline.tell('order', 'POST /orders');
     const id = await this.place(order);
@@ -72,7 +78,9 @@ export class Story {
     this.timeline.tell('order', `GET /orders/${id.slice(0, 8)}…: ${status}, ${reason ?? ''}`);
     this.timeline.end();
     const { available } = await this.shop.stock(order.sku);
-    this.narrator.say(`Stock of ${order.sku}: ${available}, as before. Should order.created come once more, inventory will refuse it: order.cancelled has left a tombstone.`);
+    this.narrator.say(
+      `Stock of ${order.sku}: ${available}, as before. Should order.created come once more, inventory will refuse it: order.cancelled has left a tombstone.`,
+    );
   }
 
   private async absentBroker(orders: readonly PlannedOrder[]): Promise<void> {
@@ -92,11 +100,15 @@ export class Story {
     this.narrator.say(`All ${orders.length} were accepted with 201: recording needs the database only.`);
     this.narrator.say(`GET /health: ${code}, ${reasons.join('; ')}`);
     await pause(Math.max(0, ABSENCE_MS - (performance.now() - cutAtMs)));
-    this.narrator.say(`${await this.shop.unpublished()} events wait in the outbox. After ${((performance.now() - cutAtMs) / 1000).toFixed(1)} s the broker is back.`);
+    this.narrator.say(
+      `${await this.shop.unpublished()} events wait in the outbox. After ${((performance.now() - cutAtMs) / 1000).toFixed(1)} s the broker is back.`,
+    );
     const backAtMs = performance.now();
     await absence.end();
     await this.quiet();
-    this.narrator.say(`${((performance.now() - backAtMs) / 1000).toFixed(1)} s later all of them are consumed, nobody had to do anything.`);
+    this.narrator.say(
+      `${((performance.now() - backAtMs) / 1000).toFixed(1)} s later all of them are consumed, nobody had to do anything.`,
+    );
   }
 
   /** Right after the cut the services may not have noticed it. */
@@ -129,20 +141,26 @@ export class Story {
   }
 
   /** Until every event has reached its end, or nothing has moved for a minute. */
-  private async quiet(bar?: { readonly ends: number; readonly before: Readonly<Record<string, number>> }): Promise<void> {
+  private async quiet(bar?: {
+    readonly ends: number;
+    readonly before: Readonly<Record<string, number>>;
+  }): Promise<void> {
     let movedAtMs = performance.now();
     let last = '';
     for (;;) {
       const summary = await this.shop.summary();
       const unfinished = await this.shop.unfinished();
       const ended = summary.CONFIRMED + summary.FAILED;
-      if (bar) this.narrator.progress('decided', ended - (bar.before.CONFIRMED ?? 0) - (bar.before.FAILED ?? 0), bar.ends);
+      if (bar)
+        this.narrator.progress('decided', ended - (bar.before.CONFIRMED ?? 0) - (bar.before.FAILED ?? 0), bar.ends);
       if (unfinished === 0 && summary.PENDING === 0) return;
       const state = `${ended} ${unfinished}`;
       if (state !== last) movedAtMs = performance.now();
       last = state;
       if (performance.now() - movedAtMs > STUCK_AFTER_MS) {
-        this.narrator.bad(`Nothing has moved for ${STUCK_AFTER_MS / 1000} s: ${summary.PENDING} orders and ${unfinished} events are unfinished.`);
+        this.narrator.bad(
+          `Nothing has moved for ${STUCK_AFTER_MS / 1000} s: ${summary.PENDING} orders and ${unfinished} events are unfinished.`,
+        );
         return;
       }
       await pause(POLL_EVERY_MS);

@@ -29,17 +29,26 @@ export class Timeline {
       recorded: ({ eventId, type }) => {
         if (this.beganAtMs === undefined) return;
         this.types.set(eventId, type);
-        tell(`records ${type} in the transaction of the business change`);
+        tell(`records ${type} in the same transaction`);
       },
       confirmed: ({ type, outcome, reason }) =>
-        tell(outcome === 'routed' ? `${type} is with the broker: confirmed and routed` : `${type} is not with the broker: ${reason ?? outcome}`),
+        tell(
+          outcome === 'routed'
+            ? `the broker has ${type}: confirmed and routed`
+            : `the broker does not have ${type}: ${reason ?? outcome}`,
+        ),
       handling: ({ type, attempt }) => tell(`handles ${type}${attempt > 1 ? `, attempt ${attempt}` : ''}`),
-      handled: ({ type }) => tell(`has handled ${type}: committed together with its inbox row`),
+      handled: ({ type }) => tell(`has handled ${type}, with its inbox row`),
       handlingFailed: ({ reason, retryInMs }) =>
-        tell(`fails: ${reason}${retryInMs === null ? '' : `; again in ${retryInMs} ms`}`),
+        tell(`fails: ${withoutName(reason)}${retryInMs === null ? '' : `; again in ${retryInMs} ms`}`),
       consumed: ({ eventId }) => tell(`gets the receipt: ${this.types.get(eventId) ?? 'the event'} is consumed`),
-      dead: ({ type, reason }) => tell(`gets the receipt: ${type} is dead (${reason})`),
-      compensated: ({ type }) => tell(`has run the compensation handler of ${type}: committed`),
+      dead: ({ type, reason }) => tell(`gets the receipt: ${type} is dead (${withoutName(reason)})`),
+      compensated: ({ type }) => tell(`has run its compensation handler of ${type}`),
     };
   }
+}
+
+/** `Error: text` → `text` */
+function withoutName(reason: string): string {
+  return reason.replace(/\bError: /g, '');
 }

@@ -1,11 +1,18 @@
 import 'reflect-metadata';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isatty } from 'node:tty';
 import { type DynamicModule, type INestApplication, type LoggerService, ValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { ServiceLogger } from './service-logger';
-import { InvalidSettingsError, logLevelsUpTo, readSettings, type ServiceIdentity, type ServiceSettings } from './settings';
+import {
+  InvalidSettingsError,
+  logLevelsUpTo,
+  readSettings,
+  type ServiceIdentity,
+  type ServiceSettings,
+} from './settings';
 
 /** The process of a service: starts it, ends with 0 after SIGTERM or SIGINT, and with 1 when it cannot start. */
 export async function runService(
@@ -15,7 +22,11 @@ export async function runService(
   try {
     const settings = readSettings(service, process.env);
     const { level, json } = settings.logging;
-    const logger = new ServiceLogger({ json, logLevels: logLevelsUpTo(level), colors: !json && process.stdout.isTTY === true });
+    const logger = new ServiceLogger({
+      json,
+      logLevels: logLevelsUpTo(level),
+      colors: !json && isatty(1),
+    });
     const app = await createService(createModule(settings), { logger });
     // Without useProcessExit Nest sends itself the signal again, which does nothing to a container's first process.
     app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });

@@ -11,15 +11,28 @@ interface DetailedMessage {
 export class ServiceLogger extends ConsoleLogger {
   protected override printMessages(messages: unknown[], context?: string, ...rest: Rest): void {
     const [message, details] = messages;
-    const detailed = messages.length === 2 && typeof message === 'string' && typeof details === 'object' && details !== null;
+    const detailed =
+      messages.length === 2 && typeof message === 'string' && typeof details === 'object' && details !== null;
     if (!detailed) super.printMessages(messages, context, ...rest);
     else if (this.options.json) super.printMessages([{ message, details }], context, ...rest);
-    else super.printMessages([`${message} ${inspect(details, { breakLength: Infinity, compact: true })}`], context, ...rest);
+    else
+      super.printMessages(
+        [`${message} ${inspect(details, { breakLength: Infinity, compact: true })}`],
+        context,
+        ...rest,
+      );
   }
 
-  protected override getJsonLogObject(message: unknown, options: JsonOptions): ReturnType<ConsoleLogger['getJsonLogObject']> {
+  protected override getJsonLogObject(
+    message: unknown,
+    options: JsonOptions,
+  ): ReturnType<ConsoleLogger['getJsonLogObject']> {
     const record = super.getJsonLogObject(message, options);
-    return { ...record, timestamp: new Date().toISOString(), ...(isDetailed(message) && message) } as unknown as typeof record;
+    return {
+      ...record,
+      timestamp: new Date().toISOString(),
+      ...(isDetailed(message) && message),
+    } as unknown as typeof record;
   }
 }
 

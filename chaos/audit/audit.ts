@@ -32,6 +32,7 @@ export type Rule =
   | 'genuine message was parked'
   | 'message left behind'
   | 'queue nobody owns'
+  | 'hot loop'
   | 'not quiet in time';
 
 export interface Violation {

@@ -7,6 +7,7 @@ import { type FaultKind, FaultMissed, type World } from './fault';
 
 const EXCHANGE = 'reliable-mq';
 const QUEUE = 'inventory.order.created';
+const CONNECT_ATTEMPTS = 40;
 
 export const MESSAGE_FAULTS: readonly FaultKind[] = [
   {
@@ -175,21 +176,25 @@ async function reverseQueue(channel: ConfirmChannel): Promise<string> {
   return `${taken.length} messages, last first`;
 }
 
+/** Something else may be done to the broker at the moment: tried again for a while. */
 async function withChannel(world: World, work: (channel: ConfirmChannel) => Promise<string>): Promise<string> {
-  try {
-    const connection = await connect(world.landscape.node().url);
-    connection.on('error', () => undefined);
+  for (let attempt = 1; ; attempt += 1) {
     try {
-      const channel = await connection.createConfirmChannel();
-      channel.on('error', () => undefined);
-      const done = await work(channel);
-      await channel.waitForConfirms();
-      return done;
-    } finally {
-      await connection.close().catch(() => undefined);
+      const connection = await connect(world.landscape.node().url);
+      connection.on('error', () => undefined);
+      try {
+        const channel = await connection.createConfirmChannel();
+        channel.on('error', () => undefined);
+        const done = await work(channel);
+        await channel.waitForConfirms();
+        return done;
+      } finally {
+        await connection.close().catch(() => undefined);
+      }
+    } catch (error) {
+      if (attempt === CONNECT_ATTEMPTS)
+        throw error instanceof FaultMissed ? error : new FaultMissed(`the broker was not there: ${String(error)}`);
+      await pause(1_000);
     }
-  } catch (error) {
-    if (error instanceof FaultMissed) throw error;
-    throw new FaultMissed(`the broker was not there: ${String(error)}`);
   }
 }

@@ -102,5 +102,5 @@ async function restart(instance: Instance): Promise<void> {
 /** It runs again, or cannot because something else is broken at the moment. */
 export async function back(instance: Instance): Promise<void> {
   const end = monotonicMs() + BACK_WITHIN_MS;
-  await waitUntil(() => instance.healthy(), end - monotonicMs(), 100);
+  await waitUntil(() => instance.answers(), end - monotonicMs(), 100);
 }

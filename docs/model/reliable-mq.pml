@@ -375,24 +375,18 @@ inline lose_relay(s) {
 
 /* EventRecorder.record in the caller's transaction; CommitTracker; PublisherGroup.listener */
 proctype Recorder() {
-end:
 #ifdef INSERT_OUTSIDE_THE_TRANSACTION
   atomic { o_status = pending; o_attempts = 1; o_due = due };
 #endif
 #ifdef PUBLISH_BEFORE_COMMIT
   atomic { p_phase[DIRECT] = holds; p_targets[DIRECT] = EVERYONE };
 #endif
+end:
   atomic {
     transaction == open ->
     transaction = done;
     if
-    :: printf("business: rolls back\n");
-#ifdef PUBLISH_BEFORE_COMMIT
-       if
-       :: p_phase[DIRECT] == holds -> skip
-       :: else
-       fi
-#endif
+    :: printf("business: rolls back\n")
     :: business = true;
        o_status = pending; o_attempts = 1; o_due = due;
 #ifdef PUBLISH_BEFORE_COMMIT
@@ -829,5 +823,10 @@ init {
 ltl known_end { <>[] (OUTBOX_ENDED && INBOX_ENDED) }
 
 /* Reachable: each of these formulas must be refuted. */
-ltl never_consumed { [] !(o_status == consumed) }
+#ifdef ONLY_REDRIVEN
+#define CONSUMED (o_status == consumed && o_life > 0)
+#else
+#define CONSUMED (o_status == consumed)
+#endif
+ltl never_consumed { [] !CONSUMED }
 ltl never_compensated { [] !COMPENSATED_END }

@@ -273,6 +273,16 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       expect(await claimIds('published')).toEqual([id]);
     });
 
+    it('published again after a chase: waits for the delay, and not for the lease of the chase', async () => {
+      const token = randomUUID();
+      const id = await insertOne(token);
+      await store().settle([settlement(id, token, 'published', { delayMs: 0 })]);
+      const chase = randomUUID();
+      await store().claim('published', 1, LEASE_MS, chase);
+      await store().settle([settlement(id, chase, 'published', { delayMs: 0 })]);
+      expect(await claimIds('published')).toEqual([id]);
+    });
+
     it('published: ends an event that nobody confirms', async () => {
       const token = randomUUID();
       const id = await insertOne(token, { confirm: false });

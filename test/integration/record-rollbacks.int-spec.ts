@@ -84,6 +84,21 @@ describe('what was rolled back', () => {
       },
     );
 
+    it('does not drop those of another one that had been released before, on the same level', async () => {
+      const { dataSource } = recording.app;
+      await recording.events.transaction(async () => {
+        await dataSource.transaction(() => notes.write('a'));
+        await swallowed(
+          dataSource.transaction(async () => {
+            await notes.write('undone');
+            throw undo;
+          }),
+        );
+        await dataSource.transaction(() => notes.write('b'));
+      });
+      await expectEverywhere('a', 'b');
+    });
+
     it('drops them too when it is one of a transaction manager', async () => {
       await recording.app.dataSource.transaction(async (manager) => {
         await recording.events.record(noteWritten('a'));

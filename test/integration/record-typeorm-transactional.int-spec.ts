@@ -97,6 +97,24 @@ class Notes {
     then?.();
   }
 
+  @Transactional({ propagation: Propagation.REQUIRES_NEW })
+  async independent(text: string): Promise<void> {
+    await this.notes.insert({ text });
+    await this.events.record(noteWritten(text));
+  }
+
+  @Transactional()
+  async failAfter(work: () => Promise<void>): Promise<void> {
+    await work();
+    throw new Error('undo');
+  }
+
+  @TransactionalEvent(NoteWritten, () => null)
+  async failAfterEvent(work: () => Promise<void>): Promise<void> {
+    await work();
+    throw new Error('undo');
+  }
+
   @Transactional()
   async outer(text: string): Promise<void> {
     await this.nested(text);
@@ -174,6 +192,13 @@ describe.each(['before', 'after'] as const)(
       await notes.outer('a');
       await notes.outerEvent('b');
       await expectEverywhere('a', 'b');
+    });
+
+    it('follows its independent transactions; inside of a joined transaction they are nested ones, on its connection', async () => {
+      await expect(notes.failAfter(() => notes.independent('a'))).rejects.toThrow('undo');
+      await expectEverywhere('a');
+      await expect(notes.failAfterEvent(() => notes.independent('undone'))).rejects.toThrow('undo');
+      await expectEverywhere('a');
     });
 
     it('keeps concurrent transactions apart', async () => {

@@ -106,7 +106,7 @@ export class StockService {
     const inserted = await this.decisions
       .createQueryBuilder()
       .insert()
-      .values({ ...item, state, reason })
+      .values({ orderId: item.orderId, sku: item.sku, quantity: item.quantity, state, reason })
       .orIgnore()
       .returning('order_id')
       .execute();
@@ -115,7 +115,11 @@ export class StockService {
 
   /** One statement, so that two orders cannot both take the last one. */
   private async take(sku: string, quantity: number): Promise<boolean> {
-    const { affected } = await this.stock.decrement({ sku, available: MoreThanOrEqual(quantity) }, 'available', quantity);
+    const { affected } = await this.stock.decrement(
+      { sku, available: MoreThanOrEqual(quantity) },
+      'available',
+      quantity,
+    );
     return affected === 1;
   }
 

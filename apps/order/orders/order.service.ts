@@ -69,7 +69,9 @@ export class OrderService {
       .addSelect('count(*)::integer', 'count')
       .groupBy('o.status')
       .getRawMany<{ status: OrderStatus; count: number }>();
-    return Object.assign({ PENDING: 0, CONFIRMED: 0, FAILED: 0 }, ...counts.map(({ status, count }) => ({ [status]: count })));
+    const summary: Record<OrderStatus, number> = { PENDING: 0, CONFIRMED: 0, FAILED: 0 };
+    for (const { status, count } of counts) summary[status] = count;
+    return summary;
   }
 
   @ReliableEventHandler(InventoryDeducted, NO_WAY_BACK)
@@ -86,7 +88,8 @@ export class OrderService {
   async fail({ orderId, reason }: InventoryDeductionFailed): Promise<void> {
     if (await this.decide(orderId, 'FAILED', reason)) return;
     const { status } = await this.known(orderId);
-    if (status === 'CONFIRMED') this.logger.error('Inventory refused stock to an order that is confirmed', { orderId, reason });
+    if (status === 'CONFIRMED')
+      this.logger.error('Inventory refused stock to an order that is confirmed', { orderId, reason });
   }
 
   /** No consumer could take order.created, or none has said so: the order fails, and inventory must hold nothing for it. */

@@ -94,7 +94,8 @@ export interface PublishOptions {
    */
   readonly bufferBytes?: number;
   /**
-   * How long to wait for the broker's confirm, in milliseconds, before the attempt counts as not made. Must be below `leaseMs`.
+   * How long to wait for the broker's confirm, in milliseconds, before the attempt counts as not made. At most
+   * half of `leaseMs`.
    * @default 10000
    */
   readonly confirmTimeoutMs?: number;

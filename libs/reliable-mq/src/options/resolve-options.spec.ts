@@ -68,7 +68,7 @@ describe('resolveOptions', () => {
       expect.stringMatching(/^publish\.maxAttempts must be a whole number from 1 to 10000, got 0/),
       expect.stringMatching(/^hooks\.dead must be a function, got "call me"/),
       expect.stringMatching(/^Unknown option "retension"; did you mean "retention"\?/),
-      expect.stringMatching(/^publish\.confirmTimeoutMs \(5000\) must be below publish\.leaseMs \(5000\)/),
+      expect.stringMatching(/^publish\.confirmTimeoutMs \(5000\) must be at most half of publish\.leaseMs \(5000\)/),
     ]);
     expect(new InvalidOptionsError(problems).message).toContain('8 problem(s)');
   });
@@ -127,10 +127,10 @@ describe('resolveOptions', () => {
 
   describe('checks what belongs together', () => {
     it('a lease must outlast the wait for a confirm', () => {
-      expect(problemsOf({ ...minimal, publish: { leaseMs: 10_000 } })).toEqual([
-        expect.stringMatching(/confirmTimeoutMs \(10000\) must be below publish\.leaseMs \(10000\)/),
+      expect(problemsOf({ ...minimal, publish: { leaseMs: 19_999 } })).toEqual([
+        expect.stringMatching(/confirmTimeoutMs \(10000\) must be at most half of publish\.leaseMs \(19999\)/),
       ]);
-      expect(problemsOf({ ...minimal, publish: { leaseMs: 10_001 } })).toEqual([]);
+      expect(problemsOf({ ...minimal, publish: { leaseMs: 20_000 } })).toEqual([]);
     });
 
     it('the largest payload must fit into the buffer', () => {

@@ -116,10 +116,10 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
 /** The rules that span several options: each protects a promise. */
 function checkTogether(options: ResolvedOptions, problems: string[]): void {
   const { publish, consume, retention } = options;
-  if (publish.confirmTimeoutMs >= publish.leaseMs) {
+  if (publish.confirmTimeoutMs * 2 > publish.leaseMs) {
     problems.push(
-      `publish.confirmTimeoutMs (${publish.confirmTimeoutMs}) must be below publish.leaseMs (${publish.leaseMs}), ` +
-        'or a second instance publishes an event while the first still waits for its confirm.',
+      `publish.confirmTimeoutMs (${publish.confirmTimeoutMs}) must be at most half of publish.leaseMs (${publish.leaseMs}), ` +
+        'or an event that has waited a moment can no longer be confirmed before another instance may publish it too.',
     );
   }
   if (publish.bufferBytes < options.record.maxPayloadBytes) {

@@ -108,7 +108,8 @@ export class PostgresOutboxStore implements OutboxStore {
 
   /**
    * By primary key. `locked` takes the rows' newest versions, and all that follows is decided on those: also what a concurrent
-   * statement has changed while this one waited for it.
+   * statement has changed while this one waited for it. A consumer that retries may have moved `due_at` beyond the lease
+   * before the outcome of publishing came: it is not moved back.
    */
   async settle(settlements: readonly PublishSettlement[]): Promise<readonly Unsettled[]> {
     const rows = await queryAlone<{ id: string; token: string; lost: boolean }>(
@@ -126,7 +127,7 @@ export class PostgresOutboxStore implements OutboxStore {
                                     WHEN 'retry' THEN 'pending' ELSE o.status END,
              attempts = CASE l.result WHEN 'postponed' THEN greatest(o.attempts - 1, 0) ELSE greatest(o.attempts, 1) END,
              due_at = CASE WHEN l.result = 'published' AND NOT o.confirm THEN NULL
-                           WHEN l.result = 'published' AND o.status = 'published'
+                           WHEN l.result = 'published' AND o.outcomes @? '$.* ? (@.outcome == "retrying")'
                              THEN greatest(o.due_at, clock_timestamp() + l.delay_ms * ${MS})
                            ELSE clock_timestamp() + l.delay_ms * ${MS} END,
              published_at = CASE l.result WHEN 'published' THEN clock_timestamp() ELSE o.published_at END,

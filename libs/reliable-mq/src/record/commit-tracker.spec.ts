@@ -108,6 +108,18 @@ describe('CommitTracker', () => {
     expect(handedOver()).toEqual([['a', 'b']]);
   });
 
+  it('keeps those of a released savepoint when another one on its level is rolled back', async () => {
+    runner.start();
+    runner.start();
+    add('kept');
+    await runner.commit();
+    runner.start();
+    add('dropped');
+    await runner.rollback();
+    await runner.commit();
+    expect(handedOver()).toEqual([['kept']]);
+  });
+
   it('hands nothing over when everything was rolled back, or COMMIT was answered with ROLLBACK', async () => {
     runner.start();
     add('a');

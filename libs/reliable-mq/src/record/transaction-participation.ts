@@ -54,7 +54,7 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
 
   // Called with (work), (work, undefined), (isolation, work): by applications, by DataSource.transaction, by other libraries.
   const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
-  manager.transaction = (async (...args: (TransactionWork | string | undefined)[]): Promise<unknown> =>
+  manager.transaction = async (...args: (TransactionWork | string | undefined)[]): Promise<unknown> =>
     transaction(
       ...args.map((argument) =>
         typeof argument === 'function'
@@ -62,7 +62,7 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
               ambient.runSeen(dataSource, txManager.queryRunner as QueryRunner, () => argument(txManager))
           : argument,
       ),
-    ));
+    );
 
   // A repository keeps the query runner of the manager that made it, and the manager keeps the repository: make it outside.
   const getRepository = manager.getRepository.bind(manager) as (target: unknown) => unknown;

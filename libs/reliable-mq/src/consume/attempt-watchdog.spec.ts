@@ -1,0 +1,63 @@
+import { AttemptWatchdog } from './attempt-watchdog';
+
+describe('AttemptWatchdog', () => {
+  beforeEach(() => jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] }));
+  afterEach(() => jest.useRealTimers());
+
+  const tooLong = (phase: string) => () => new Error(`${phase} took too long`);
+
+  async function expiry(watchdog: AttemptWatchdog): Promise<string | undefined> {
+    return Promise.race([
+      watchdog.expired.catch((error: Error) => error.message),
+      new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined))),
+    ]);
+  }
+
+  it('gives each phase its own time', async () => {
+    const watchdog = new AttemptWatchdog(new AbortController().signal);
+    watchdog.enter(100, tooLong('the first'));
+    jest.advanceTimersByTime(99);
+    watchdog.enter(100, tooLong('the second'));
+    jest.advanceTimersByTime(99);
+    await expect(expiry(watchdog)).resolves.toBeUndefined();
+    jest.advanceTimersByTime(1);
+    await expect(expiry(watchdog)).resolves.toBe('the second took too long');
+  });
+
+  it('lets no phase begin after it has expired', () => {
+    const watchdog = new AttemptWatchdog(new AbortController().signal);
+    watchdog.enter(100, tooLong('the first'));
+    jest.advanceTimersByTime(100);
+    expect(() => watchdog.throwIfExpired()).toThrow('the first took too long');
+    expect(() => watchdog.enter(100, tooLong('the second'))).toThrow('the first took too long');
+  });
+
+  it('expires when the process stops, at once if it is stopping already', async () => {
+    const stop = new AbortController();
+    const running = new AttemptWatchdog(stop.signal);
+    running.enter(100, tooLong('it'));
+    stop.abort();
+    await expect(expiry(running)).resolves.toBe('the process is stopping');
+    const late = new AttemptWatchdog(stop.signal);
+    expect(() => late.enter(100, tooLong('it'))).toThrow('the process is stopping');
+    running.dispose();
+    late.dispose();
+  });
+
+  it('lets the last phase have its time although the process stops', async () => {
+    const stop = new AbortController();
+    const watchdog = new AttemptWatchdog(stop.signal);
+    watchdog.enterLast(100, tooLong('the commit'));
+    stop.abort();
+    await expect(expiry(watchdog)).resolves.toBeUndefined();
+    jest.advanceTimersByTime(100);
+    await expect(expiry(watchdog)).resolves.toBe('the commit took too long');
+  });
+
+  it('leaves no timer behind', () => {
+    const watchdog = new AttemptWatchdog(new AbortController().signal);
+    watchdog.enter(100, tooLong('it'));
+    watchdog.dispose();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});

@@ -1,0 +1,95 @@
+import { Isolation } from './isolation';
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((onResolve) => (resolve = onResolve));
+  return { promise, resolve };
+}
+
+/** Lets everything run that can run. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('Isolation', () => {
+  const running: string[] = [];
+  const work = (name: string, until: Promise<void>) => async (): Promise<string> => {
+    running.push(name);
+    await until;
+    running.splice(running.indexOf(name), 1);
+    return name;
+  };
+
+  beforeEach(() => running.splice(0));
+
+  it('lets attempts run beside each other', async () => {
+    const isolation = new Isolation(60_000);
+    const gate = deferred();
+    const all = ['a', 'b', 'c'].map((name) => isolation.beside(work(name, gate.promise)));
+    await turn();
+    expect(running).toEqual(['a', 'b', 'c']);
+    gate.resolve();
+    await expect(Promise.all(all)).resolves.toEqual(['a', 'b', 'c']);
+  });
+
+  it('begins one alone when the others have ended, and lets nothing begin beside it', async () => {
+    const isolation = new Isolation(60_000);
+    const [first, suspect, later] = [deferred(), deferred(), deferred()];
+    const before = isolation.beside(work('first', first.promise));
+    const alone = isolation.alone(work('suspect', suspect.promise));
+    const after = isolation.beside(work('later', later.promise));
+    await turn();
+    expect(running).toEqual(['first']);
+    first.resolve();
+    await before;
+    await turn();
+    expect(running).toEqual(['suspect']);
+    suspect.resolve();
+    await alone;
+    await turn();
+    expect(running).toEqual(['later']);
+    later.resolve();
+    await after;
+  });
+
+  it('lets only one at a time be alone', async () => {
+    const isolation = new Isolation(60_000);
+    const [one, two] = [deferred(), deferred()];
+    const all = [isolation.alone(work('one', one.promise)), isolation.alone(work('two', two.promise))];
+    await turn();
+    expect(running).toEqual(['one']);
+    one.resolve();
+    await turn();
+    await turn();
+    expect(running).toEqual(['two']);
+    two.resolve();
+    await Promise.all(all);
+  });
+
+  it('goes on for the others when the one alone has failed', async () => {
+    const isolation = new Isolation(60_000);
+    await expect(isolation.alone(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await expect(isolation.beside(() => Promise.resolve('yes'))).resolves.toBe('yes');
+    await expect(isolation.beside(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await expect(isolation.alone(() => Promise.resolve('yes'))).resolves.toBe('yes');
+  });
+
+  it('keeps nobody waiting for longer than the given time, neither before nor behind', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate'] });
+    try {
+      const isolation = new Isolation(1_000);
+      const never = new Promise<void>(() => undefined);
+      void isolation.beside(work('slow', never));
+      void isolation.alone(work('suspect', never));
+      void isolation.beside(work('later', never));
+      await jest.advanceTimersByTimeAsync(999);
+      expect(running).toEqual(['slow']);
+      await jest.advanceTimersByTimeAsync(1);
+      expect(running).toEqual(['slow', 'suspect']);
+      await jest.advanceTimersByTimeAsync(999);
+      expect(running).toEqual(['slow', 'suspect']);
+      await jest.advanceTimersByTimeAsync(1);
+      expect(running).toEqual(['slow', 'suspect', 'later']);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
