@@ -36,7 +36,7 @@ module.exports = {
   forceExit: true,
   projects: [
     project('unit', 'spec'),
-    project('integration', 'int-spec', { ...withServers, testEnvironmentOptions: { testTimeoutMs: 30_000 } }),
+    project('integration', 'int-spec', { ...withServers, testEnvironmentOptions: { testTimeoutMs: 120_000 } }),
     project('e2e', 'e2e-spec', { ...withServers, testEnvironmentOptions: { testTimeoutMs: 120_000 } }),
   ],
 };

@@ -26,7 +26,8 @@ async function main(): Promise<number> {
   }
   const plan = makePlan(options);
   const progress = new Progress(options.json ? process.stderr : process.stdout);
-  for (const { name, why } of plan.impossible) progress.say(`left out: ${name} (${why})`);
+  if (options.scenario === 'faults')
+    for (const { name, why } of plan.impossible) progress.say(`left out: ${name} (${why})`);
   const folder = mkdtempSync(join(tmpdir(), 'reliable-mq-chaos-'));
   const landscape = await startLandscape(options, folder, (text) => progress.say(text)).catch((error: unknown) => {
     if (error instanceof UsageError) removeFolder(folder);

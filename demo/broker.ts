@@ -2,6 +2,7 @@ import { connect } from 'amqplib';
 import { MemoryBroker, type ReliableMqOptions } from 'nestjs-reliable-mq';
 import { findRabbitmq } from '../tools/servers/find-rabbitmq';
 import { maskedUrl } from '../tools/servers/masked-url';
+import { freePort } from '../tools/servers/ports';
 import { startProxy } from '../tools/servers/tcp-proxy';
 import type { CleanUp } from './clean-up';
 import { brokerNames } from './namespace';
@@ -69,7 +70,9 @@ async function rabbitmq(url: string, namespace: string, cleanUp: CleanUp): Promi
   // The certificate of a TLS connection would not match the proxy's address.
   if (protocol !== 'amqp:')
     return { kind: 'rabbitmq', url, description, options: { rabbitmq: { uri: url } }, absence: undefined };
-  const proxy = await startProxy({ target: { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 5672) } });
+  // A port that the kernel gives to no outgoing connection: while the proxy is cut, it must stay free.
+  const target = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 5672) };
+  const proxy = await startProxy({ target, port: await freePort() });
   cleanUp.add(() => proxy.close());
   return {
     kind: 'rabbitmq',

@@ -70,7 +70,7 @@ export const MESSAGE_FAULTS: readonly FaultKind[] = [
           Buffer.from(`{"${JUNK}":`),
           Buffer.from([...Buffer.from(JUNK), 0xff, 0xfe, random.integer(0, 255)]),
           Buffer.from(`"${JUNK}"`),
-          Buffer.from(`[${'['.repeat(5_000)}"${JUNK}`),
+          Buffer.from(`["${JUNK}",${'['.repeat(5_000)}`),
         ];
         for (const body of bodies) channel.publish('', QUEUE, body, genuineLooking(randomUUID()));
         channel.publish('', QUEUE, Buffer.from(`{"${JUNK}":1}`), {

@@ -88,6 +88,24 @@
 #define HANDLING_ALLOWED(i, c) (i_token[c] == i)
 #endif
 
+#ifdef NO_PUBLISH_DUE
+#define PUBLISH_JOB false
+#else
+#define PUBLISH_JOB (o_status == pending)
+#endif
+
+#ifdef NO_CHASE
+#define CHASE_JOB false
+#else
+#define CHASE_JOB (o_status == published)
+#endif
+
+#ifdef NO_COMPENSATION_JOB
+#define COMPENSATION_JOB false
+#else
+#define COMPENSATION_JOB (o_status == dead)
+#endif
+
 #ifdef NO_GIVE_UP
 #define EXHAUSTED(attempts) false
 #else
@@ -118,7 +136,6 @@ mtype = {
   nothing,                                              /* no row, no outcome */
   pending, published, consumed, dead,                   /* outbox.status; dead: inbox.status and receipt too */
   handled, failed, rejected, retrying,                  /* inbox.status; receipts */
-  retry, postponed,                                     /* PublishResult, beside published and dead */
   none, due, leased,                                    /* due_at */
   open, done,                                           /* the business transaction */
   idle,                                                 /* relays and workers */
@@ -160,10 +177,7 @@ byte p_life[3] = 0;
 /* The broker: messages per consumer and life of the event; receipts are a set, read in any order. */
 byte q_fresh[CONSUMERS * LIVES] = 0;
 byte q_redelivered[CONSUMERS * LIVES] = 0;
-bool receipt_handled[CONSUMERS * LIVES] = false;
-bool receipt_retrying[CONSUMERS * LIVES] = false;
-bool receipt_rejected[CONSUMERS * LIVES] = false;
-bool receipt_dead[CONSUMERS * LIVES] = false;
+bool receipt[4 * CONSUMERS * LIVES] = false;
 
 /* The consumers' databases: the inbox row of the event, and how often its effects were committed. */
 mtype i_status[CONSUMERS] = nothing;
@@ -185,6 +199,9 @@ bool w_owned[WORKERS] = false;          /* the attempt is under an inbox claim, 
 byte index;                             /* scratch, zero between steps */
 
 /* ---------------------------------------------------------------- pieces of steps */
+
+#define KIND(outcome) (outcome == handled -> 0 : (outcome == retrying -> 1 : (outcome == rejected -> 2 : 3)))
+#define RECEIPT(c, life, outcome) receipt[((c) * LIVES + (life)) * 4 + KIND(outcome)]
 
 inline promise(which, condition) {
   assert(!CHECKED(which) || (condition))
@@ -254,7 +271,6 @@ inline claim(s) {
 #define RELAY_TURN(s) (s != DIRECT && p_phase[s] == idle && (s == TASK_A || p_phase[TASK_A] != idle || p_phase[DIRECT] != idle))
 #define WORKER_TURN(i) (w_phase[i] == idle && (i % INSTANCES == 0 || w_phase[i - 1] != idle))
 
-#define CLAIMABLE(status) (o_status == status && o_due == due && o_lock == NOBODY)
 
 inline forget_publication(s) {
   p_phase[s] = idle;
@@ -277,27 +293,14 @@ inline enqueue(c, life) {
   fi
 }
 
+/* What the broker has confirmed is in every target's queue; of what it has not, nobody knows. */
 inline enqueue_targets(s) {
   index = 0;
   do
   :: index < CONSUMERS ->
      if
      :: p_targets[s] & (1 << index) -> enqueue(index, p_life[s])
-     :: else
-     fi;
-     index++
-  :: else -> break
-  od;
-  index = 0
-}
-
-inline enqueue_some_targets(s) {
-  index = 0;
-  do
-  :: index < CONSUMERS ->
-     if
-     :: p_targets[s] & (1 << index) -> enqueue(index, p_life[s])
-     :: true
+     :: !(p_targets[s] & (1 << index)) || p_phase[s] != routed
      fi;
      index++
   :: else -> break
@@ -306,24 +309,21 @@ inline enqueue_some_targets(s) {
 }
 
 /* OutboxStore.settle */
-inline settle(s, result) {
+inline settle(s) {
   if
   :: SETTLE_ALLOWED(s) ->
      promise(STALE_CLAIM, o_token == s);
      if
-     :: result == published -> set_status(published); o_due = due; o_published_before = true
-     :: result == retry -> set_status(pending); o_due = due
-     :: result == postponed ->
-        o_due = due;
+     :: p_phase[s] == routed -> set_status(published); o_published_before = true                    /* published */
+     :: p_phase[s] == refused -> set_status(pending)                                                /* retry */
+     :: p_phase[s] == gives_up -> promise(DEAD_OF_THIS_LIFE, p_life[s] == o_life); set_status(dead)  /* dead */
+     :: p_phase[s] == unavailable ->                                                                /* postponed */
         if
         :: o_attempts > 0 -> o_attempts--
         :: else
         fi
-     :: result == dead ->
-        promise(DEAD_OF_THIS_LIFE, p_life[s] == o_life);
-        set_status(dead); o_due = due
      fi;
-     o_token = NOBODY
+     o_due = due; o_token = NOBODY
   :: else -> printf("relay %d: its claim is lost, nothing is changed\n", s)
   fi;
   forget_publication(s)
@@ -406,41 +406,30 @@ end:
 proctype Relay(byte s) {
 end:
   do
-#ifndef NO_PUBLISH_DUE
-  :: atomic { RELAY_TURN(s) && CLAIMABLE(pending) ->
-       claim(s); p_phase[s] = holds;
-       printf("relay %d: claims the pending event, attempt %d\n", s, o_attempts) }
-#endif
-#ifndef NO_CHASE
-  :: atomic { RELAY_TURN(s) && CLAIMABLE(published) ->
+  :: atomic { RELAY_TURN(s) && o_due == due && o_lock == NOBODY && (PUBLISH_JOB || CHASE_JOB || COMPENSATION_JOB) ->
+       printf("relay %d: claims the %e event\n", s, o_status);
        claim(s);
-       printf("relay %d: chases the published event, attempt %d\n", s, o_attempts);
        if
-       :: EXHAUSTED(o_attempts) -> p_phase[s] = gives_up; p_targets[s] = 0; p_last[s] = false
+       :: o_status == dead -> p_phase[s] = to_compensate
+       :: o_status == published && EXHAUSTED(o_attempts) -> p_phase[s] = gives_up; p_targets[s] = 0; p_last[s] = false
        :: else -> p_phase[s] = holds
        fi }
-#endif
-#ifndef NO_COMPENSATION_JOB
-  :: atomic { RELAY_TURN(s) && CLAIMABLE(dead) ->
-       claim(s); p_phase[s] = to_compensate;
-       printf("relay %d: claims the dead event\n", s) }
-#endif
 
   /* Transport.publish, and the broker's answer */
   :: atomic { p_phase[s] == holds ->
        promise(NO_PHANTOM, business);
        if
        :: p_targets[s] == 0 -> p_phase[s] = stuck; printf("relay %d: publishes to nobody, and waits for the confirms of nothing\n", s)
-       :: p_targets[s] != 0 -> printf("relay %d: publishes to %d\n", s, p_targets[s]); enqueue_targets(s); p_phase[s] = routed
-       :: p_targets[s] != 0 && faults > 0 -> faults--; printf("relay %d: the broker returns or refuses it\n", s); enqueue_some_targets(s); p_phase[s] = (p_last[s] -> gives_up : refused)
-       :: p_targets[s] != 0 && faults > 0 -> faults--; printf("relay %d: no confirm\n", s); enqueue_some_targets(s); p_phase[s] = unavailable
+       :: p_targets[s] != 0 -> p_phase[s] = routed; printf("relay %d: publishes to %d\n", s, p_targets[s])
+       :: p_targets[s] != 0 && faults > 0 -> faults--; p_phase[s] = (p_last[s] -> gives_up : refused); printf("relay %d: publishes, the broker returns or refuses it\n", s)
+       :: p_targets[s] != 0 && faults > 0 -> faults--; p_phase[s] = unavailable; printf("relay %d: publishes, and hears nothing\n", s)
        fi;
+       enqueue_targets(s);
        p_targets[s] = 0; p_last[s] = false }
   /* GiveUp.afterPublish, OutboxStore.settle */
-  :: atomic { p_phase[s] == routed && o_lock == NOBODY -> printf("relay %d: settles published\n", s); settle(s, published) }
-  :: atomic { p_phase[s] == refused && o_lock == NOBODY -> printf("relay %d: settles retry\n", s); settle(s, retry) }
-  :: atomic { p_phase[s] == unavailable && o_lock == NOBODY -> printf("relay %d: settles postponed\n", s); settle(s, postponed) }
-  :: atomic { p_phase[s] == gives_up && o_lock == NOBODY -> printf("relay %d: settles dead\n", s); settle(s, dead) }
+  :: atomic { (p_phase[s] == routed || p_phase[s] == refused || p_phase[s] == unavailable || p_phase[s] == gives_up) && o_lock == NOBODY ->
+       printf("relay %d: settles, it was %e\n", s, p_phase[s]);
+       settle(s) }
 
   /* RunCompensationsJob.runHandler: settleCompensated comes first in the handler's transaction, and holds the row's lock */
   :: atomic { p_phase[s] == to_compensate && o_lock == NOBODY ->
@@ -468,33 +457,38 @@ end:
 }
 
 /* ReceiptListener: acknowledges after the commit, so a receipt may come again */
-#define TAKE_RECEIPT(kind, outcome, c, life) \
-  atomic { kind[(c) * LIVES + life] && o_lock == NOBODY -> \
-    if \
-    :: kind[(c) * LIVES + life] = false \
-    :: fault() \
-    fi; \
-    apply_receipt(c, outcome, life) }
-
-#define TAKE_RECEIPTS(c, life) \
-  :: TAKE_RECEIPT(receipt_handled, handled, c, life) \
-  :: TAKE_RECEIPT(receipt_retrying, retrying, c, life) \
-  :: TAKE_RECEIPT(receipt_rejected, rejected, c, life) \
-  :: TAKE_RECEIPT(receipt_dead, dead, c, life)
+#define ANY_OF(k) (receipt[k] || receipt[k + 1] || receipt[k + 2] || receipt[k + 3])
+#if CONSUMERS * LIVES == 1
+#define RECEIPTS_WAIT ANY_OF(0)
+#else
+#define RECEIPTS_WAIT (ANY_OF(0) || ANY_OF(4))
+#endif
+#if CONSUMERS * LIVES > 2
+#error "receipts of two consumers in two lives: add them to the listener"
+#endif
+#define TAKE(c_, life_, outcome_) :: RECEIPT(c_, life_, outcome_) -> c = c_; life = life_; outcome = outcome_;
 
 proctype ReceiptListener() {
+  byte c = 0, life = 0;
+  mtype outcome = nothing;
 end:
   do
-  TAKE_RECEIPTS(0, 0)
+  :: atomic { o_lock == NOBODY && RECEIPTS_WAIT ->
+       if
+       TAKE(0, 0, handled) TAKE(0, 0, retrying) TAKE(0, 0, rejected) TAKE(0, 0, dead)
 #if REDRIVES > 0
-  TAKE_RECEIPTS(0, 1)
+       TAKE(0, 1, handled) TAKE(0, 1, retrying) TAKE(0, 1, rejected) TAKE(0, 1, dead)
 #endif
 #if CONSUMERS > 1
-  TAKE_RECEIPTS(1, 0)
-#if REDRIVES > 0
-  TAKE_RECEIPTS(1, 1)
+       TAKE(1, 0, handled) TAKE(1, 0, retrying) TAKE(1, 0, rejected) TAKE(1, 0, dead)
 #endif
-#endif
+       fi;
+       if
+       :: RECEIPT(c, life, outcome) = false
+       :: fault()
+       fi;
+       apply_receipt(c, outcome, life);
+       c = 0; life = 0; outcome = nothing }
   od
 }
 
@@ -551,12 +545,9 @@ inline lose_worker(i, c) {
 }
 
 /* The receipt is neither persistent nor confirmed. Dying before it is sent, and losing it, come to the same. */
-inline report(i, c, outcome) {
+inline report(i, c) {
   if
-  :: outcome == handled -> receipt_handled[(c) * LIVES + w_life[i]] = true
-  :: outcome == retrying -> receipt_retrying[(c) * LIVES + w_life[i]] = true
-  :: outcome == rejected -> receipt_rejected[(c) * LIVES + w_life[i]] = true
-  :: outcome == dead -> receipt_dead[(c) * LIVES + w_life[i]] = true
+  :: RECEIPT(c, w_life[i], w_outcome[i]) = true
   :: fault(); printf("worker %d: its receipt is lost\n", i)
   fi;
   rest(i)
@@ -564,11 +555,14 @@ inline report(i, c, outcome) {
 
 /* The outcome is stored. What the inbox owns needs no acknowledgement. */
 inline conclude(i, c, outcome) {
+  w_outcome[i] = outcome;
   if
-  :: w_unacked[i] -> w_outcome[i] = outcome; w_phase[i] = concluded
-  :: else -> report(i, c, outcome)
+  :: w_unacked[i] -> w_phase[i] = concluded
+  :: else -> report(i, c)
   fi
 }
+
+#define REPORTED(c) (i_status[c] == failed -> retrying : i_status[c])
 
 /* Handling.concludeExisting: InboxStore.claimRedriven, InboxStore.find */
 inline conclude_existing(i, c) {
@@ -579,12 +573,17 @@ inline conclude_existing(i, c) {
      w_phase[i] = claimed
   :: else ->
      printf("worker %d: a duplicate, its inbox row is %e\n", i, i_status[c]);
-     if
-     :: i_status[c] == failed -> conclude(i, c, retrying)
-     :: i_status[c] == handled -> conclude(i, c, handled)
-     :: i_status[c] == rejected -> conclude(i, c, rejected)
-     :: i_status[c] == dead -> conclude(i, c, dead)
-     fi
+     conclude(i, c, REPORTED(c))
+  fi
+}
+
+/* Handling.failureAfter */
+inline store_failure(i, c) {
+  if
+  :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none
+  :: w_phase[i] == killer || (w_phase[i] == attempt_failed && i_attempts[c] >= MAX_HANDLINGS) ->
+     i_status[c] = dead; i_due[c] = none; printf("worker %d: gives the event up\n", i)
+  :: else -> i_status[c] = failed; i_due[c] = due
   fi
 }
 
@@ -638,16 +637,14 @@ end:
 #ifdef NO_INBOX
   :: atomic { w_phase[i] == delivered || w_phase[i] == redelivered -> w_phase[i] = in_handler }
 #else
-  /* InboxStore.insertHandled, first in the handler's transaction; waits for another's uncommitted insert */
-  :: atomic { w_phase[i] == delivered && i_lock[c] == NOBODY ->
+  /* Fresh: InboxStore.insertHandled, first in the handler's transaction. Redelivered: InboxStore.adopt. Both wait for another's
+   * uncommitted insert. */
+  :: atomic { (w_phase[i] == delivered || w_phase[i] == redelivered) && i_lock[c] == NOBODY ->
        if
-       :: i_status[c] == nothing -> i_lock[c] = i; w_phase[i] = in_handler; printf("worker %d: begins a fresh attempt\n", i)
-       :: else -> conclude_existing(i, c)
-       fi }
-  /* InboxStore.adopt */
-  :: atomic { w_phase[i] == redelivered && i_lock[c] == NOBODY ->
-       if
-       :: i_status[c] == nothing ->
+       :: i_status[c] == nothing && w_phase[i] == delivered ->
+          i_lock[c] = i;
+          w_phase[i] = in_handler; printf("worker %d: begins a fresh attempt\n", i)
+       :: i_status[c] == nothing && w_phase[i] == redelivered ->
           i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 2; i_life[c] = w_life[i];
           w_phase[i] = claimed; printf("worker %d: adopts a redelivered message\n", i)
        :: else -> conclude_existing(i, c)
@@ -694,11 +691,8 @@ end:
        if
        :: i_status[c] == nothing ->
           i_attempts[c] = 1; i_life[c] = w_life[i];
-          if
-          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; conclude(i, c, rejected)
-          :: w_phase[i] == attempt_failed && 1 >= MAX_HANDLINGS -> i_status[c] = dead; conclude(i, c, dead)
-          :: else -> i_status[c] = failed; i_due[c] = due; conclude(i, c, retrying)
-          fi
+          store_failure(i, c);
+          conclude(i, c, REPORTED(c))
        :: else -> conclude_existing(i, c)
        fi }
   /* InboxStore.settleFailed */
@@ -706,13 +700,8 @@ end:
        if
        :: HANDLING_ALLOWED(i, c) ->
           i_token[c] = NOBODY; i_unfinished[c] = 0;
-          if
-          :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none; conclude(i, c, rejected)
-          :: w_phase[i] == killer || (w_phase[i] == attempt_failed && i_attempts[c] >= MAX_HANDLINGS) ->
-             printf("worker %d: gives the event up\n", i);
-             i_status[c] = dead; i_due[c] = none; conclude(i, c, dead)
-          :: else -> i_due[c] = due; conclude(i, c, retrying)
-          fi
+          store_failure(i, c);
+          conclude(i, c, REPORTED(c))
        :: else -> rest(i)
        fi }
   /* InboxStore.release */
@@ -733,7 +722,7 @@ end:
        rest(i) }
 
   /* Delivery.ack, after the commit; ReceiptSender */
-  :: atomic { w_phase[i] == concluded -> report(i, c, w_outcome[i]) }
+  :: atomic { w_phase[i] == concluded -> report(i, c) }
   od
 }
 

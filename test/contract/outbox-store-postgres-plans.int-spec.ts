@@ -9,6 +9,7 @@ interface PlanNode {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
   readonly 'Index Name'?: string;
+  readonly 'Index Cond'?: string;
   readonly 'Actual Rows'?: number;
   readonly Plans?: readonly PlanNode[];
 }
@@ -36,7 +37,8 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
     await fill(20, 'dead', 'NULL', "interval '9 hours'");
     await dataSource.query('VACUUM ANALYZE reliable_mq_outbox');
     const recorder: EntitySubscriberInterface = {
-      beforeQuery: ({ query, parameters }) => void statements.push({ sql: query, parameters: (parameters ?? []) as unknown[] }),
+      beforeQuery: ({ query, parameters }) =>
+        void statements.push({ sql: query, parameters: (parameters ?? []) as unknown[] }),
     };
     dataSource.subscribers.push(recorder);
     outbox = new PostgresOutboxStore(dataSource);
@@ -62,8 +64,12 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
     );
   }
 
-  /** How the outbox is read by the one statement that the call makes: `index`, or `Seq Scan`. */
+  /** How the outbox is read by the one statement that the call makes: names of indexes, or `Seq Scan`. */
   async function accessPaths(call: () => Promise<unknown>): Promise<Set<string>> {
+    return new Set((await scans(call)).map((node) => node['Index Name'] ?? 'Seq Scan'));
+  }
+
+  async function scans(call: () => Promise<unknown>): Promise<PlanNode[]> {
     statements = [];
     await call();
     expect(statements).toHaveLength(1);
@@ -75,25 +81,28 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
         'QUERY PLAN': { Plan: PlanNode }[];
       }[];
       const root = explained[0]?.['QUERY PLAN'][0]?.Plan as PlanNode;
-      const paths = new Set<string>();
-      collect(root, paths);
-      return paths;
+      return scansIn(root);
     } finally {
       await queryRunner.rollbackTransaction();
       await queryRunner.release();
     }
   }
 
-  function collect(node: PlanNode, paths: Set<string>): void {
-    const index = node['Index Name'];
-    if (index?.startsWith('reliable_mq_outbox')) paths.add(index);
-    else if (node['Relation Name'] === 'reliable_mq_outbox' && node['Node Type'].endsWith('Seq Scan'))
-      paths.add('Seq Scan');
-    for (const child of node.Plans ?? []) collect(child, paths);
+  function scansIn(node: PlanNode): PlanNode[] {
+    const own =
+      node['Index Name']?.startsWith('reliable_mq_outbox') === true ||
+      (node['Relation Name'] === 'reliable_mq_outbox' && node['Node Type'].endsWith('Seq Scan'));
+    return [...(own ? [node] : []), ...(node.Plans ?? []).flatMap(scansIn)];
   }
 
   it.each(['pending', 'published', 'dead'] as const)('claiming %s rows reads the index of due rows', async (status) => {
     expect(await accessPaths(() => outbox.claim(status, 500, 60_000, randomUUID()))).toEqual(new Set([DUE, PRIMARY]));
+  });
+
+  it('claiming reads of the index only what is due, from where the last claim ended', async () => {
+    const claim = (): Promise<unknown> => outbox.claim('pending', 500, 60_000, randomUUID(), '2026-01-01');
+    const due = (await scans(claim)).find((node) => node['Index Name'] === DUE);
+    expect(due?.['Index Cond']).toMatch(/status.*due_at >= .*due_at <= statement_timestamp\(\)/);
   });
 
   it('claiming a backlog that came after the last ANALYZE reads the index of due rows, analyzed or not', async () => {

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually';
 import { RabbitMqHarness, createTransport, type TransportSettings } from './transport-rabbitmq-harness';
 import { available, collector, message, publish, publishMany, unavailable } from './transport-requests';
 
-jest.setTimeout(30_000);
+jest.setTimeout(120_000);
 
 const MAX_MESSAGE_BYTES = 200_000;
 /** Longer than any bounded step of closing, far below what TCP would take. */

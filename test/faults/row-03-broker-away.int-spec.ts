@@ -5,7 +5,7 @@ import type { ReliableApp } from '../support/reliable-app';
 import { Landscape } from './support/landscape';
 import { OrderService } from './support/order-service';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 describe('When the broker is not there, or says no', () => {
   const servers = usePrivateServers();

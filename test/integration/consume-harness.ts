@@ -11,7 +11,7 @@ import {
   type ReliableMqOptions,
 } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
-import { HEADER } from '../../libs/reliable-mq/src/domain/message-headers';
+import { HEADER } from '../support/wire-headers';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';

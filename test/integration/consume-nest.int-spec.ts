@@ -22,9 +22,16 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { InjectRepository } from '@nestjs/typeorm';
 import { IsString } from 'class-validator';
 import { ClsModule, ClsService } from 'nestjs-cls';
-import { type EventContext, EventRecorder, RejectEvent, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
+import {
+  type EventContext,
+  EventOperations,
+  EventRecorder,
+  RejectEvent,
+  ReliableEvent,
+  ReliableEventHandler,
+} from 'nestjs-reliable-mq';
 import { catchError, map, type Observable, tap, throwError } from 'rxjs';
-import { Repository } from 'typeorm';
+import { type DataSource, Repository } from 'typeorm';
 import { createTestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { Consuming, Effect, NoteHandler, Script, SERVICE } from './consume-harness';
@@ -107,9 +114,9 @@ class DomainError extends Error {}
 
 @Catch(DomainError)
 class DomainFilter implements ExceptionFilter {
-  catch(error: DomainError, host: ArgumentsHost): void {
+  async catch(error: DomainError, host: ArgumentsHost): Promise<string> {
     const [event] = host.getArgs<[{ text: string }]>();
-    if (event.text === 'swallowed') return;
+    if (event.text === 'swallowed') return 'an answer, as for a client that waits for one';
     throw new RejectEvent(`the filter says: ${error.message}`);
   }
 }
@@ -256,7 +263,7 @@ class ContextHandler {
     readonly events: EventRecorder,
   ) {}
 
-  @ReliableEventHandler(EchoWanted)
+  @ReliableEventHandler(EchoWanted, { backoff: { initialMs: 1_000, maxMs: 1_000 } })
   async take({ text }: EchoWanted, { attempt }: EventContext): Promise<void> {
     this.seen.push({
       text,
@@ -288,11 +295,20 @@ describe('asynchronous contexts', () => {
             return events.transaction(() => events.record(Object.assign(new EchoWanted(), { text })));
           }),
         );
-      const texts = ['plain', 'retried 1', 'retried 2'];
-      await Promise.all(texts.map(record));
-      await eventually(() => expect(seen).toHaveLength(5));
-      expect(seen.map(({ store }) => store)).toEqual(seen.map(() => undefined));
-      expect(seen.map(({ clsActive }) => clsActive)).toEqual(seen.map(() => false));
+      await Promise.all(['recorded', 'retried once'].map(record));
+      await eventually(() => expect(seen).toHaveLength(3));
+      // The in-memory broker delivers in the call chain of whoever publishes.
+      request.run('a foreign request', () => consuming.send('sent', { type: 'echo.wanted' }));
+      await eventually(() => expect(seen).toHaveLength(4));
+      const patient = consuming.send('retried by hand', { type: 'echo.wanted' });
+      await consuming.settled(patient, 'failed');
+      await request.run('an operator', () =>
+        consuming.app.get(EventOperations).retryInbox([{ eventId: patient, consumer: SERVICE }]),
+      );
+      await consuming.settled(patient, 'handled');
+      expect(seen.map(({ text, store, clsActive }) => ({ text, store, clsActive }))).toEqual(
+        seen.map(({ text }) => ({ text, store: undefined, clsActive: false })),
+      );
     } finally {
       await consuming.close();
     }
@@ -323,7 +339,7 @@ describe('a handler of another DataSource', () => {
     });
     try {
       const { getDataSourceToken } = await import('@nestjs/typeorm');
-      const dataSource = consuming.app.get<import('typeorm').DataSource>(getDataSourceToken('ledger') as string);
+      const dataSource = consuming.app.get<DataSource>(getDataSourceToken('ledger') as string);
       const id = consuming.send('booked', { type: 'ledger.entered', fromProducer: true });
       await eventually(async () => {
         const rows: unknown = await dataSource.query(

@@ -7,7 +7,7 @@ import {
   ReliableEventHandler,
   type HandlingRef,
 } from 'nestjs-reliable-mq';
-import { HEADER } from '../../libs/reliable-mq/src/domain/message-headers';
+import { HEADER } from '../support/wire-headers';
 import { eventually } from '../support/eventually';
 import { Consuming, deferred, NoteHandler, NoteTaken, Script, SERVICE } from './consume-harness';
 
@@ -197,6 +197,7 @@ describe('a handler that fails', () => {
 
   it.each([
     ['leaves a nested transaction open', (context: EventContext) => context.manager.queryRunner?.startTransaction()],
+    ['rolls the transaction back by SQL', (context: EventContext) => context.manager.query('ROLLBACK')],
     [
       'rolls the transaction back itself',
       (context: EventContext) => context.manager.queryRunner?.rollbackTransaction(),
@@ -212,6 +213,14 @@ describe('a handler that fails', () => {
       `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
     );
     expect(idle).toEqual([]);
+  });
+
+  it('is not tried again when it has committed by SQL of its own: what is committed is handled', async () => {
+    consuming.script.onEvent = (_, { manager }) => manager.query('COMMIT');
+    const id = consuming.send('hasty', { fromProducer: true });
+    await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1 });
+    await eventually(() => expect(consuming.receipts(id).map(({ outcome }) => outcome)).toEqual(['handled']));
+    await expect(consuming.notes(id)).resolves.toEqual(['hasty']);
   });
 
   it('fails when a constraint says no at the commit', async () => {

@@ -186,7 +186,7 @@ export function remembering<Name extends keyof Hooks>(
     names.map((name) => [name, (argument: unknown) => void calls.push({ name, argument })]),
   );
   return {
-    hooks: hooks as Partial<Hooks>,
+    hooks,
     told: (name) => calls.filter((call) => call.name === name).map(({ argument }) => argument),
   };
 }

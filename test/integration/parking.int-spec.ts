@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connect, type Channel, type ChannelModel, type GetMessage, type Options } from 'amqplib';
 import { IsInt, IsString, Min } from 'class-validator';
 import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
-import { HEADER } from '../../libs/reliable-mq/src/domain/message-headers';
+import { HEADER } from '../support/wire-headers';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
@@ -80,11 +80,11 @@ describe('messages that anybody may send to RabbitMQ', () => {
   }
 
   async function nextParked(): Promise<GetMessage> {
-    return eventually(async () => (await channel.get(parked, { noAck: true })) as GetMessage | false);
+    return eventually(async () => await channel.get(parked, { noAck: true }));
   }
 
   async function nextReceipts(): Promise<Record<string, unknown>[]> {
-    const message = await eventually(async () => (await channel.get(receipts, { noAck: true })) as GetMessage | false);
+    const message = await eventually(async () => await channel.get(receipts, { noAck: true }));
     return (JSON.parse(message.content.toString()) as { receipts: Record<string, unknown>[] }).receipts;
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import { MemoryBroker, ReliableMqHealth } from 'nestjs-reliable-mq';
 import { startProxy } from '../../tools/servers/tcp-proxy';
-import { HEADER } from '../../libs/reliable-mq/src/domain/message-headers';
+import { HEADER } from '../support/wire-headers';
 import { createTestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';

@@ -2,7 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { IsInt, IsUUID, Min } from 'class-validator';
 import {
-  Compensate, type EventFailure, EventOperations, EventRecorder, MemoryBroker, RejectEvent, ReliableEvent, ReliableEventHandler, TransactionalEvent,
+  Compensate,
+  type EventFailure,
+  EventOperations,
+  EventRecorder,
+  MemoryBroker,
+  RejectEvent,
+  ReliableEvent,
+  ReliableEventHandler,
+  TransactionalEvent,
 } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database';
@@ -83,7 +91,10 @@ describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %
     await app.close();
     await database.drop();
     if (transport === 'rabbitmq') {
-      await cleanQueues(prefix, { queues: ['shop.purchase.made', 'shop.receipts', 'shop.parked'], exchanges: ['exchange'] });
+      await cleanQueues(prefix, {
+        queues: ['shop.purchase.made', 'shop.receipts', 'shop.parked'],
+        exchanges: ['exchange'],
+      });
     }
   });
 
@@ -92,23 +103,31 @@ describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %
 
     await eventually(async () => {
       const [event] = await app.query<{ status: string; outcomes: object }>(
-        `SELECT status, outcomes FROM reliable_mq_outbox WHERE payload ->> 'purchaseId' = $1`, [purchase.id],
+        `SELECT status, outcomes FROM reliable_mq_outbox WHERE payload ->> 'purchaseId' = $1`,
+        [purchase.id],
       );
       expect(event).toMatchObject({ status: 'consumed', outcomes: { [`${prefix}shop`]: { outcome: 'handled' } } });
     });
     expect(app.get(StockService).handled).toEqual([purchase.id]);
-    await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({ status: 'DEDUCTED' });
+    await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({
+      status: 'DEDUCTED',
+    });
   });
 
   it('is compensated once when its consumer rejects it', async () => {
     const purchase = await app.get(PurchaseService).buy(13);
 
     await eventually(async () => {
-      await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({ status: 'FAILED' });
+      await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({
+        status: 'FAILED',
+      });
     });
     const [failure, ...others] = app.get(PurchaseService).failures;
     expect(others).toEqual([]);
-    expect(failure).toMatchObject({ type: 'purchase.made', outcomes: [{ consumer: `${prefix}shop`, outcome: 'rejected', reason: 'unlucky' }] });
+    expect(failure).toMatchObject({
+      type: 'purchase.made',
+      outcomes: [{ consumer: `${prefix}shop`, outcome: 'rejected', reason: 'unlucky' }],
+    });
     const event = await app.get(EventOperations).get(failure?.eventId ?? '');
     expect(event).toMatchObject({ status: 'dead', dueAt: null, compensatedAt: expect.any(Date) as Date });
   });

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 
 export interface EventuallyOptions {
-  /** How long to go on, in milliseconds. @default 15000 */
+  /** How long to go on, in milliseconds. @default 60000 */
   readonly deadlineMs?: number;
   /** Pause between two checks, in milliseconds. @default 20 */
   readonly intervalMs?: number;
@@ -16,7 +16,7 @@ export async function eventually<T>(
   check: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false>> {
-  const { deadlineMs = 15_000, intervalMs = 20 } = options;
+  const { deadlineMs = 60_000, intervalMs = 20 } = options;
   const start = performance.now();
   for (let checks = 1; ; checks += 1) {
     let failure: unknown;

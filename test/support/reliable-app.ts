@@ -1,4 +1,11 @@
-import { type DynamicModule, type INestApplicationContext, Logger, Module, type Provider, type Type } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type INestApplicationContext,
+  Logger,
+  Module,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule, getDataSourceToken } from '@nestjs/typeorm';
 import { ReliableMqModule, type ReliableMqModuleExtras, type ReliableMqOptions } from 'nestjs-reliable-mq';
@@ -41,15 +48,32 @@ export const QUICK: Partial<ReliableMqOptions> = {
 };
 
 export async function startReliableApp(options: ReliableAppOptions): Promise<ReliableApp> {
-  const { url, more = {}, entities = [], providers = [], imports = [], reliableMq, poolSize = 12, onDataSource = (dataSource) => dataSource } = options;
-  const dataSourceOptions = { type: 'postgres' as const, entities: [...entities], synchronize: true, retryAttempts: 0, poolSize };
+  const {
+    url,
+    more = {},
+    entities = [],
+    providers = [],
+    imports = [],
+    reliableMq,
+    poolSize = 12,
+    onDataSource = (dataSource) => dataSource,
+  } = options;
+  const dataSourceOptions = {
+    type: 'postgres' as const,
+    entities: [...entities],
+    synchronize: true,
+    retryAttempts: 0,
+    poolSize,
+  };
   @Module({
     imports: [
       TypeOrmModule.forRootAsync({
         useFactory: () => ({ ...dataSourceOptions, url }),
         dataSourceFactory: async (given) => onDataSource(new DataSource(given ?? dataSourceOptions)),
       }),
-      ...Object.entries(more).map(([name, moreUrl]) => TypeOrmModule.forRoot({ ...dataSourceOptions, name, url: moreUrl })),
+      ...Object.entries(more).map(([name, moreUrl]) =>
+        TypeOrmModule.forRoot({ ...dataSourceOptions, name, url: moreUrl }),
+      ),
       ...(entities.length > 0 ? [TypeOrmModule.forFeature([...entities])] : []),
       ...imports,
       ReliableMqModule.forRoot(reliableMq),
@@ -58,14 +82,18 @@ export async function startReliableApp(options: ReliableAppOptions): Promise<Rel
   })
   class TestModule {}
 
-  const context = await NestFactory.createApplicationContext(TestModule, { logger: process.env.TEST_LOGS ? new Logger() : false, abortOnError: false });
+  const context = await NestFactory.createApplicationContext(TestModule, {
+    logger: process.env.TEST_LOGS ? new Logger() : false,
+    abortOnError: false,
+  });
   const dataSource = context.get<DataSource>(getDataSourceToken());
   return {
     context,
     dataSource,
     get: (token) => context.get(token, { strict: false }),
     repository: (entity) => dataSource.getRepository(entity),
-    query: async <Row>(sql: string, parameters: readonly unknown[] = []) => (await dataSource.query(sql, [...parameters])) as Row[],
+    query: async <Row>(sql: string, parameters: readonly unknown[] = []) =>
+      (await dataSource.query(sql, [...parameters])) as Row[],
     close: () => context.close(),
   };
 }

@@ -47,13 +47,6 @@ class LoadHandler {
   }
 }
 
-/** Says each step, and dies at one of them. */
-const hooks = new Proxy({} as Partial<Hooks>, {
-  get: (_, name: string) => (argument: object) => {
-    say(name, argument);
-    if (name === environment.DIE_AT) die();
-  },
-});
 const STEPS: readonly (keyof Hooks)[] = [
   'received',
   'handling',
@@ -64,6 +57,17 @@ const STEPS: readonly (keyof Hooks)[] = [
   'acknowledged',
   'receiptsSent',
 ];
+
+/** Says each step, and dies at one of them. */
+const hooks: Partial<Hooks> = Object.fromEntries(
+  STEPS.map((step) => [
+    step,
+    (argument: object): void => {
+      say(step, argument);
+      if (step === environment.DIE_AT) die();
+    },
+  ]),
+);
 
 @Module({
   imports: [
@@ -78,7 +82,7 @@ const STEPS: readonly (keyof Hooks)[] = [
       },
       compensation: { intervalMs: 100 },
       shutdown: { drainMs: Number(environment.DRAIN_MS ?? 5_000) },
-      hooks: Object.fromEntries(STEPS.map((step) => [step, hooks[step]])),
+      hooks,
     }),
   ],
   providers: [LoadHandler],

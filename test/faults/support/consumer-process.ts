@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { connect, type Channel, type ChannelModel, type GetMessage } from 'amqplib';
+import { connect, type Channel, type ChannelModel } from 'amqplib';
 import { Pool } from 'pg';
-import { HEADER } from '../../../libs/reliable-mq/src/domain/message-headers';
+import { HEADER } from '../../support/wire-headers';
 import { createTestDatabase, type TestDatabase } from '../../support/database';
 import { eventually } from '../../support/eventually';
 import { startApp, type App } from '../../support/processes';
@@ -148,7 +148,7 @@ export class ConsumerField {
   /** The receipt of this event and outcome, once it has come. */
   async receipt(eventId: string, outcome: string): Promise<Record<string, unknown>> {
     return eventually(async () => {
-      const message = (await this.channel.get(this.receiptQueue, { noAck: true })) as GetMessage | false;
+      const message = await this.channel.get(this.receiptQueue, { noAck: true });
       if (message) {
         const { receipts } = JSON.parse(message.content.toString()) as { receipts: Record<string, unknown>[] };
         this.receipts.push(...receipts);

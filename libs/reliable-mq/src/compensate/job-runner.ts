@@ -50,7 +50,8 @@ export class JobRunner {
   }
 
   private setTimer(): void {
-    const next = Math.min(...this.wakeAt);
+    let next = Number.POSITIVE_INFINITY;
+    for (const moment of this.wakeAt) next = Math.min(next, moment);
     if (next >= this.timerAt) return;
     clearTimeout(this.timer);
     this.timerAt = next;
@@ -66,7 +67,7 @@ export class JobRunner {
       if (moment <= now) due = this.wakeAt.delete(moment);
     }
     if (due) this.poke();
-    if (this.wakeAt.size > 0) this.setTimer();
+    this.setTimer();
   }
 
   private async loop(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { isDatabaseUnavailable } from '../database/database-errors';
-import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection } from '../database/deadline';
+import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection, hasLostTransaction } from '../database/deadline';
 import { ping, terminateBackend } from '../database/sql';
 import { describeError, HandlerTimeoutError, RejectEvent } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
@@ -119,6 +119,9 @@ export class AttemptRunner {
         await this.transactions.inside(handler.stores.dataSource, queryRunner, true, () =>
           handler.invoke(event, context),
         );
+        // The COMMIT would look fine, and commit nothing.
+        if (await hasLostTransaction(queryRunner))
+          throw new Error("it ended the library's transaction by SQL of its own");
       } catch (error) {
         watchdog.enter(COMMIT_DEADLINE_MS, tooLong);
         progress.failure = { error };

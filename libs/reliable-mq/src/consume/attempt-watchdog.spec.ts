@@ -8,7 +8,7 @@ describe('AttemptWatchdog', () => {
 
   async function expiry(watchdog: AttemptWatchdog): Promise<string | undefined> {
     return Promise.race([
-      watchdog.expired.catch((error: Error) => error.message),
+      watchdog.expired.catch((error: unknown) => (error as Error).message),
       new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined))),
     ]);
   }

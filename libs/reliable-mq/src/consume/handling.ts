@@ -93,10 +93,7 @@ export class Handling {
     // A lost connection to the broker delivers again what still runs here: without this each copy would wait in the database for
     // the first one, and take a connection from it.
     for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
-    return this.track(
-      id,
-      this.root.runInAsyncScope(() => this.concludeDelivery(message, redelivered, onOwned)),
-    );
+    return this.track(id, this.concludeDelivery(message, redelivered, onOwned));
   }
 
   /**

@@ -98,6 +98,15 @@ export async function finishesWithin(timeoutMs: number, work: Promise<unknown>):
 
 interface PostgresConnection {
   readonly processID?: number | null;
+  /** What the server said last: `I`, `T` or `E` for no transaction, an open one, or a failed one. pg 8.17 and later. */
+  getTransactionStatus?(): string | null;
+}
+
+/** Whether the server has no transaction open on a connection that TypeORM thinks is in one: somebody wrote `ROLLBACK` or `COMMIT`. */
+export async function hasLostTransaction(queryRunner: QueryRunner): Promise<boolean> {
+  if (queryRunner.isReleased) return false;
+  const connection = (await queryRunner.connect()) as PostgresConnection;
+  return connection.getTransactionStatus?.() === 'I';
 }
 
 interface PostgresQueryRunner extends QueryRunner {

@@ -78,7 +78,7 @@ export const POSTGRES_MIGRATIONS: readonly SchemaMigration[] = [
 /** The version of the schema that this version of the library needs. */
 export const SCHEMA_VERSION = POSTGRES_MIGRATIONS.at(-1)?.version ?? 0;
 
-/** The whole schema as one idempotent script: what \`npx nestjs-reliable-mq schema\` prints. */
+/** The whole schema as one idempotent script: what `npx nestjs-reliable-mq schema` prints. */
 export function schemaScript(schema?: string): string {
   const table = (name: string): string => (schema ? `"${schema.replaceAll('"', '""')}"."${name}"` : `"${name}"`);
   const statements = POSTGRES_MIGRATIONS.flatMap((migration) => [

@@ -162,7 +162,8 @@ export interface ConsumeOptions {
   readonly backoff?: BackoffOptions;
   /**
    * Attempts that were started and never finished (the process died) after which the event is `dead` for this consumer: the
-   * message that kills its process is put aside.
+   * message that kills its process is put aside. At least 3: what was delivered beside such a message may be started twice with
+   * it before it runs alone.
    * @default 3
    */
   readonly maxUnfinishedStarts?: number;

@@ -104,7 +104,7 @@ describe('resolveOptions', () => {
     ['publish.backoff.max', 1, 'Unknown option "publish.backoff.max"; did you mean "publish.backoff.maxMs"?'],
     ['receipts.coalesceMs', -1, 'receipts.coalesceMs must be a whole number from 0'],
     ['consume.prefetch', 70_000, 'consume.prefetch must be a whole number from 1 to 65535'],
-    ['consume.maxUnfinishedStarts', 1, 'consume.maxUnfinishedStarts must be a whole number from 2'],
+    ['consume.maxUnfinishedStarts', 2, 'consume.maxUnfinishedStarts must be a whole number from 3'],
     ['compensation.enabled', 'yes', 'compensation.enabled must be true or false, got "yes"'],
     ['retention.outboxHours', -1, 'retention.outboxHours must be a number from 0'],
     ['shutdown.drainMs', Infinity, 'shutdown.drainMs must be a whole number from 0 to 3600000, got Infinity'],

@@ -62,7 +62,7 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
     timeoutMs: consume.integer('timeoutMs', 30 * SECOND, 100, DAY),
     maxAttempts: consume.integer('maxAttempts', 10, 1, 10_000),
     backoff: consume.backoff('backoff', { initialMs: SECOND, maxMs: 10 * MINUTE, jitter: 0.2 }),
-    maxUnfinishedStarts: consume.integer('maxUnfinishedStarts', 3, 2, 100),
+    maxUnfinishedStarts: consume.integer('maxUnfinishedStarts', 3, 3, 100),
     maxMessageBytes: consume.integer('maxMessageBytes', 16 * MIB, 1024, 512 * MIB),
   };
   consume.refuseUnknown();

@@ -87,9 +87,12 @@ export function scripted(options: Partial<ResolvedOptions['publish']> = {}): Scr
   const transport = new ScriptedTransport();
   const outbox = new ScriptedOutbox();
   const calls: Scripted['calls'] = [];
-  const hooks = new Proxy({}, {
-    get: (_target, hook) => (argument: unknown) => void calls.push({ hook: hook as keyof Hooks, argument }),
-  });
+  const hooks = new Proxy(
+    {},
+    {
+      get: (_target, hook) => (argument: unknown) => void calls.push({ hook: hook as keyof Hooks, argument }),
+    },
+  );
   let dead = 0;
   const dueIn: number[] = [];
   const publisher = new Publisher(
