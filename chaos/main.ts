@@ -67,6 +67,7 @@ async function run(options: ChaosOptions, plan: Plan, landscape: Landscape, prog
 /** Ctrl-C: nothing that was started stays. */
 function onInterrupt(landscape: Landscape, folder: string): { ignore(): void } {
   const end = (): void => {
+    process.stderr.write('Interrupted: no verdict. Ending what was started.\n');
     process.exitCode = 130;
     void landscape.close().finally(() => {
       removeFolder(folder);

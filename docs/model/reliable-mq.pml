@@ -54,6 +54,7 @@
 #define COMPENSATED_ONCE 7              /* a compensation commits for dead events only, once per life */
 #define CONSUMED_IS_TRUE 8              /* consumed: every declared consumer's effects are committed */
 #define DEAD_OF_THIS_LIFE 9             /* a redriven event is not killed by what happened before */
+#define DEAD_IS_TRUE 10                 /* dead: not every declared consumer has reported `handled` */
 
 #ifndef ONLY
 #define ONLY 0                          /* check one promise only */
@@ -212,18 +213,12 @@ inline fault() {
   faults > 0 -> faults--
 }
 
-/* Every change of outbox.status passes here. */
-inline set_status(next) {
-  promise(END_IS_FINAL, !(o_status == consumed && next != consumed));
-  promise(END_IS_FINAL, !(o_status == dead && next != dead));
-  o_status = next
-}
-
 #define OUTCOME(c, outcome) (o_outcome[c] == outcome)
 #if CONSUMERS == 1
 #define COMPLETE OUTCOME(0, handled)
 #define FAILURE (OUTCOME(0, rejected) || OUTCOME(0, dead))
 #define NO_OUTCOME OUTCOME(0, nothing)
+#define ALL_REPORTED !OUTCOME(0, nothing)
 #define MISSING (1 - OUTCOME(0, handled))
 #define ALL_EFFECTS (effects[0] == 1)
 #define INBOX_ENDED (i_status[0] != failed)
@@ -232,11 +227,20 @@ inline set_status(next) {
 #define COMPLETE (OUTCOME(0, handled) && OUTCOME(1, handled))
 #define FAILURE (OUTCOME(0, rejected) || OUTCOME(0, dead) || OUTCOME(1, rejected) || OUTCOME(1, dead))
 #define NO_OUTCOME (OUTCOME(0, nothing) && OUTCOME(1, nothing))
+#define ALL_REPORTED (!OUTCOME(0, nothing) && !OUTCOME(1, nothing))
 #define MISSING ((1 - OUTCOME(0, handled)) + 2 * (1 - OUTCOME(1, handled)))
 #define ALL_EFFECTS (effects[0] == 1 && effects[1] == 1)
 #define INBOX_ENDED (i_status[0] != failed && i_status[1] != failed)
 #define INBOX_NOT_STUCK ((i_status[0] != failed || i_due[0] != none) && (i_status[1] != failed || i_due[1] != none))
 #endif
+
+/* Every change of outbox.status passes here, but a redrive. */
+inline set_status(next) {
+  promise(END_IS_FINAL, !(o_status == consumed && next != consumed));
+  promise(END_IS_FINAL, !(o_status == dead && next != dead));
+  promise(DEAD_IS_TRUE, next != dead || !COMPLETE);
+  o_status = next
+}
 
 /* OutboxStore.claim: SKIP LOCKED, a fresh token, the attempt counted. The counter stops where no comparison can see it. */
 inline claim(s) {
@@ -255,13 +259,7 @@ inline claim(s) {
      if
      :: !o_published_before -> p_targets[s] = EVERYONE
      :: else ->
-        p_targets[s] = MISSING;
-#ifndef NO_TARGET_FALLBACK
-        if
-        :: p_targets[s] == 0 -> p_targets[s] = EVERYONE
-        :: else
-        fi
-#endif
+        p_targets[s] = MISSING
      fi
   fi
 }
@@ -308,19 +306,28 @@ inline enqueue_targets(s) {
   index = 0
 }
 
+/* Whatever has been published or reported counts as one attempt at least. */
+inline at_least_one_attempt() {
+  if
+  :: o_attempts == 0 -> o_attempts = 1
+  :: else
+  fi
+}
+
 /* OutboxStore.settle */
 inline settle(s) {
   if
   :: SETTLE_ALLOWED(s) ->
      promise(STALE_CLAIM, o_token == s);
      if
-     :: p_phase[s] == routed -> set_status(published); o_published_before = true                    /* published */
-     :: p_phase[s] == refused -> set_status(pending)                                                /* retry */
-     :: p_phase[s] == gives_up -> promise(DEAD_OF_THIS_LIFE, p_life[s] == o_life); set_status(dead)  /* dead */
-     :: p_phase[s] == unavailable ->                                                                /* postponed */
+     :: p_phase[s] == unavailable && o_attempts > 0 -> o_attempts--             /* postponed */
+     :: p_phase[s] == unavailable && o_attempts == 0
+     :: p_phase[s] != unavailable ->
+        at_least_one_attempt();
         if
-        :: o_attempts > 0 -> o_attempts--
-        :: else
+        :: p_phase[s] == routed -> set_status(published); o_published_before = true
+        :: p_phase[s] == refused -> set_status(pending)                         /* retry */
+        :: p_phase[s] == gives_up -> promise(DEAD_OF_THIS_LIFE, p_life[s] == o_life); set_status(dead)
         fi
      fi;
      o_due = due; o_token = NOBODY
@@ -333,10 +340,10 @@ inline settle(s) {
 inline apply_receipt(c, outcome, life) {
   printf("receipt listener: consumer %d says %e (life %d)\n", c, outcome, life);
   if
-  :: o_status == nothing || FROM_AN_EARLIER_LIFE(outcome, life)
+  :: o_status == nothing
   :: else ->
      if
-     :: MAY_OVERWRITE(c, outcome) -> o_outcome[c] = outcome
+     :: MAY_OVERWRITE(c, outcome) && !FROM_AN_EARLIER_LIFE(outcome, life) -> o_outcome[c] = outcome
      :: else
      fi;
      if
@@ -350,11 +357,12 @@ inline apply_receipt(c, outcome, life) {
         :: !COMPLETE && !FAILURE ->
            set_status(published);
            if
-           :: outcome == retrying && o_token != NOBODY -> o_due = leased
+           :: outcome == retrying && !FROM_AN_EARLIER_LIFE(outcome, life) && ALL_REPORTED && o_token != NOBODY -> o_due = leased
            :: else
            fi
         fi
      fi;
+     at_least_one_attempt();
      o_published_before = true
   fi
 }
@@ -419,7 +427,11 @@ end:
   :: atomic { p_phase[s] == holds ->
        promise(NO_PHANTOM, business);
        if
+#ifdef WAIT_FOR_NOBODY
        :: p_targets[s] == 0 -> p_phase[s] = stuck; printf("relay %d: publishes to nobody, and waits for the confirms of nothing\n", s)
+#else
+       :: p_targets[s] == 0 -> p_phase[s] = routed; printf("relay %d: publishes to nobody\n", s)
+#endif
        :: p_targets[s] != 0 -> p_phase[s] = routed; printf("relay %d: publishes to %d\n", s, p_targets[s])
        :: p_targets[s] != 0 && faults > 0 -> faults--; p_phase[s] = (p_last[s] -> gives_up : refused); printf("relay %d: publishes, the broker returns or refuses it\n", s)
        :: p_targets[s] != 0 && faults > 0 -> faults--; p_phase[s] = unavailable; printf("relay %d: publishes, and hears nothing\n", s)
@@ -498,12 +510,10 @@ end:
   do
   :: atomic { o_life < REDRIVES && o_status == dead && o_lock == NOBODY && (o_token == NOBODY || o_due == due) ->
        printf("a person redrives the dead event\n");
-       o_status = pending; o_attempts = 0; o_due = due; o_token = NOBODY;
        if
        :: NO_OUTCOME -> o_published_before = false
        :: else
        fi;
-       o_life++; o_compensated = false;
        index = 0;
        do
        :: index < CONSUMERS ->
@@ -514,7 +524,16 @@ end:
           index++
        :: else -> break
        od;
-       index = 0 }
+       index = 0;
+       o_attempts = 0; o_token = NOBODY; o_life++; o_compensated = false;
+       if
+#ifndef REDRIVE_WITHOUT_JUDGEMENT
+       :: COMPLETE -> o_status = consumed; o_due = none; printf("everyone has handled it meanwhile: consumed\n")
+       :: !COMPLETE -> o_status = pending; o_due = due
+#else
+       :: o_status = pending; o_due = due
+#endif
+       fi }
   od
 }
 

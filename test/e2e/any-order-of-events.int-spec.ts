@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type EventFailure, RejectEvent } from 'nestjs-reliable-mq';
-import { InventoryDeducted, InventoryDeductionFailed } from '../../apps/contracts/inventory-events';
-import { OrderCancelled, OrderCreated } from '../../apps/contracts/order-events';
+import type { InventoryDeducted, InventoryDeductionFailed } from '../../apps/contracts/inventory-events';
+import type { OrderCancelled, OrderCreated } from '../../apps/contracts/order-events';
 import { INVENTORY } from '../../apps/inventory/inventory.identity';
 import { InventoryModule } from '../../apps/inventory/inventory.module';
 import { StockService } from '../../apps/inventory/stock/stock.service';
@@ -82,12 +82,14 @@ describe('orders and stock under any order of events', () => {
         if (type === 'order.created' && next() < 0.5) waiting.push({ do: 'give up', type, payload: payload as object });
       }
     };
-    for (await collect(); waiting.length > 0; await collect()) {
+    await collect();
+    while (waiting.length > 0) {
       const atOnce = Array.from(
         { length: Math.min(waiting.length, 1 + pick(4)) },
         () => waiting.splice(pick(waiting.length), 1)[0] as Step,
       );
       await Promise.all(atOnce.map(run));
+      await collect();
     }
 
     let confirmed = 0;

@@ -16,7 +16,7 @@ const ENTITIES = [PlacedOrder, Effect];
 const SHORT: Partial<ReliableMqOptions> = {
   ...QUICK,
   compensation: { ...QUICK.compensation, intervalMs: 100 },
-  publish: { ...QUICK.publish, leaseMs: 1000, confirmTimeoutMs: 500 },
+  publish: { ...QUICK.publish, leaseMs: 2000, confirmTimeoutMs: 1000 },
 };
 
 export interface OutboxRow {

@@ -17,7 +17,7 @@ import {
 
 const MS = "interval '1 millisecond'";
 
-/** PostgreSQL 12 and later. */
+/** PostgreSQL 13 and later. */
 export class PostgresInboxStore implements InboxStore {
   private readonly table: string;
 
