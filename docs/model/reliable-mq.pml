@@ -119,12 +119,6 @@
 #define KILLER(c) (i_unfinished[c] - 1 >= MAX_UNFINISHED)
 #endif
 
-#ifdef NO_HANDLED_WINS
-#define MAY_OVERWRITE(c, outcome) true
-#else
-#define MAY_OVERWRITE(c, outcome) (o_outcome[c] != handled && !(outcome == retrying && (o_outcome[c] == rejected || o_outcome[c] == dead)))
-#endif
-
 #ifdef RECEIPTS_WITHOUT_LIFE
 #define FROM_AN_EARLIER_LIFE(outcome, life) false
 #else
@@ -171,7 +165,7 @@ byte o_lock = NOBODY;                   /* row lock of an open compensation tran
 
 /* The producer's processes. */
 mtype p_phase[3] = idle;
-bool p_last[3] = false;                  /* its attempt is the last one, if refused */
+bool p_last[3] = false;                 /* its attempt is the last one, if refused */
 byte p_targets[3] = 0;                  /* bit per consumer */
 byte p_life[3] = 0;
 
@@ -269,7 +263,6 @@ inline claim(s) {
 #define RELAY_TURN(s) (s != DIRECT && p_phase[s] == idle && (s == TASK_A || p_phase[TASK_A] != idle || p_phase[DIRECT] != idle))
 #define WORKER_TURN(i) (w_phase[i] == idle && (i % INSTANCES == 0 || w_phase[i - 1] != idle))
 
-
 inline forget_publication(s) {
   p_phase[s] = idle;
   p_last[s] = false;
@@ -336,6 +329,9 @@ inline settle(s) {
   forget_publication(s)
 }
 
+/* `handled` is never overwritten, and `retrying` never overwrites a final outcome. */
+#define MAY_OVERWRITE(c, outcome) (o_outcome[c] != handled && !(outcome == retrying && (o_outcome[c] == rejected || o_outcome[c] == dead)))
+
 /* OutboxStore.applyReceipts, one receipt */
 inline apply_receipt(c, outcome, life) {
   printf("receipt listener: consumer %d says %e (life %d)\n", c, outcome, life);
@@ -381,7 +377,7 @@ inline lose_relay(s) {
 
 /* ---------------------------------------------------------------- the producer */
 
-/* EventRecorder.record in the caller's transaction; CommitTracker; PublisherGroup.listener */
+/* EventRecorder.record in the caller's transaction; CommitTracker; PublisherGroup.listener. Hooks: recorded, committed, deferred */
 proctype Recorder() {
 #ifdef INSERT_OUTSIDE_THE_TRANSACTION
   atomic { o_status = pending; o_attempts = 1; o_due = due };
@@ -414,6 +410,7 @@ end:
 proctype Relay(byte s) {
 end:
   do
+  /* OutboxStore.claim by a job. Hooks: jobStarted, jobBatch, jobFinished */
   :: atomic { RELAY_TURN(s) && o_due == due && o_lock == NOBODY && (PUBLISH_JOB || CHASE_JOB || COMPENSATION_JOB) ->
        printf("relay %d: claims the %e event\n", s, o_status);
        claim(s);
@@ -423,7 +420,7 @@ end:
        :: else -> p_phase[s] = holds
        fi }
 
-  /* Transport.publish, and the broker's answer */
+  /* Publisher.publish, and the broker's answer. Hooks: publishing, sent, confirmed */
   :: atomic { p_phase[s] == holds ->
        promise(NO_PHANTOM, business);
        if
@@ -438,12 +435,13 @@ end:
        fi;
        enqueue_targets(s);
        p_targets[s] = 0; p_last[s] = false }
-  /* GiveUp.afterPublish, OutboxStore.settle */
+  /* GiveUp.afterPublish, OutboxStore.settle. Hooks: settling, settled, settleLost, dead */
   :: atomic { (p_phase[s] == routed || p_phase[s] == refused || p_phase[s] == unavailable || p_phase[s] == gives_up) && o_lock == NOBODY ->
        printf("relay %d: settles, it was %e\n", s, p_phase[s]);
        settle(s) }
 
-  /* RunCompensationsJob.runHandler: settleCompensated comes first in the handler's transaction, and holds the row's lock */
+  /* RunCompensationsJob.runHandler: settleCompensated comes first in the handler's transaction, and holds the row's
+   * lock. Hooks: compensating, compensationReturned, compensated, compensationFailed */
   :: atomic { p_phase[s] == to_compensate && o_lock == NOBODY ->
        if
        :: COMPENSATION_ALLOWED(s) -> o_lock = s; p_phase[s] = compensating; printf("relay %d: compensates\n", s)
@@ -468,7 +466,8 @@ end:
   od
 }
 
-/* ReceiptListener: acknowledges after the commit, so a receipt may come again */
+/* ReceiptListener: acknowledges after the commit, so a receipt may come again. Hooks: receiptsReceived, receiptsApplied, consumed,
+ * dead, lateOutcome */
 #define ANY_OF(k) (receipt[k] || receipt[k + 1] || receipt[k + 2] || receipt[k + 3])
 #if CONSUMERS * LIVES == 1
 #define RECEIPTS_WAIT ANY_OF(0)
@@ -583,7 +582,7 @@ inline conclude(i, c, outcome) {
 
 #define REPORTED(c) (i_status[c] == failed -> retrying : i_status[c])
 
-/* Handling.concludeExisting: InboxStore.claimRedriven, InboxStore.find */
+/* Handling.concludeExisting: InboxStore.claimRedriven, InboxStore.find. Hook: duplicate */
 inline conclude_existing(i, c) {
   if
   :: i_life[c] < w_life[i] && (i_status[c] == dead || i_status[c] == rejected) ->
@@ -596,7 +595,7 @@ inline conclude_existing(i, c) {
   fi
 }
 
-/* Handling.failureAfter */
+/* failureAfter, and the columns that it becomes */
 inline store_failure(i, c) {
   if
   :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none
@@ -624,7 +623,7 @@ proctype Worker(byte i; byte c) {
 end:
   do
 #ifndef CONSUMER_DOWN
-  /* QueueConsumer.take */
+  /* QueueConsumer.take. Hook: received */
   :: atomic { WORKER_TURN(i) && q_fresh[c * LIVES] > 0 -> q_fresh[c * LIVES]--; w_unacked[i] = true; w_phase[i] = delivered }
   :: atomic { WORKER_TURN(i) && q_redelivered[c * LIVES] > 0 -> q_redelivered[c * LIVES]--; w_unacked[i] = true; w_phase[i] = redelivered }
 #if REDRIVES > 0
@@ -633,7 +632,7 @@ end:
 #endif
 #endif
 
-  /* RetryFailedJob.run: InboxStore.claim */
+  /* RetryFailedJob.claim: InboxStore.claim. Hook: jobBatch */
 #ifndef NO_RETRY_JOB
   :: atomic { WORKER_TURN(i) && i_status[c] == failed && i_due[c] == due && i_lock[c] == NOBODY ->
        i_token[c] = i; i_due[c] = leased;
@@ -677,7 +676,7 @@ end:
        :: else -> printf("worker %d: its claim is lost\n", i); rest(i)
        fi }
 
-  /* The handler, and the commit of its transaction */
+  /* The handler, and the commit of its transaction. Hooks: handling, handlerReturned, handled, handlingFailed */
   :: atomic { w_phase[i] == in_handler ->
        if
 #ifdef POISON
@@ -740,7 +739,7 @@ end:
        fi;
        rest(i) }
 
-  /* Delivery.ack, after the commit; ReceiptSender */
+  /* Delivery.ack, after the commit; ReceiptSender. Hooks: acknowledged, receiptsSending, receiptsSent */
   :: atomic { w_phase[i] == concluded -> report(i, c) }
   od
 }
