@@ -39,9 +39,9 @@ async function main(): Promise<number> {
   console.log(table(variants, answers));
   const surprises = variants.filter((variant, index) => answers[index]?.found !== variant.expected);
   variants.forEach((variant, index) => {
-    const { steps, found } = answers[index] as Answer;
+    const { steps, found, breaks } = answers[index] as Answer;
     if (steps.length > 0 && (flag === '--trace' || found !== variant.expected)) {
-      console.log(`\n${variant.name} [${variant.switches.join(' ')}] breaks ${propertyName(variant.property)}:`);
+      console.log(`\n${variant.name} [${variant.switches.join(' ')}] breaks ${breaks}:`);
       for (const step of steps) console.log(`  ${step}`);
     }
   });

@@ -19,6 +19,8 @@ export interface Answer {
   /** Different states that were visited. */
   readonly states: number;
   readonly seconds: number;
+  /** What the counterexample breaks. */
+  readonly breaks?: string;
   /** The steps that lead to the counterexample, one per line; empty when there is none. */
   readonly steps: readonly string[];
 }
@@ -58,6 +60,7 @@ export async function ask(model: string, variant: Variant): Promise<Answer> {
       found,
       states: Number(/([\d.e+]+) states, stored/.exec(output)?.[1] ?? 0),
       seconds: (performance.now() - started) / 1000,
+      ...(found === 'broken' ? { breaks: brokenProperty(output, variant.property) } : {}),
       steps: found === 'broken' ? await replay(directory, switches, model) : [],
     };
   } finally {
@@ -102,6 +105,13 @@ function verdict(output: string): Answer['found'] {
   return complete ? 'holds' : 'unfinished';
 }
 
+/** An assertion shows the number of its promise: `(ONLY==4)`. */
+function brokenProperty(output: string, property: Property): string {
+  const number = /assertion violated.*?==\d+\)\|\|\(\d+==(\d+)\)/.exec(output)?.[1];
+  const promise = Object.entries(PROMISES).find(([, value]) => String(value) === number)?.[0];
+  return promise ?? formulaOf(property);
+}
+
 async function replay(directory: string, switches: readonly string[], model: string): Promise<readonly string[]> {
   const trail = join(directory, `${basename(model)}.trail`);
   const { stdout } = await run('spin', [...switches, '-t', '-k', trail, model], {
@@ -111,6 +121,6 @@ async function replay(directory: string, switches: readonly string[], model: str
   return stdout
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => /^(business|process|relay|worker|broker|receipt listener|a person|<<<<<)/.test(line))
+    .filter((line) => /^(business:|process|relay|worker|broker|receipt listener|a person|everyone|<<<<<)/.test(line))
     .map((line) => (line.startsWith('<<<<<') ? '(from here on for ever)' : line));
 }

@@ -35,6 +35,7 @@ const KNOWN_END: Property = { kind: 'formula', formula: 'known_end' };
 const TWO_INSTANCES = ['FAULTS=2'];
 const TWO_CONSUMERS = ['FAULTS=1', 'CONSUMERS=2', 'INSTANCES=1', 'MAX_HANDLINGS=1'];
 const REDRIVEN = ['FAULTS=1', 'REDRIVES=1', 'INSTANCES=1', 'MAX_HANDLINGS=1'];
+const REDRIVEN_TWO_INSTANCES = ['FAULTS=0', 'REDRIVES=1', 'MAX_HANDLINGS=1'];
 const KILLER = ['FAULTS=2', 'POISON'];
 const CONSUMER_DOWN = ['FAULTS=3', 'CONSUMER_DOWN'];
 
@@ -43,6 +44,7 @@ const SCOPES: readonly Variant[] = [
   holds('one consumer, two instances', TWO_INSTANCES, EVERYTHING),
   holds('two consumers', TWO_CONSUMERS, EVERYTHING),
   holds('redriven by a person', REDRIVEN, EVERYTHING),
+  holds('redriven, two instances, no faults', REDRIVEN_TWO_INSTANCES, EVERYTHING),
   holds('a handler that kills its process', KILLER, EVERYTHING),
   holds('no consumer is running', CONSUMER_DOWN, EVERYTHING),
 ];
