@@ -21,6 +21,8 @@ export function libfaketime(): string | undefined {
 
 export type AppName = 'order' | 'inventory';
 
+export const APPS: readonly AppName[] = ['order', 'inventory'];
+
 export interface InstanceOptions {
   readonly app: AppName;
   /** From 1. */

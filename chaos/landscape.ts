@@ -1,21 +1,20 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Pool } from 'pg';
 import { createOwnedFolder, type OwnedFolder } from '../tools/servers/owned-folder';
-import { freePort, isFree } from '../tools/servers/ports';
+import { freePort } from '../tools/servers/ports';
 import { type PostgresServer, startPostgres } from '../tools/servers/postgres';
 import { type RabbitmqNode, startRabbitmq, startRabbitmqCluster } from '../tools/servers/rabbitmq';
 import { startProxy, type TcpProxy } from '../tools/servers/tcp-proxy';
 import { pause, waitUntil } from './clock';
 import { type CompiledApps, compileApps } from './compile-apps';
-import { type AppName, Instance } from './instance';
-import { UsageError, type ChaosOptions } from './options';
+import { type AppName, APPS, Instance } from './instance';
+import type { ChaosOptions } from './options';
+import { CannotStartError, chosenPorts } from './prerequisites';
 
 const READY_WITHIN_MS = 60_000;
 /** How long the harness's own statements wait for a database that is being broken. */
 const DATABASE_WITHIN_MS = 60_000;
-
-export const APPS: readonly AppName[] = ['order', 'inventory'];
 
 /**
  * Repairs within seconds what takes a minute by default, so that many faults fit into a run, and quiet comes soon after the last.
@@ -137,8 +136,7 @@ export async function startLandscape(
   logFolder: string,
   say: (text: string) => void,
 ): Promise<Landscape> {
-  const count = options.instances * APPS.length;
-  const ports = await choosePorts(options.basePort, count);
+  const ports = chosenPorts(options) ?? (await freePorts(options.instances * APPS.length));
   const owned = createOwnedFolder();
   const closers: (() => Promise<void> | void)[] = [];
   mkdirSync(logFolder, { recursive: true });
@@ -159,7 +157,7 @@ export async function startLandscape(
     for (const instance of landscape.instances) instance.start();
     if (!(await landscape.untilHealthy())) {
       const names = (await landscape.unhealthy()).map(({ logFile }) => logFile);
-      throw new Error(
+      throw new CannotStartError(
         `These apps are not healthy ${READY_WITHIN_MS / 1_000} s after their start; see ${names.join(', ')}`,
       );
     }
@@ -186,9 +184,13 @@ async function startServers(
   const [postgres, rabbitmq] = started;
   if (postgres.status === 'fulfilled') closers.push(() => postgres.value.dispose());
   if (rabbitmq.status === 'fulfilled') closers.push(() => rabbitmq.value.dispose());
-  if (postgres.status === 'rejected') throw postgres.reason;
-  if (rabbitmq.status === 'rejected') throw rabbitmq.reason;
+  if (postgres.status === 'rejected') throw cannotStart(postgres.reason);
+  if (rabbitmq.status === 'rejected') throw cannotStart(rabbitmq.reason);
   return [postgres.value, 'nodes' in rabbitmq.value ? rabbitmq.value.nodes : [rabbitmq.value]];
+}
+
+function cannotStart(reason: unknown): CannotStartError {
+  return new CannotStartError(reason instanceof Error ? reason.message : String(reason), { cause: reason });
 }
 
 async function addInstance(
@@ -231,21 +233,20 @@ async function addInstance(
   landscape.networks.set(instance, { broker, database });
 }
 
-async function choosePorts(base: number | undefined, count: number): Promise<number[]> {
+async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
-  for (let index = 0; index < count; index += 1) ports.push(base === undefined ? await freePort() : base + index);
-  const taken: number[] = [];
-  for (const port of ports) if (!(await isFree(port))) taken.push(port);
-  if (taken.length > 0)
-    throw new UsageError(
-      `Something listens already on 127.0.0.1, port ${taken.join(', ')}: choose another --base-port.`,
-    );
+  while (ports.length < count) ports.push(await freePort());
   return ports;
 }
 
 function keepServerLogs(folder: string, postgres: PostgresServer, nodes: readonly RabbitmqNode[]): void {
   writeFileSync(join(folder, 'postgres.log'), postgres.log());
   for (const node of nodes) writeFileSync(join(folder, `${node.nodeName}.log`), node.log());
+}
+
+/** When nothing was started, there are no logs to keep. */
+export function removeIfEmpty(folder: string): void {
+  if (readdirSync(folder).length === 0) removeFolder(folder);
 }
 
 export function removeFolder(folder: string): void {

@@ -2,9 +2,10 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CATALOGUE } from './faults/catalogue';
-import { type Landscape, removeFolder, startLandscape } from './landscape';
+import { type Landscape, removeFolder, removeIfEmpty, startLandscape } from './landscape';
 import { type ChaosOptions, parseOptions, USAGE, UsageError } from './options';
 import { makePlan, type Plan } from './plan';
+import { CannotStartError, checkPrerequisites } from './prerequisites';
 import { Progress } from './progress';
 import { memoryReportOf, reportOf } from './report';
 import { runFaults } from './run-faults';
@@ -28,9 +29,10 @@ async function main(): Promise<number> {
   const progress = new Progress(options.json ? process.stderr : process.stdout);
   if (options.scenario === 'faults')
     for (const { name, why } of plan.impossible) progress.say(`left out: ${name} (${why})`);
+  await checkPrerequisites(options);
   const folder = mkdtempSync(join(tmpdir(), 'reliable-mq-chaos-'));
   const landscape = await startLandscape(options, folder, (text) => progress.say(text)).catch((error: unknown) => {
-    if (error instanceof UsageError) removeFolder(folder);
+    removeIfEmpty(folder);
     throw error;
   });
   const interrupted = onInterrupt(landscape, folder);
@@ -44,9 +46,9 @@ async function main(): Promise<number> {
     if (outcome?.verdict.violations.length === 0 && !options.keep) removeFolder(folder);
     else progress.say(`logs and traces: ${folder}`);
   }
-  if (options.reportFile !== undefined) writeFileSync(options.reportFile, outcome.report);
   if (options.json) process.stdout.write(`${JSON.stringify(outcome.verdict)}\n`);
   else process.stdout.write(`\n${outcome.report}\n`);
+  if (options.reportFile !== undefined) writeFileSync(options.reportFile, outcome.report);
   return outcome.verdict.violations.length === 0 ? 0 : VIOLATED;
 }
 
@@ -81,11 +83,13 @@ function onInterrupt(landscape: Landscape, folder: string): { ignore(): void } {
 main()
   .then((code) => process.exit(code))
   .catch((error: unknown) => {
-    const isUsage = error instanceof UsageError;
-    process.stderr.write(
-      isUsage
-        ? `${error.message}\n\n${USAGE}`
-        : `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    process.stderr.write(`${explain(error)}\n`);
     process.exit(CANNOT_START);
   });
+
+/** Where the stack tells more than the message, it is a bug of the harness. */
+function explain(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message}\n\n${USAGE}`.trimEnd();
+  if (error instanceof CannotStartError) return `The harness cannot start.\n${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -36,6 +36,7 @@ describe('the options of the harness', () => {
     ['--report --json', '--report needs the name of a file.'],
     ['--scenario flood', '--scenario needs faults or memory, got "flood".'],
     ['--scenario memory --faults 3', '--scenario memory has one fault'],
+    ['--scenario memory --only broker', 'leave out --faults, --only, --cluster and --orders.'],
     ['--order 5', 'Unknown option "--order".'],
   ])('refuse %s', (text, message) => {
     expect(() => parse(text)).toThrow(message);

@@ -63,9 +63,12 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
     if (problem) problems.push(`${name} ${problem}`);
   }
   const scenario = given.scenario ?? 'faults';
-  if (scenario === 'memory' && (given.faults !== undefined || given.cluster || given.orders !== undefined))
+  if (
+    scenario === 'memory' &&
+    (given.faults !== undefined || given.only || given.cluster || given.orders !== undefined)
+  )
     problems.push(
-      '--scenario memory has one fault, one node and as many orders as the rate makes: leave out --faults, --cluster and --orders.',
+      '--scenario memory has one fault, one node and as many orders as the rate makes: leave out --faults, --only, --cluster and --orders.',
     );
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   return {

@@ -40,6 +40,10 @@ describe('the plan', () => {
     expect(() => makePlan(options('--faults 5 --only gravity'))).toThrow('No kind of fault is left');
   });
 
+  it('says what a kind of fault needs when it is the only one wanted', () => {
+    expect(() => makePlan(options('--faults 5 --only leader'))).toThrow('leader killed: needs --cluster');
+  });
+
   it('knows every kind by one name', () => {
     const names = CATALOGUE.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);

@@ -42,8 +42,12 @@ export function makePlan(options: ChaosOptions): Plan {
     return why === undefined ? [] : [{ name: kind.name, why }];
   });
   const possible = wanted.filter((kind) => kind.impossible?.(options) === undefined);
-  if (possible.length === 0 && options.faults > 0)
-    throw new UsageError(`No kind of fault is left with --only ${options.only.join(',')}; --list shows them all.`);
+  if (possible.length === 0 && options.faults > 0) {
+    const why = impossible.map((kind) => ` (${kind.name}: ${kind.why})`).join('');
+    throw new UsageError(
+      `No kind of fault is left with --only ${options.only.join(',')}${why}. --list shows them all.`,
+    );
+  }
   const kinds = choose(possible, options.faults, random);
   const faults = kinds.map((kind, index) => ({
     number: index + 1,

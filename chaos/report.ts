@@ -11,6 +11,8 @@ export function reportOf(verdict: Verdict): string {
     committedWithoutAnswer,
     confirmed,
     failed,
+    compensated,
+    causes,
     violations,
     seed,
     cluster,
@@ -27,7 +29,10 @@ export function reportOf(verdict: Verdict): string {
     `Seed ${seed}, ${instances} instances of each app, ${cluster ? 'three RabbitMQ nodes' : 'one RabbitMQ node'}, ${verdict.servers.join(', ')}.`,
     '',
     `${orders} requests: ${accepted} accepted, ${refused} refused, ${unknown} without an answer (of which ${committedWithoutAnswer} had committed). ` +
-      `${confirmed} orders confirmed, ${failed} failed, ${verdict.compensated} events compensated, ${verdict.parked} messages parked. ` +
+      `${confirmed} orders confirmed, ${failed} failed: ${causes.failed.scarceStock} for lack of stock, ` +
+      `${causes.failed.toldToFail} because their handlers were told to fail, ${causes.failed.faults} because of the faults. ` +
+      `${compensated} events compensated: ${causes.compensated.toldToFail} whose handlers were told to fail, ` +
+      `${causes.compensated.faults} because of the faults. ${verdict.parked} messages parked. ` +
       `${count} faults in ${Math.round(verdict.seconds)} s; quiet ${verdict.secondsToQuiet} s after the last. **${violations.length} violations.**`,
     '',
     '| family | fault | injected | to quiet, at most | duplicates absorbed | redeliveries |',

@@ -1,7 +1,8 @@
 import { audit, type Violation } from './audit/audit';
+import { findRepeatedCompensations } from './audit/compensations';
 import { findHotLoops } from './audit/hot-loops';
 import { takeSnapshot } from './audit/snapshot';
-import { timelineOf } from './audit/timeline';
+import { linesOf, timelineOf } from './audit/timeline';
 import { monotonicMs } from './clock';
 import { costsOf } from './costs';
 import { FAULT_SKUS } from './faults/handlers';
@@ -51,7 +52,12 @@ export async function runFaults(
   load.close();
   progress.stop();
   const snapshot = await takeSnapshot(landscape, load.requests, stock);
-  const violations: Violation[] = [...audit(snapshot), ...(await findHotLoops(landscape.instances))];
+  const { instances } = landscape;
+  const violations: Violation[] = [
+    ...audit(snapshot),
+    ...(await findRepeatedCompensations(instances.map(({ traceFile }) => linesOf(traceFile)))),
+    ...(await findHotLoops(instances)),
+  ];
   if (left.length > 0)
     violations.push({ rule: 'not quiet in time', message: `after ${QUIET_WITHIN_MS / 1_000} s: ${left.join(', ')}` });
   await explain(landscape, violations, progress);
@@ -62,7 +68,7 @@ export async function runFaults(
     snapshot,
     violations,
     injected: injector.injected,
-    costs: await costsOf(injector.injected, watch.samples, landscape.instances),
+    costs: await costsOf(injector.injected, watch.samples, instances),
     secondsToQuiet,
     seconds: Math.round((monotonicMs() - began) / 1_000),
   });

@@ -1,4 +1,5 @@
 import type { Violation } from './audit/audit';
+import { type Causes, causesOf } from './audit/causes';
 import type { Snapshot } from './audit/snapshot';
 import type { Cost } from './costs';
 import type { InjectedFault } from './inject';
@@ -21,6 +22,8 @@ export interface Verdict {
   readonly failed: number;
   /** Dead events whose compensation committed. */
   readonly compensated: number;
+  /** How many of the failed and of the compensated were meant to be, and how many are the faults'. */
+  readonly causes: Causes;
   readonly parked: number;
   readonly violations: readonly Violation[];
   readonly faults: Readonly<Record<string, number>>;
@@ -60,6 +63,7 @@ export function judge(parts: {
     confirmed: statuses('CONFIRMED'),
     failed: statuses('FAILED'),
     compensated: snapshot.events.filter((event) => event.is_compensated).length,
+    causes: causesOf(snapshot),
     parked: snapshot.handlings.filter(({ body_start: parked }) => parked !== null).length,
     violations,
     faults: countByName(injected.filter(({ missed }) => !missed)),

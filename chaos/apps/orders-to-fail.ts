@@ -11,6 +11,9 @@ export interface OrderToFail {
   readonly eventType: string;
 }
 
+/** More attempts than any event gets. */
+export const EACH_TIME = 99;
+
 export function skuThatFails({ what, attempts, eventType }: OrderToFail): string {
   return `fault.${what}.${attempts}.${eventType}`;
 }
@@ -19,4 +22,10 @@ export function readSku(sku: string): OrderToFail | undefined {
   const match = /^fault\.(throw|hang|kill|reject)\.(\d+)\.(.+)$/.exec(sku);
   if (!match) return undefined;
   return { what: match[1] as Misbehaviour, attempts: Number(match[2]), eventType: match[3] ?? '' };
+}
+
+/** Whether such an order is told to end FAILED: inventory can never handle its order.created. */
+export function isToldToFail(sku: string): boolean {
+  const order = readSku(sku);
+  return order?.eventType === 'order.created' && (order.what === 'reject' || order.attempts === EACH_TIME);
 }

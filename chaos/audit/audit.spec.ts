@@ -93,6 +93,29 @@ describe('the audit', () => {
     expect(doctored).toEqual([]);
   });
 
+  /** o2 was given up instead of refused. */
+  const giveUp = (state: Mutable<Snapshot>): void => {
+    state.orders = state.orders.map((row) => (row.id === 'o2' ? { ...row, reason: 'given up: no receipt' } : row));
+    state.events = state.events.map((row) =>
+      row.id === 'e2' ? { ...row, status: 'dead', is_compensated: true } : row,
+    );
+  };
+  const cancelled = event('order', 'e5', 'order.cancelled', 'o2');
+
+  it('accepts an order that was given up, and whose stock was taken and given back afterwards', () => {
+    const doctored = rulesOf((state) => {
+      giveUp(state);
+      state.events = [
+        ...state.events,
+        cancelled,
+        event('inventory', 'e6', 'inventory.deducted', 'o2'),
+        { ...cancelled, id: 'e7' },
+      ];
+      state.deductions = state.deductions.map((row) => (row.order_id === 'o2' ? { ...row, state: 'CANCELLED' } : row));
+    });
+    expect(doctored).toEqual([]);
+  });
+
   const doctored: readonly [what: string, rule: Rule, doctor: Doctor][] = [
     ['an accepted order that does not exist', 'accepted order is lost', (s) => void (s.orders = s.orders.slice(1))],
     [
@@ -145,6 +168,20 @@ describe('the audit', () => {
       'an event of an order that was rolled back',
       'order and event are not atomic',
       (s) => void (s.events = [...s.events, event('order', 'e9', 'order.created', 'o9')]),
+    ],
+    ['an order that was given up, and inventory never hears of it', 'order and event are not atomic', giveUp],
+    [
+      'an order that was given up twice',
+      'order and event are not atomic',
+      (s) => {
+        giveUp(s);
+        s.events = [...s.events, cancelled, { ...cancelled, id: 'e6' }];
+      },
+    ],
+    [
+      'a confirmed order that was cancelled',
+      'order and event are not atomic',
+      (s) => void (s.events = [...s.events, { ...cancelled, order_id: 'o1' }]),
     ],
     [
       'a stuck event',

@@ -1,3 +1,4 @@
+import { isGivenUp } from './causes';
 import type { EventRow, OrderRow, Snapshot } from './snapshot';
 
 /** What the body of every message that the harness makes up contains: whatever else is parked should not be. */
@@ -28,6 +29,7 @@ export type Rule =
   | 'order and event are not atomic'
   | 'event has no end'
   | 'dead event was not compensated'
+  | 'event was compensated twice'
   | 'handling has no end'
   | 'genuine message was parked'
   | 'message left behind'
@@ -49,6 +51,7 @@ export function audit(snapshot: Snapshot): Violation[] {
     ...auditDeductions(snapshot),
     ...auditStock(snapshot),
     ...auditAtomicity(snapshot),
+    ...auditCancellations(snapshot),
     ...auditEvents(snapshot),
     ...auditHandlings(snapshot),
     ...auditQueues(snapshot),
@@ -179,6 +182,34 @@ function auditAtomicity({ orders, events }: Snapshot): Violation[] {
       ...(event && { eventId: event.id }),
     });
   return violations;
+}
+
+/**
+ * An order fails because it was given up in one transaction with its order.cancelled: one. Each deduction that came after an
+ * order had failed records another.
+ */
+function auditCancellations({ orders, events }: Snapshot): Violation[] {
+  const cancelled = countByOrder(events, ({ type }) => type === 'order.cancelled');
+  const deducted = countByOrder(events, ({ type, status }) => type === 'inventory.deducted' && status === 'consumed');
+  return orders.flatMap((order): Violation[] => {
+    const { id, status, reason } = order;
+    const count = cancelled.get(id) ?? 0;
+    const expected = status === 'FAILED' ? Number(isGivenUp(order)) + (deducted.get(id) ?? 0) : 0;
+    if (count === expected) return [];
+    return [
+      {
+        rule: 'order and event are not atomic',
+        message: `order ${id} is ${status} (${reason ?? 'no reason'}) and has ${count} events order.cancelled instead of ${expected}`,
+        orderId: id,
+      },
+    ];
+  });
+}
+
+function countByOrder(events: readonly EventRow[], isCounted: (event: EventRow) => boolean): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const event of events) if (isCounted(event)) counts.set(event.order_id, (counts.get(event.order_id) ?? 0) + 1);
+  return counts;
 }
 
 function auditEvents({ events }: Snapshot): Violation[] {

@@ -1,7 +1,6 @@
-import type { AppName } from '../instance';
+import { type AppName, APPS } from '../instance';
 import type { Landscape } from '../landscape';
 import type { OrderRequest } from '../load';
-import { APPS } from '../landscape';
 
 export interface OrderRow {
   readonly id: string;

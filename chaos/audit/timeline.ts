@@ -1,7 +1,7 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { APPS } from '../instance';
 import type { Landscape } from '../landscape';
-import { APPS } from '../landscape';
 import type { Violation } from './audit';
 
 const MAX_LINES = 200;

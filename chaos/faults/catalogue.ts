@@ -1,3 +1,4 @@
+import { COMPENSATION_FAULTS } from './compensations';
 import type { FaultKind } from './fault';
 import { HANDLER_FAULTS } from './handlers';
 import { MESSAGE_FAULTS } from './messages';
@@ -15,4 +16,5 @@ export const CATALOGUE: readonly FaultKind[] = [
   ...NETWORK_FAULTS,
   ...MESSAGE_FAULTS,
   ...HANDLER_FAULTS,
+  ...COMPENSATION_FAULTS,
 ];

@@ -1,6 +1,7 @@
-import { type OrderToFail, skuThatFails } from '../apps/orders-to-fail';
+import { EACH_TIME, type OrderToFail, skuThatFails } from '../apps/orders-to-fail';
 import { pause } from '../clock';
-import type { FaultKind } from './fault';
+import type { Load, OrderRequest } from '../load';
+import { type FaultKind, FaultMissed } from './fault';
 
 const PLACE_WITHIN_ATTEMPTS = 50;
 
@@ -10,13 +11,21 @@ const KINDS: readonly { readonly name: string; readonly order: OrderToFail; read
     order: { what: 'throw', attempts: 3, eventType: 'order.created' },
     orders: 5,
   },
-  { name: 'handler throws each time', order: { what: 'throw', attempts: 99, eventType: 'order.created' }, orders: 3 },
-  { name: 'handler rejects', order: { what: 'reject', attempts: 99, eventType: 'order.created' }, orders: 3 },
+  {
+    name: 'handler throws each time',
+    order: { what: 'throw', attempts: EACH_TIME, eventType: 'order.created' },
+    orders: 3,
+  },
+  { name: 'handler rejects', order: { what: 'reject', attempts: EACH_TIME, eventType: 'order.created' }, orders: 3 },
   { name: 'handler hangs, then succeeds', order: { what: 'hang', attempts: 1, eventType: 'order.created' }, orders: 4 },
-  { name: 'handler hangs each time', order: { what: 'hang', attempts: 99, eventType: 'order.created' }, orders: 1 },
+  {
+    name: 'handler hangs each time',
+    order: { what: 'hang', attempts: EACH_TIME, eventType: 'order.created' },
+    orders: 1,
+  },
   {
     name: 'handler kills its process each time',
-    order: { what: 'kill', attempts: 99, eventType: 'order.created' },
+    order: { what: 'kill', attempts: EACH_TIME, eventType: 'order.created' },
     orders: 1,
   },
   {
@@ -42,13 +51,20 @@ export const HANDLER_FAULTS: readonly FaultKind[] = KINDS.map(({ name, order, or
   family: 'handler',
   lane: 'handlers',
   seconds: 2,
-  inject: async ({ load }) => {
-    let accepted = 0;
-    for (let attempt = 0; accepted < orders && attempt < PLACE_WITHIN_ATTEMPTS; attempt += 1) {
-      const placed = await load.place(skuThatFails(order));
-      if (placed.answer === 'accepted') accepted += 1;
-      else await pause(200);
-    }
-    return `${accepted} orders`;
-  },
+  inject: async ({ load }) => `${(await placeOrders(load, skuThatFails(order), orders)).length} orders`,
 }));
+
+/**
+ * @returns those that were accepted: fewer when something else is broken for long
+ * @throws FaultMissed when none was
+ */
+export async function placeOrders(load: Load, sku: string, count: number): Promise<OrderRequest[]> {
+  const accepted: OrderRequest[] = [];
+  for (let attempt = 0; accepted.length < count && attempt < PLACE_WITHIN_ATTEMPTS; attempt += 1) {
+    const placed = await load.place(sku);
+    if (placed.answer === 'accepted') accepted.push(placed);
+    else await pause(200);
+  }
+  if (accepted.length === 0) throw new FaultMissed('no order was accepted');
+  return accepted;
+}

@@ -104,7 +104,7 @@ export const MESSAGE_FAULTS: readonly FaultKind[] = [
     seconds: 1,
     inject: async (world, random) =>
       withChannel(world, async (channel) => {
-        const events = await someEvents(world, 'order', 10, `AND status = 'consumed'`);
+        const events = await someEvents(world, 'order', 10, `AND status = 'consumed' AND type = 'order.created'`);
         // An id that was handled, with another order's content: absorbed, whatever it says. It may not act on that order.
         for (const [index, event] of events.entries()) {
           const other = events[(index + 1) % events.length] ?? event;

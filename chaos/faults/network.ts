@@ -1,8 +1,7 @@
 import type { TcpProxy } from '../../tools/servers/tcp-proxy';
 import { pause } from '../clock';
-import type { Instance } from '../instance';
+import { APPS, type Instance } from '../instance';
 import type { Random } from '../random';
-import { APPS } from '../landscape';
 import type { FaultKind, World } from './fault';
 
 type Side = 'broker' | 'database';

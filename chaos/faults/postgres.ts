@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { pause } from '../clock';
-import type { AppName } from '../instance';
-import { APPS, type Landscape } from '../landscape';
+import { type AppName, APPS } from '../instance';
+import type { Landscape } from '../landscape';
 import type { FaultKind } from './fault';
 
 /** What business and library write to, by app. */

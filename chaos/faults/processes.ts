@@ -1,6 +1,5 @@
 import { monotonicMs, pause, waitUntil } from '../clock';
-import { type AppName, type Instance, libfaketime } from '../instance';
-import { APPS } from '../landscape';
+import { type AppName, APPS, type Instance, libfaketime } from '../instance';
 import type { Random } from '../random';
 import type { FaultKind, World } from './fault';
 

@@ -2,7 +2,7 @@ import type { Trigger } from '../apps/trigger';
 import { pause } from '../clock';
 import type { AppName, Instance } from '../instance';
 import type { Random } from '../random';
-import { skuThatFails } from '../apps/orders-to-fail';
+import { EACH_TIME, skuThatFails } from '../apps/orders-to-fail';
 import { type FaultKind, FaultMissed, type World } from './fault';
 import { back, oneOf } from './processes';
 
@@ -22,7 +22,7 @@ interface Step {
 
 /** An order that inventory gives up: it dies, its receipt makes order.created dead, and it is compensated. */
 const giveUp = (world: World): Promise<unknown> =>
-  world.load.place(skuThatFails({ what: 'reject', attempts: 99, eventType: 'order.created' }));
+  world.load.place(skuThatFails({ what: 'reject', attempts: EACH_TIME, eventType: 'order.created' }));
 const failOnce = (world: World): Promise<unknown> =>
   world.load.place(skuThatFails({ what: 'throw', attempts: 2, eventType: 'order.created' }));
 /** A lost message: nobody reports it. */

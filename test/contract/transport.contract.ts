@@ -464,6 +464,27 @@ export function describeTransport(implementation: string, createHarness: () => P
         expect(delivery?.message.messageId).toBe('after');
       });
 
+      it('tells how many messages wait in a queue, without those that consumers hold', async () => {
+        const transport = await started();
+        const { spec, type } = await declared(transport);
+        await publishMany(transport, type, 3);
+        await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBe(3));
+        const deliveries = collector({ settle: false });
+        await transport.subscribe(spec, 2, deliveries.take);
+        await deliveries.next(2);
+        await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBe(1));
+      });
+
+      it('cannot tell of a queue that does not exist, and of others it still can', async () => {
+        const transport = await started();
+        const { spec, type } = await declared(transport);
+        await publishMany(transport, type, 1);
+        expect(await transport.messagesWaiting(`${spec.name}.none`)).toBeUndefined();
+        await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBe(1));
+        await transport.close();
+        expect(await transport.messagesWaiting(spec.name)).toBeUndefined();
+      });
+
       it('puts a removed binding back when it is refreshed', async () => {
         const transport = await started();
         const { spec, type } = await declared(transport);

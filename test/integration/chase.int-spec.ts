@@ -36,6 +36,35 @@ describe('Chasing receipts', () => {
     await producer.until(id, { status: 'dead', reason: 'no receipt from mail after publishing 2 times' });
   });
 
+  it('leaves alone what may still wait for a consumer that is behind, and says so; what was lost it publishes again', async () => {
+    producer.bind({ 'stock.note.declared': 'note.declared', 'mail.note.declared': 'note.declared' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 300 },
+      publish: { maxAttempts: 20, backoff: { initialMs: 1, maxMs: 300 } },
+    });
+    const service = app.get(NoteService);
+    const ids = [await service.record(note(DeclaredNote)), await service.record(note(DeclaredNote))];
+    for (const id of ids) producer.sendReceipts({ eventId: id, consumer: 'mail', outcome: 'handled' });
+    const reason = 'its consumer is behind: 2 messages wait in queue "stock.note.declared"';
+    for (const id of ids) await producer.until(id, { status: 'published', attempts: 1, reason });
+    expect(producer.messageIds('stock.note.declared')).toEqual(ids);
+
+    producer.broker.purge('stock.note.declared');
+    await eventually(() => expect(producer.messageIds('stock.note.declared').sort()).toEqual([...ids].sort()));
+    for (const id of ids) await producer.until(id, { status: 'published', attempts: 2 });
+  });
+
+  it('publishes again what has waited for very long, for it may be lost while others wait in its queue', async () => {
+    producer.bind({ 'stock.note.declared': 'note.declared', 'mail.note.declared': 'note.declared' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 100 },
+      publish: { backoff: { initialMs: 1, maxMs: 100 } },
+    });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    await eventually(() => expect(producer.messageIds('stock.note.declared').length).toBeGreaterThan(1));
+    expect(new Set(producer.messageIds('stock.note.declared'))).toEqual(new Set([id]));
+  });
+
   it('follows the policy of the event type', async () => {
     producer.bind({ 'a.note.hasty': 'note.hasty', 'a.note.free': 'note.free' });
     const app = await producer.start({

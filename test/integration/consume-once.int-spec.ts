@@ -115,6 +115,18 @@ describe('handling an event', () => {
     expect(consuming.receipts(foreign)).toEqual([]);
   });
 
+  it.each([`'; DROP TABLE reliable_mq_inbox; --`, `\\'; DROP TABLE reliable_mq_inbox; --`, '$1 ? %s " 多'])(
+    'happens once for a foreign message with the id %j',
+    async (messageId) => {
+      consuming.send('hostile', { messageId });
+      await consuming.settled(messageId, 'handled');
+      consuming.send('hostile', { messageId });
+      await eventually(() => expect(consuming.waiting()).toBe(0));
+      expect(consuming.callsOf(messageId).length).toBe(1);
+      await expect(consuming.notes(messageId)).resolves.toEqual(['hostile']);
+    },
+  );
+
   it('happens once however often the message comes, and each time the producer is told', async () => {
     const id = consuming.send('again', { fromProducer: true });
     await consuming.settled(id, 'handled');

@@ -8,11 +8,20 @@ import type { StoreSet } from '../stores/stores';
 import type { Transport } from '../transport/transport';
 import { claimedBatches } from './claimed-batches';
 import type { Job } from './job';
+import { type Backlog, QueueBacklogs } from './queue-backlogs';
+
+/**
+ * So many times `receipts.chaseAfterMs` after it was published an event is published again even if it may still be in its queue:
+ * it may be the one that was lost while others wait there.
+ */
+const PATIENCE = 10;
+const JITTER = 0.2;
 
 /**
  * Looks after events that were published and whose receipts have not come: publishes them again, to the consumers that are
  * missing. Whatever happened, lost message, lost receipt or a consumer that is down, the answer is the same, because consumers
- * recognise what they have handled. Gives up according to the event type's policy.
+ * recognise what they have handled. While as many messages wait in the queue as events are missing, the consumer is behind, and
+ * the event is looked at again later. Gives up according to the event type's policy.
  */
 export class ChaseReceiptsJob implements Job {
   readonly name = 'chase';
@@ -23,7 +32,7 @@ export class ChaseReceiptsJob implements Job {
     private readonly publisher: Publisher,
     private readonly transport: Transport,
     private readonly giveUp: GiveUp,
-    private readonly options: Pick<ResolvedOptions, 'publish' | 'compensation'>,
+    private readonly options: Pick<ResolvedOptions, 'publish' | 'receipts' | 'compensation'>,
   ) {
     this.dataSource = set.name;
   }
@@ -34,20 +43,32 @@ export class ChaseReceiptsJob implements Job {
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
     const { publish, compensation } = this.options;
+    const { chaseAfterMs } = this.options.receipts;
     const goOn = (): boolean => !stop.aborted && this.ready();
     const batches = claimedBatches(this.set.outbox, 'published', compensation.batchSize, publish.leaseMs, goOn);
+    const backlogs = new QueueBacklogs(this.transport);
     for await (const batch of batches) {
       progress(batch.events.length);
       const again: Publication[] = [];
       for (const event of batch.events) {
         const publication = toPublication(event, batch);
-        if (event.attempts > this.giveUp.policy(event).maxAttempts)
+        const waitedMs = event.publishedAgoMs ?? 0;
+        const backlog = waitedMs < PATIENCE * chaseAfterMs ? await backlogs.mayHold(event) : undefined;
+        if (backlog) {
+          // As long again as it has waited already.
+          const delayMs = Math.max(chaseAfterMs, waitedMs) * (1 + Math.random() * JITTER);
+          this.publisher.postpone(publication, waitsReason(backlog), delayMs);
+        } else if (event.attempts > this.giveUp.policy(event).maxAttempts)
           this.publisher.giveUpOn(publication, noReceiptReason(event));
         else again.push(publication);
       }
       await this.publisher.submit(again);
     }
   }
+}
+
+function waitsReason({ queue, messages }: Backlog): string {
+  return `its consumer is behind: ${messages} messages wait in queue "${queue}"`;
 }
 
 function noReceiptReason(event: ClaimedEvent): string {

@@ -6,6 +6,7 @@ import {
   STATEMENT_DEADLINE_MS,
   within,
 } from './deadline';
+import { groupOf } from './grouped-statements';
 
 const TERMINATE_DEADLINE_MS = 5000;
 
@@ -98,6 +99,22 @@ export async function queryIn<Row>(
 ): Promise<Row[]> {
   if (!manager.queryRunner) throw new Error('queryIn needs the manager of an open transaction');
   return queryOn<Row>(manager.queryRunner, sql, parameters);
+}
+
+/**
+ * Run one statement without parameters in the transaction of this manager: together with its START TRANSACTION if that has not been
+ * sent yet.
+ */
+export async function queryGrouped<Row>(manager: EntityManager, sql: string): Promise<Row[]> {
+  const group = manager.queryRunner && groupOf(manager.queryRunner);
+  return group ? ((await group.run(sql)) as Row[]) : queryIn<Row>(manager, sql);
+}
+
+/** Run one statement without parameters in the transaction of this manager, at the latest with its COMMIT. */
+export async function queryBeforeCommit(manager: EntityManager, sql: string): Promise<void> {
+  const group = manager.queryRunner && groupOf(manager.queryRunner);
+  if (group) await group.runBeforeNext(sql);
+  else await queryIn(manager, sql);
 }
 
 /** The table's name as SQL, in the schema that the DataSource is configured with. */

@@ -1,7 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
-import { qualifiedTable, queryAlone, queryIn } from '../database/sql';
+import { literal } from '../database/literals';
+import { qualifiedTable, queryAlone, queryGrouped } from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
 import {
   type ClaimableQueue,
@@ -26,12 +27,12 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
-    const rows = await queryIn(
+    const values = [key.eventId, key.consumer, message.type, message.version, message.redrives];
+    const rows = await queryGrouped(
       manager,
-      `INSERT INTO ${this.table} (event_id, consumer, type, version, status, attempts, redrives, ended_at)
-       VALUES ($1, $2, $3, $4, 'handled', 1, $5, clock_timestamp())
+      `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)
+       VALUES (${values.map(literal).join(', ')}, 'handled', 1, clock_timestamp())
        ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
-      [key.eventId, key.consumer, message.type, message.version, message.redrives],
     );
     return rows.length === 1;
   }
@@ -182,12 +183,11 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async settleHandled(manager: EntityManager, key: InboxKey, token: string): Promise<boolean> {
-    const rows = await queryIn(
+    const rows = await queryGrouped(
       manager,
       `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
          ended_at = clock_timestamp(), body = NULL, properties = NULL, reason = NULL
-       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
-      [key.eventId, key.consumer, token],
+       WHERE event_id = ${literal(key.eventId)} AND consumer = ${literal(key.consumer)} AND claim_token = ${literal(token)} RETURNING 1`,
     );
     return rows.length === 1;
   }

@@ -5,6 +5,9 @@ interface RetryPolicy {
   readonly backoff: Backoff;
 }
 
+/** A chase waits this much longer while the consumer is behind, and once more as long: chase-receipts.job.ts. */
+const BEHIND = 20;
+
 /**
  * The longest time between the first and the last delivery of one event, in milliseconds: the producer chases its receipt
  * until it gives up, and after its last message the consumer may still try as long as it does.
@@ -14,5 +17,10 @@ export function retryHorizonMs(publish: RetryPolicy, chaseAfterMs: number, consu
     ...publish.backoff,
     initialMs: Math.min(Math.max(chaseAfterMs, publish.backoff.initialMs), publish.backoff.maxMs),
   };
-  return backoffHorizonMs(chase, publish.maxAttempts + 1) + backoffHorizonMs(consume.backoff, consume.maxAttempts + 1);
+  const behindMs = publish.maxAttempts * BEHIND * chaseAfterMs;
+  return (
+    behindMs +
+    backoffHorizonMs(chase, publish.maxAttempts + 1) +
+    backoffHorizonMs(consume.backoff, consume.maxAttempts + 1)
+  );
 }

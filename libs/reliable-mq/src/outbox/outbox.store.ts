@@ -77,8 +77,8 @@ export interface ClaimedEvent extends NewOutboxEvent {
   readonly attempts: number;
   readonly compensationAttempts: number;
   readonly redrives: number;
-  /** Whether the broker had confirmed it before. */
-  readonly publishedBefore: boolean;
+  /** How long ago the broker confirmed it last, in milliseconds; null: never. */
+  readonly publishedAgoMs: number | null;
   readonly outcomes: Readonly<Record<string, StoredOutcome>>;
   readonly reason: string | null;
   /** How long it had been due, in milliseconds. */

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { appendHistory } from '../database/append-history';
-import { qualifiedTable, queryAlone, queryIn } from '../database/sql';
+import { literal } from '../database/literals';
+import { qualifiedTable, queryAlone, queryBeforeCommit, queryIn } from '../database/sql';
 import { storableText } from '../domain/storable';
 import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from './outbox.entity';
 import type {
@@ -36,32 +37,30 @@ export class PostgresOutboxStore implements OutboxStore {
     this.table = qualifiedTable(dataSource, OUTBOX_TABLE);
   }
 
-  /** Arrays rather than a tuple of parameters per event: a statement has 65,535 parameters at most. */
   async insert(
     manager: EntityManager,
     events: readonly NewOutboxEvent[],
     token: string,
     leaseMs: number,
   ): Promise<void> {
-    await queryIn(
+    const due = `clock_timestamp() + ${literal(leaseMs)} * ${MS}, ${literal(token)}`;
+    const rows = events.map(({ id, type, version, payload, headers, consumers, confirm }) => {
+      const values = [
+        id,
+        type,
+        version,
+        payload,
+        headers && JSON.stringify(headers),
+        JSON.stringify(consumers),
+        confirm,
+      ];
+      return `(${values.map(literal).join(', ')}, 'pending', 0, ${due})`;
+    });
+    await queryBeforeCommit(
       manager,
       `INSERT INTO ${this.table}
          (id, type, version, payload, headers, consumers, confirm, status, attempts, due_at, claim_token)
-       SELECT id, type, version, payload::json, headers::jsonb, consumers::jsonb, confirm,
-         'pending', 0, clock_timestamp() + $2::float8 * ${MS}, $1::uuid
-       FROM unnest($3::uuid[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::bool[])
-         AS e (id, type, version, payload, headers, consumers, confirm)`,
-      [
-        token,
-        leaseMs,
-        events.map(({ id }) => id),
-        events.map(({ type }) => type),
-        events.map(({ version }) => version),
-        events.map(({ payload }) => payload),
-        events.map(({ headers }) => (headers === null ? null : JSON.stringify(headers))),
-        events.map(({ consumers }) => JSON.stringify(consumers)),
-        events.map(({ confirm }) => confirm),
-      ],
+       VALUES ${rows.join(', ')}`,
     );
   }
 
@@ -94,7 +93,7 @@ export class PostgresOutboxStore implements OutboxStore {
          SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4, ${counter} = o.${counter} + 1
          FROM due WHERE o.id = due.id
          RETURNING o.id, o.type, o.version, o.payload::text AS payload, o.headers, o.consumers, o.confirm, o.attempts,
-           o.compensation_attempts, o.redrives, o.published_at IS NOT NULL AS published_before, o.outcomes, o.reason,
+           o.compensation_attempts, o.redrives, extract(epoch FROM statement_timestamp() - o.published_at) * 1000 AS published_ago_ms, o.outcomes, o.reason,
            due.due_at::text AS due_at, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
       [status, limit, leaseMs, token, dueFrom],
     );
@@ -127,7 +126,7 @@ export class PostgresOutboxStore implements OutboxStore {
                                     WHEN 'retry' THEN 'pending' ELSE o.status END,
              attempts = CASE l.result WHEN 'postponed' THEN greatest(o.attempts - 1, 0) ELSE greatest(o.attempts, 1) END,
              due_at = CASE WHEN l.result = 'published' AND NOT o.confirm THEN NULL
-                           WHEN l.result = 'published' AND o.outcomes @? '$.* ? (@.outcome == "retrying")'
+                           WHEN l.result = 'published' AND o.outcomes <> '{}' AND o.outcomes @? '$.* ? (@.outcome == "retrying")'
                              THEN greatest(o.due_at, clock_timestamp() + l.delay_ms * ${MS})
                            ELSE clock_timestamp() + l.delay_ms * ${MS} END,
              published_at = CASE l.result WHEN 'published' THEN clock_timestamp() ELSE o.published_at END,
@@ -300,7 +299,7 @@ interface ClaimedRow {
   attempts: number;
   compensation_attempts: number;
   redrives: number;
-  published_before: boolean;
+  published_ago_ms: string | null;
   outcomes: Record<string, StoredOutcome>;
   reason: string | null;
   due_at: string;
@@ -328,7 +327,7 @@ function toClaimedEvent(row: ClaimedRow): ClaimedEvent {
     attempts: row.attempts,
     compensationAttempts: row.compensation_attempts,
     redrives: row.redrives,
-    publishedBefore: row.published_before,
+    publishedAgoMs: row.published_ago_ms === null ? null : Number(row.published_ago_ms),
     outcomes: row.outcomes,
     reason: row.reason,
     overdueMs: Number(row.overdue_ms),

@@ -1,4 +1,5 @@
 import { HEADER } from '../domain/message-headers';
+import type { CommittedEvent } from '../record/committed-event';
 import type { ClaimedEvent, NewOutboxEvent } from '../outbox/outbox.store';
 import type { MessageTarget, OutgoingMessage, PublishOutcome } from '../transport/transport';
 import { publishTargets } from './publish-target';
@@ -27,8 +28,43 @@ export function toPublication(
   event: ClaimedEvent,
   claim: { readonly token: string; readonly claimedAtMs: number },
 ): Publication {
+  const { id, type, version, payload, headers, consumers, confirm, attempts, redrives } = event;
   const { token, claimedAtMs } = claim;
-  return { ...event, token, claimedAtMs, attempt: event.attempts, targets: publishTargets(event) };
+  const targets = publishTargets(event);
+  return {
+    id,
+    type,
+    version,
+    payload,
+    headers,
+    consumers,
+    confirm,
+    token,
+    attempt: attempts,
+    redrives,
+    targets,
+    claimedAtMs,
+  };
+}
+
+/** An event that was just committed, born claimed. */
+export function toFirstPublication(event: CommittedEvent): Publication {
+  const { id, type, version, payload, headers, consumers, confirm, token, claimedAtMs } = event;
+  const targets = [{ routingKey: type }];
+  return {
+    id,
+    type,
+    version,
+    payload,
+    headers,
+    consumers,
+    confirm,
+    token,
+    attempt: 1,
+    redrives: 0,
+    targets,
+    claimedAtMs,
+  };
 }
 
 /** One message per target; the body is made once. */

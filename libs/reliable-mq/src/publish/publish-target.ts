@@ -9,10 +9,10 @@ import type { MessageTarget } from '../transport/transport';
 export function publishTargets(event: {
   readonly type: string;
   readonly consumers: readonly string[];
-  readonly publishedBefore: boolean;
+  readonly publishedAgoMs: number | null;
   readonly outcomes: Readonly<Record<string, StoredOutcome>>;
 }): readonly MessageTarget[] {
-  if (event.consumers.length === 0 || !event.publishedBefore) return [{ routingKey: event.type }];
+  if (event.consumers.length === 0 || event.publishedAgoMs === null) return [{ routingKey: event.type }];
   return missingConsumers(event).map((consumer) => ({ queue: consumerQueue(consumer, event.type) }));
 }
 

@@ -5,6 +5,7 @@ import type { CommitListener } from '../record/committed-event';
 import type { StoreSet, Stores } from '../stores/stores';
 import type { Transport } from '../transport/transport';
 import type { GiveUp } from './give-up';
+import { toFirstPublication } from './publication';
 import { Publisher, type PublisherListener } from './publisher';
 
 /** One publisher per outbox. */
@@ -38,9 +39,7 @@ export class PublisherGroup {
     return (dataSource, events) => {
       const set = this.stores.of(dataSource);
       if (!set) return;
-      this.of(set).offer(
-        events.map((event) => ({ ...event, attempt: 1, redrives: 0, targets: [{ routingKey: event.type }] })),
-      );
+      this.of(set).offer(events.map(toFirstPublication));
     };
   }
 

@@ -65,16 +65,44 @@ describe('Publisher', () => {
       expect(transport.messageIds).toEqual(ids(events.slice(1, 3)));
     });
 
-    it('counts outcomes that are not written yet as part of the window', async () => {
+    it('goes on while outcomes are written, for one window more', async () => {
       const { publisher, transport, outbox } = scripted({ windowSize: 2 });
       const release = outbox.hold();
-      publisher.offer(publications(4));
+      publisher.offer(publications(6));
+      transport.answer(2);
+      expect(transport.unanswered).toHaveLength(2);
       transport.answer(2);
       await settleDown();
       expect(transport.unanswered).toHaveLength(0);
       release();
       await settleDown();
       expect(transport.unanswered).toHaveLength(2);
+    });
+
+    it('leaves at once in a quiet service, and in bursts while two are unconfirmed', () => {
+      const { publisher, transport } = scripted();
+      const events = publications(6);
+      for (const event of events) publisher.offer([event]);
+      expect(transport.messageIds).toEqual(ids(events.slice(0, 2)));
+      transport.answer(1);
+      expect(transport.messageIds).toEqual(ids(events.slice(1)));
+    });
+
+    it('waits for no burst that the broker does not confirm for longer than a moment', async () => {
+      const { publisher, transport } = scripted();
+      const events = publications(3);
+      for (const event of events) publisher.offer([event]);
+      expect(transport.unanswered).toHaveLength(2);
+      await jest.advanceTimersByTimeAsync(20);
+      expect(transport.messageIds).toEqual(ids(events));
+    });
+
+    it('waits for no burst when there are enough for one of their own', () => {
+      const { publisher, transport } = scripted({ windowSize: 1000, bufferSize: 1000, bufferBytes: 1_000_000 });
+      for (const event of publications(101)) publisher.offer([event]);
+      expect(transport.unanswered).toHaveLength(2);
+      publisher.offer(publications(1));
+      expect(transport.unanswered).toHaveLength(102);
     });
 
     it('is left to the compensation task, without a statement, when window and buffer are full', async () => {
@@ -282,6 +310,20 @@ describe('Publisher', () => {
       script.transport.answer(3);
       release();
       await script.publisher.idle();
+      expect(script.outbox.batches.map((batch) => batch.length)).toEqual([1, 3]);
+    });
+
+    it('gathers what comes in the moments after a statement, and waits for it no longer than that', async () => {
+      const script = scripted();
+      script.publisher.offer(publications(4));
+      script.transport.answer(1);
+      await settleDown();
+      script.transport.answer(2);
+      await settleDown();
+      script.transport.answer(1);
+      await settleDown();
+      expect(script.outbox.batches.map((batch) => batch.length)).toEqual([1]);
+      await jest.advanceTimersByTimeAsync(25);
       expect(script.outbox.batches.map((batch) => batch.length)).toEqual([1, 3]);
     });
 

@@ -1,8 +1,10 @@
 import { Logger } from '@nestjs/common';
 import type { HookRunner } from '../domain/hook-runner';
+import { WarningDigest } from '../domain/warning-digest';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { PublishOutcome, Transport } from '../transport/transport';
+import { Bursts } from './bursts';
 import type { GiveUp } from './give-up';
 import { type MessageOrigin, type Publication, toMessages, worse } from './publication';
 import { PublishBuffer } from './publish-buffer';
@@ -26,12 +28,16 @@ export interface PublisherListener {
  *   submit() events that a job has claimed; waits for room, so that a backlog flows at the speed of the broker
  *
  * Everything held in memory is bounded: the buffer by count and bytes, the window, and the outcomes not yet written, which
- * count as part of the window. The row is the truth; whatever is dropped here is found again when its lease has run out.
+ * have a second window. The row is the truth; whatever is dropped here is found again when its lease has run out.
  */
 export class Publisher {
   private readonly logger = new Logger('ReliableMq');
   private readonly buffer: PublishBuffer;
   private readonly settler: Settler;
+  private readonly failures = new WarningDigest((details) =>
+    this.logger.warn('An event could not be published', details),
+  );
+  private readonly bursts = new Bursts(() => this.pump());
   private readonly waitingForRoom: (() => void)[] = [];
   private inFlight = 0;
   private pumping = false;
@@ -87,9 +93,18 @@ export class Publisher {
     this.settler.add({ id, type, token, result: 'dead', delayMs: 0, reason });
   }
 
+  /** Look again later at an event that a job has claimed and does not publish now; no attempt is counted. */
+  postpone(publication: Pick<Publication, 'id' | 'type' | 'token'>, reason: string, delayMs: number): void {
+    const { id, type, token } = publication;
+    this.settler.add({ id, type, token, result: 'postponed', delayMs, reason });
+  }
+
   /** Resolves when everything that was taken over is settled. */
   async idle(): Promise<void> {
-    while (this.buffer.size > 0 || this.inFlight > 0 || this.settler.size > 0) await this.room();
+    while (this.buffer.size > 0 || this.inFlight > 0 || this.settler.size > 0) {
+      this.settler.hurry();
+      await this.room();
+    }
     await this.settler.idle();
   }
 
@@ -105,6 +120,8 @@ export class Publisher {
     const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, drainMs)));
     await Promise.race([this.idle(), deadline]);
     clearTimeout(timer);
+    this.failures.flush();
+    this.bursts.stop();
     this.settler.stop();
   }
 
@@ -116,17 +133,33 @@ export class Publisher {
   private pump(): void {
     if (this.pumping) return;
     this.pumping = true;
-    while (this.inFlight + this.settler.size < this.options.windowSize && this.transport.status().available) {
+    const { available, reason } = this.transport.status();
+    if (!available) this.releaseBuffer(reason ?? UNAVAILABLE);
+    else if (this.buffer.size > 0) this.publishBuffered();
+    this.pumping = false;
+    this.wakeWaiting();
+  }
+
+  private publishBuffered(): void {
+    if (!this.hasWindow()) return this.settler.hurry();
+    if (!this.bursts.mayGo(this.buffer.size)) return;
+    this.bursts.begin();
+    while (this.hasWindow() && this.transport.status().available) {
       const publication = this.buffer.shift();
       if (!publication) break;
       if (this.leaseIsShort(publication))
         this.release(publication, 'it waited in memory until its lease was nearly over');
       else this.publish(publication);
     }
+    this.bursts.end();
     const { available, reason } = this.transport.status();
     if (!available) this.releaseBuffer(reason ?? UNAVAILABLE);
-    this.pumping = false;
-    this.wakeWaiting();
+  }
+
+  /** Outcomes are written while the next messages are on their way: those not written yet have a window of their own. */
+  private hasWindow(): boolean {
+    const { windowSize } = this.options;
+    return this.inFlight < windowSize && this.inFlight + this.settler.size < 2 * windowSize;
   }
 
   private publish(publication: Publication): void {
@@ -135,27 +168,29 @@ export class Publisher {
     this.hooks.run('publishing', { ...event, attempt: publication.attempt });
     this.inFlight += 1;
     // Nobody is missing any more: the receipt that says so is about to end it.
-    if (messages.length === 0) setImmediate(() => this.finish(publication, { status: 'routed' }));
+    const confirmed = this.bursts.add();
+    if (messages.length === 0) setImmediate(() => this.finish(publication, { status: 'routed' }, confirmed));
     let open = messages.length;
     let result: PublishOutcome | undefined;
     for (const message of messages) {
       this.transport.publish(message, (outcome) => {
         result = worse(result, outcome);
         open -= 1;
-        if (open === 0) this.finish(publication, result);
+        if (open === 0) this.finish(publication, result, confirmed);
       });
     }
     this.hooks.run('sent', event);
   }
 
-  private finish(publication: Publication, outcome: PublishOutcome): void {
+  private finish(publication: Publication, outcome: PublishOutcome, confirmed: () => void): void {
     this.inFlight -= 1;
+    confirmed();
     const event = { eventId: publication.id, type: publication.type };
-    const reason = outcome.status === 'routed' ? {} : { reason: outcome.reason };
-    this.hooks.run('confirmed', { ...event, outcome: outcome.status, ...reason });
-    const settlement = this.giveUp.afterPublish(publication, publication.attempt, outcome);
-    if (settlement.result === 'retry')
-      this.logger.warn('An event could not be published', { ...event, attempt: publication.attempt, ...reason });
+    const reason = outcome.status === 'routed' ? undefined : outcome.reason;
+    this.hooks.run('confirmed', { ...event, outcome: outcome.status, ...(reason !== undefined && { reason }) });
+    const { id, type, attempt } = publication;
+    const settlement = this.giveUp.afterPublish(publication, attempt, outcome);
+    if (settlement.result === 'retry') this.failures.add(id, { type, reason: reason ?? '' }, { attempt });
     this.settler.add({ ...settlement, type: publication.type });
     this.pump();
   }

@@ -4,6 +4,10 @@ import type { HookRunner } from '../domain/hook-runner';
 import type { OutboxStore, PublishSettlement } from '../outbox/outbox.store';
 
 const BATCH_SIZE = 1000;
+/** From one statement to the next, in milliseconds: at most 40 a second, however busy the service is. */
+const PAUSE_MS = 25;
+/** So many outcomes do not wait for the others. */
+const FULL_BATCH = 500;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
 
@@ -20,8 +24,9 @@ export interface SettlerListener {
 }
 
 /**
- * Writes outcomes of publishing to the outbox, in batches that size themselves: while one statement runs, the outcomes that
- * arrive form the next. A quiet service settles each event at once, a busy one hundreds with one statement.
+ * Writes outcomes of publishing to the outbox, in batches that size themselves: what arrives while one statement runs, and for a
+ * moment after it, forms the next. A quiet service settles each event at once, a busy one hundreds with one statement.
+ * Nobody waits for it: until then the event is this process's by its lease.
  *
  * When the database cannot be asked the batch is kept and tried again until the leases of its rows have run out; then another
  * claim may hold them, and they are published again.
@@ -32,6 +37,8 @@ export class Settler {
   private running: Promise<void> | undefined;
   private unsettled = 0;
   private stopped = false;
+  private hurried = false;
+  private endPause: (() => void) | undefined;
   private wake: (() => void) | undefined;
 
   constructor(
@@ -49,17 +56,28 @@ export class Settler {
   add(settlement: Settlement): void {
     this.waiting.push(settlement);
     this.unsettled += 1;
+    if (this.waiting.length >= FULL_BATCH) this.hurry();
     this.running ??= this.run();
+  }
+
+  /** Somebody waits for room: write what there is as soon as the present statement has ended. */
+  hurry(): void {
+    this.hurried = true;
+    this.endPause?.();
   }
 
   /** Resolves when everything that was added is written or given up. */
   async idle(): Promise<void> {
-    while (this.running) await this.running;
+    while (this.running) {
+      this.hurry();
+      await this.running;
+    }
   }
 
   /** From now on each batch is tried once: the process is about to lose its database. */
   stop(): void {
     this.stopped = true;
+    this.hurry();
     this.wake?.();
   }
 
@@ -67,13 +85,27 @@ export class Settler {
     // Let the outcomes of this turn of the event loop join the first batch.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.waiting.length > 0) {
+      this.hurried = false;
       const batch = this.waiting.length <= BATCH_SIZE ? this.waiting : this.waiting.slice(0, BATCH_SIZE);
       this.waiting = batch === this.waiting ? [] : this.waiting.slice(BATCH_SIZE);
       await this.settle(batch);
       this.unsettled -= batch.length;
       this.listener.onProgress();
+      await this.pauseBetween();
     }
     this.running = undefined;
+  }
+
+  private async pauseBetween(): Promise<void> {
+    if (this.hurried || this.waiting.length >= FULL_BATCH) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, PAUSE_MS);
+      this.endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.endPause = undefined;
   }
 
   private async settle(batch: readonly Settlement[]): Promise<void> {
@@ -109,6 +141,10 @@ export class Settler {
     for (const eventId of lost) this.hooks.run('settleLost', { eventId });
     if (lost.length > 0)
       this.logger.warn('Claims were lost before they were settled; the other claim stands', { eventIds: lost });
+    if (unsettled.length === 0) {
+      for (const settlement of batch) this.listener.onWritten(settlement);
+      return;
+    }
     const notWritten = new Set(unsettled.map(({ id, token }) => `${id} ${token}`));
     for (const settlement of batch) {
       if (!notWritten.has(`${settlement.id} ${settlement.token}`)) this.listener.onWritten(settlement);

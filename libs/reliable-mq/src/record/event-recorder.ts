@@ -88,13 +88,8 @@ export class EventRecorder {
       const events = await this.prepareAll(eventType, payloads, context.headers);
       // Validation may take its time; the insert of an ended transaction would be committed by itself.
       if (!queryRunner.isReleased && !queryRunner.isTransactionActive) throw new NoTransactionError(eventType.type);
-      // Taken before the insert: the lease must seem to end early here rather than late.
-      const claimedAtMs = performance.now();
       await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
-      this.commits.add(
-        queryRunner,
-        events.map((event) => ({ ...event, claimedAtMs })),
-      );
+      this.commits.add(queryRunner, events);
       for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
       return events.map(({ id }) => id);
     });
@@ -138,6 +133,8 @@ export class EventRecorder {
     const { type, version, consumers, confirm } = eventType;
     const invalid: InvalidProperty[] = headers ? [...invalidHeaders(headers)] : [];
     const events: CommittedEvent[] = [];
+    // Before the insert: the lease must seem to end early here rather than late.
+    const claimedAtMs = performance.now();
     for (const [index, payload] of payloads.entries()) {
       const encoded = await encodePayload(eventType.eventClass, payload);
       if ('invalid' in encoded) {
@@ -158,7 +155,7 @@ export class EventRecorder {
         consumers,
         confirm,
         token: this.token,
-        claimedAtMs: 0,
+        claimedAtMs,
       });
     }
     if (invalid.length > 0) throw new InvalidEventError(type, invalid);

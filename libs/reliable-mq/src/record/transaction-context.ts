@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { groupStatements } from '../database/grouped-statements';
 import type { IsolationLevel } from './isolation-level';
 import { TransactionAbortedError } from '../domain/errors';
 import type { CommitTracker } from './commit-tracker';
@@ -82,6 +83,7 @@ export class TransactionContext {
     work: () => Promise<T> | T,
   ): Promise<T> {
     this.commits.attach(queryRunner.dataSource);
+    groupStatements(queryRunner);
     try {
       await queryRunner.startTransaction(isolation);
       const result = await work();

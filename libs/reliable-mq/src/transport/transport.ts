@@ -34,6 +34,12 @@ export interface Transport {
    */
   subscribe(queue: QueueSpec, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Subscription>;
 
+  /**
+   * How many messages wait in a queue for a consumer, without those that consumers hold. Never rejects.
+   * @returns undefined when the broker cannot say in time: it is away, or there is no such queue
+   */
+  messagesWaiting(queue: string): Promise<number | undefined>;
+
   /** Declare everything again that this process has declared: puts back a removed binding or a deleted exchange. */
   refreshTopology(): Promise<void>;
 

@@ -82,6 +82,11 @@ export class MemoryTransport implements Transport, MemoryClient {
     return subscription;
   }
 
+  async messagesWaiting(queue: string): Promise<number | undefined> {
+    if (!this.connected || !this.broker.queueNames().includes(queue)) return undefined;
+    return this.broker.messages(queue).length;
+  }
+
   async refreshTopology(): Promise<void> {
     if (!this.connected) return;
     for (const { spec } of this.subscriptions) {

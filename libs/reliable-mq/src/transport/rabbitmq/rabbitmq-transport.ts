@@ -13,6 +13,7 @@ import type {
 } from '../transport';
 import { BrokerConnection } from './broker-connection';
 import { Publisher } from './publisher';
+import { QueueGauge } from './queue-gauge';
 import { RabbitMqSubscription } from './rabbitmq-subscription';
 import { Sender } from './sender';
 import { Topology } from './topology';
@@ -38,6 +39,7 @@ export class RabbitMqTransport implements Transport {
   private readonly topology: Topology;
   private readonly publisher: Publisher;
   private readonly sender: Sender;
+  private readonly gauge: QueueGauge;
   private readonly subscriptions = new Set<RabbitMqSubscription>();
   private readonly board: StatusBoard;
   private closing = false;
@@ -66,6 +68,7 @@ export class RabbitMqTransport implements Transport {
       logger,
     );
     this.sender = new Sender(this.publishing, exchange, logger);
+    this.gauge = new QueueGauge(this.consuming);
     const update = (): void => this.updateStatus();
     this.publishing.listen({ connected: update, disconnected: update, blockedChanged: update });
     this.consuming.listen({ connected: update, disconnected: update });
@@ -117,6 +120,10 @@ export class RabbitMqTransport implements Transport {
     return subscription;
   }
 
+  async messagesWaiting(queue: string): Promise<number | undefined> {
+    return this.closing ? undefined : this.gauge.messagesWaiting(queue);
+  }
+
   refreshTopology(): Promise<void> {
     return this.topology.refresh();
   }
@@ -132,6 +139,7 @@ export class RabbitMqTransport implements Transport {
     await Promise.all([
       this.publisher.close(CLOSE_CHANNELS_WITHIN_MS),
       this.sender.close(CLOSE_CHANNELS_WITHIN_MS),
+      this.gauge.close(CLOSE_CHANNELS_WITHIN_MS),
       ...[...this.subscriptions].map((subscription) => subscription.closeChannel(CLOSE_CHANNELS_WITHIN_MS)),
     ]);
     await Promise.all([this.publishing.close(), this.consuming.close()]);

@@ -1,0 +1,122 @@
+import type { Lab } from './lab';
+import type { BenchOptions } from './options';
+import { ratiosOf, type Spread, spreadOf } from './stats';
+import type { WorkResult } from './work';
+
+/** One row of the result. */
+export interface Figure {
+  readonly name: string;
+  readonly unit: string;
+  readonly ours: Spread;
+  /** Undefined: there is nothing to compare with. */
+  readonly baseline?: Spread;
+  /** Ours by the baseline, turn by turn. */
+  readonly ratio?: Spread;
+  readonly target?: Target;
+  readonly cpuMsPer1000?: { readonly ours: number; readonly baseline?: number };
+  readonly rssMb?: { readonly ours: number; readonly baseline?: number };
+}
+
+/** What the ratio (or without a baseline the figure itself) should be. */
+export interface Target {
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+export interface Findings {
+  readonly figures: readonly Figure[];
+  /** What must not be: lost or doubled events. */
+  readonly failures: readonly string[];
+  /** Whatever else is worth reading, one line each. */
+  readonly notes: readonly string[];
+}
+
+export interface Bench {
+  readonly lab: Lab;
+  readonly options: BenchOptions;
+  readonly say: (text: string) => void;
+}
+
+export interface Benchmark {
+  readonly name: string;
+  /** What is done. */
+  readonly work: string;
+  /** What it is compared with. */
+  readonly baseline: string;
+  /** Takes long: only with --full, or by name. */
+  readonly isFull?: boolean;
+  readonly run: (bench: Bench) => Promise<Findings>;
+}
+
+/** Measures the sides in turns, each as often; every second turn the other way round. */
+export async function inTurns<Side extends string>(
+  { options, say }: Bench,
+  sides: Readonly<Record<Side, () => Promise<WorkResult>>>,
+): Promise<Record<Side, WorkResult[]>> {
+  const names = Object.keys(sides) as Side[];
+  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Side, WorkResult[]>;
+  for (let turn = 1; turn <= options.runs; turn += 1) {
+    for (const name of turn % 2 === 1 ? names : [...names].reverse()) {
+      const result = await sides[name]();
+      results[name].push(result);
+      say(
+        `turn ${turn}: ${name} ${Math.round(perSecond(result))}/s, ${Math.round(cpuMsPer1000(result))} ms CPU per 1,000`,
+      );
+    }
+  }
+  return results;
+}
+
+export function perSecond({ count, seconds }: WorkResult): number {
+  return count / seconds;
+}
+
+export function cpuMsPer1000({ count, cpuMs }: WorkResult): number {
+  return (cpuMs / count) * 1_000;
+}
+
+/** Compares one figure of both sides. */
+export function compare(
+  name: string,
+  unit: string,
+  ours: readonly WorkResult[],
+  baseline: readonly WorkResult[],
+  figure: (result: WorkResult) => number,
+  target?: Target,
+): Figure {
+  const a = ours.map(figure);
+  const b = baseline.map(figure);
+  return { name, unit, ours: spreadOf(a), baseline: spreadOf(b), ratio: ratiosOf(a, b), ...(target && { target }) };
+}
+
+/** Compares throughput, with what it cost. */
+export function compareThroughput(
+  name: string,
+  ours: readonly WorkResult[],
+  baseline: readonly WorkResult[],
+  target?: Target,
+): Figure {
+  const middle = (results: readonly WorkResult[], figure: (result: WorkResult) => number): number =>
+    spreadOf(results.map(figure)).median;
+  return {
+    ...compare(name, 'per s', ours, baseline, perSecond, target),
+    cpuMsPer1000: { ours: middle(ours, cpuMsPer1000), baseline: middle(baseline, cpuMsPer1000) },
+    rssMb: { ours: middle(ours, ({ rssMb }) => rssMb), baseline: middle(baseline, ({ rssMb }) => rssMb) },
+  };
+}
+
+/** @returns undefined without a target */
+export function meets({ target, ratio, ours }: Figure): boolean | undefined {
+  if (!target) return undefined;
+  const value = (ratio ?? ours).median;
+  return value >= (target.atLeast ?? -Infinity) && value <= (target.atMost ?? Infinity);
+}
+
+/** A figure that a work must have reported. */
+export function figureOf(name: string): (result: WorkResult) => number {
+  return ({ figures }) => {
+    const value = figures?.[name];
+    if (value === undefined) throw new Error(`The work reported no figure "${name}".`);
+    return value;
+  };
+}

@@ -1,0 +1,48 @@
+import { type Benchmark, compare, compareThroughput, figureOf, inTurns } from '../benchmark';
+import { HAND_OUTBOX, ORDERS_TABLE } from '../works/hand-outbox';
+import type { RecordConfig } from '../works/record-ours';
+
+const CLIENTS = 16;
+const TRANSACTIONS = 20_000;
+const WARM_UP = 2_000;
+
+export const record: Benchmark = {
+  name: 'record',
+  work: `${CLIENTS} clients, one order row and one event per transaction, the publisher running`,
+  baseline: 'the same transaction with a hand-written INSERT of the event in plain pg, and nothing else',
+  run: async (bench) => {
+    const { lab } = bench;
+    const measure = async (work: string): ReturnType<typeof lab.run> => {
+      const name = lab.name();
+      const databaseUrl = await lab.database(name, [ORDERS_TABLE, ...HAND_OUTBOX]);
+      const sink = await lab.declareSink(name);
+      await lab.settle();
+      const result = await lab.run(work, {
+        databaseUrl,
+        amqpUrl: lab.rabbitmq.url,
+        service: name,
+        clients: CLIENTS,
+        transactions: TRANSACTIONS,
+        warmUp: WARM_UP,
+      } satisfies RecordConfig);
+      await lab.deleteQueues(sink);
+      await lab.dropDatabase(name);
+      return result;
+    };
+    const { ours, hand, typeorm } = await inTurns(bench, {
+      hand: () => measure('record-by-hand'),
+      ours: () => measure('record-ours'),
+      typeorm: () => measure('record-typeorm'),
+    });
+    const share = ours.map((result) => figureOf('publishedMeanwhile')(result) / (result.count + WARM_UP));
+    return {
+      figures: [
+        compareThroughput('record', ours, hand, { atLeast: 0.85 }),
+        compare('record, p99', 'ms', ours, hand, figureOf('p99'), { atMost: 1.3 }),
+        compareThroughput('record, by hand in TypeORM as baseline', ours, typeorm),
+      ],
+      failures: [],
+      notes: [`published while it was recorded: ${Math.round(Math.min(...share) * 100)} % of the events at least`],
+    };
+  },
+};

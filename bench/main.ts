@@ -1,0 +1,79 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Benchmark, meets } from './benchmark';
+import { BENCHMARKS } from './catalogue';
+import { Lab } from './lab';
+import { type BenchOptions, parseOptions, USAGE, UsageError } from './options';
+import { reportOf, type Result, surroundingsOf } from './report';
+
+const CHECK_FAILED = 1;
+const CANNOT_START = 2;
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2));
+  if (!options) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const chosen = choose(options);
+  if (options.list) {
+    for (const { name, work, baseline, isFull } of BENCHMARKS)
+      process.stdout.write(`${name.padEnd(12)}${work}; baseline: ${baseline}${isFull ? ' (--full)' : ''}\n`);
+    return 0;
+  }
+  const out = options.json ? process.stderr : process.stdout;
+  const began = Date.now();
+  const say = (text: string): void => {
+    out.write(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${text}\n`);
+  };
+  if (options.profile) mkdirSync(resolve(options.profile), { recursive: true });
+  say('starting PostgreSQL and RabbitMQ');
+  const lab = await Lab.open(options.profile && resolve(options.profile));
+  const onSignal = (): void => void lab.close().finally(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
+  const benchmarks: Result['benchmarks'][number][] = [];
+  const surroundings = surroundingsOf([lab.postgres.version, lab.rabbitmq.version]);
+  try {
+    for (const { name, work, baseline, run } of chosen) {
+      say(`${name}: ${work}`);
+      benchmarks.push({
+        name,
+        work,
+        baseline,
+        ...(await run({ lab, options, say: (text) => say(`${name}: ${text}`) })),
+      });
+    }
+  } finally {
+    await lab.close();
+  }
+  const seconds = Math.round((Date.now() - began) / 1_000);
+  const result: Result = { surroundings, runs: options.runs, seconds, benchmarks };
+  const report = reportOf(result);
+  if (options.report) writeFileSync(options.report, report);
+  out.write(`\n${report}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(withVerdicts(result))}\n`);
+  return benchmarks.some(({ failures }) => failures.length > 0) ? CHECK_FAILED : 0;
+}
+
+function withVerdicts(result: Result): unknown {
+  const benchmarks = result.benchmarks.map((benchmark) => ({
+    ...benchmark,
+    figures: benchmark.figures.map((figure) => ({ ...figure, met: meets(figure) })),
+  }));
+  return { ...result, benchmarks };
+}
+
+function choose({ only, full }: BenchOptions): readonly Benchmark[] {
+  const unknown = only.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
+  if (unknown.length > 0) throw new UsageError(`There is no benchmark ${unknown.join(', ')}; --list shows them all.`);
+  if (only.length > 0) return BENCHMARKS.filter(({ name }) => only.includes(name));
+  return BENCHMARKS.filter(({ isFull }) => full || !isFull);
+}
+
+main()
+  .then((code) => process.exit(code))
+  .catch((error: unknown) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(error instanceof UsageError ? `${error.message}\n\n${USAGE}` : `${text}\n`);
+    process.exit(CANNOT_START);
+  });

@@ -1,0 +1,78 @@
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  /** Names of benchmarks; empty: the default set. */
+  readonly only: readonly string[];
+  /** Measurements of each side, one after the other in turns. */
+  readonly runs: number;
+  /** Also what takes long: millions of rows. */
+  readonly full: boolean;
+  /** Also other outboxes from npm, see bench/peers. */
+  readonly peers: boolean;
+  readonly json: boolean;
+  readonly list: boolean;
+  /** Folder for CPU profiles. */
+  readonly profile: string | undefined;
+  /** File for the table as Markdown. */
+  readonly report: string | undefined;
+}
+
+export const USAGE = `Usage: npm run bench -- [options]
+
+  --only a,b       only these benchmarks (see --list)
+  --runs R         measurements of each side, in turns, 1 to 20 (default 3)
+  --full           also what works on millions of rows (an hour)
+  --peers          also other outboxes from npm; first: npm ci --prefix bench/peers
+  --profile DIR    write a CPU profile of every measured process to DIR
+  --report FILE    write the table as Markdown
+  --list           print what is measured, and start nothing
+  --json           progress goes to stderr, the result as one JSON object to stdout
+  --help
+
+Exit status: 0 measured (whatever the figures), 1 a check failed (lost or doubled events), 2 bad options.
+`;
+
+export class UsageError extends Error {}
+
+/**
+ * @returns undefined when only help is wanted
+ * @throws UsageError
+ */
+export function parseOptions(args: readonly string[]): BenchOptions | undefined {
+  const { values } = read(args);
+  if (values.help) return undefined;
+  const runs = values.runs ?? '3';
+  if (!/^\d{1,2}$/.test(runs) || Number(runs) < 1 || Number(runs) > 20)
+    throw new UsageError(`--runs needs a whole number from 1 to 20, got ${JSON.stringify(runs)}.`);
+  return {
+    only: (values.only ?? '').split(',').filter((name) => name !== ''),
+    runs: Number(runs),
+    full: values.full ?? false,
+    peers: values.peers ?? false,
+    json: values.json ?? false,
+    list: values.list ?? false,
+    profile: values.profile,
+    report: values.report,
+  };
+}
+
+function read(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        only: { type: 'string' },
+        runs: { type: 'string' },
+        full: { type: 'boolean' },
+        peers: { type: 'boolean' },
+        json: { type: 'boolean' },
+        list: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        profile: { type: 'string' },
+        report: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}

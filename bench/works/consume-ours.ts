@@ -1,0 +1,53 @@
+import { Injectable } from '@nestjs/common';
+import { ReliableEventHandler } from 'nestjs-reliable-mq';
+import { DataSource } from 'typeorm';
+import type { Stage, WorkOutcome } from '../work';
+import { type Place, startApp } from './app';
+import { OrderPlaced } from './order-placed';
+
+export interface ConsumeConfig extends Place {
+  /** Stop after so many messages; 0: declare the queue and end. */
+  readonly count: number;
+  readonly concurrency: number;
+}
+
+@Injectable()
+class Stock {
+  constructor(private readonly dataSource: DataSource) {}
+
+  @ReliableEventHandler(OrderPlaced)
+  async deduct(event: OrderPlaced): Promise<void> {
+    await this.dataSource.query('UPDATE stock SET quantity = quantity - $2 WHERE sku = $1', [
+      event.sku,
+      event.quantity,
+    ]);
+  }
+}
+
+/** Handles what is in the queue: inbox row, one UPDATE, receipt. */
+export default async function work(config: ConsumeConfig, stage: Stage): Promise<WorkOutcome> {
+  let received = 0;
+  let acknowledged = 0;
+  let done: () => void = () => undefined;
+  const all = new Promise<void>((resolve) => (done = resolve));
+  const app = await startApp({
+    ...config,
+    poolSize: config.concurrency + 4,
+    providers: [Stock],
+    reliableMq: { consume: { prefetch: config.concurrency } },
+    hooks: {
+      received: () => {
+        if (received === 0) stage.begin();
+        received += 1;
+      },
+      acknowledged: () => {
+        acknowledged += 1;
+        if (acknowledged === config.count) done();
+      },
+    },
+  });
+  if (config.count > 0) await all;
+  stage.end();
+  await app.close();
+  return { count: acknowledged };
+}

@@ -1,0 +1,36 @@
+import { Injectable } from '@nestjs/common';
+import { ReliableEventHandler } from 'nestjs-reliable-mq';
+import type { Stage, WorkOutcome } from '../work';
+import { type Place, startApp } from './app';
+import { countedStatements } from './count-statements';
+import { OrderPlaced } from './order-placed';
+
+export interface IdleConfig extends Place {
+  readonly seconds: number;
+}
+
+@Injectable()
+class Stock {
+  @ReliableEventHandler(OrderPlaced)
+  deduct(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A service that records and handles, and has nothing to do. */
+export default async function work(config: IdleConfig, stage: Stage): Promise<WorkOutcome> {
+  const app = await startApp({ ...config, poolSize: 10, providers: [Stock] });
+  // What belongs to the start is over.
+  await pause(5_000);
+  const before = countedStatements();
+  stage.begin();
+  await pause(config.seconds * 1_000);
+  stage.end();
+  const queries = countedStatements() - before;
+  await app.close();
+  return { count: queries };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,138 @@
+import { QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
+
+/** The parts of a `pg` client that are used here. */
+interface PostgresClient {
+  query(text: string): Promise<Result | Result[]>;
+  /** What the server said last: `I`, `T` or `E` for no transaction, an open one, or a failed one. pg 8.17 and later. */
+  getTransactionStatus?(): string | null;
+}
+
+interface Result {
+  readonly command: string | null;
+  readonly rows: unknown[];
+}
+
+type Query = QueryRunner['query'];
+
+const START = 'START TRANSACTION';
+const COMMIT = 'COMMIT';
+
+const groups = new WeakMap<QueryRunner, GroupedStatements>();
+
+/**
+ * Sends the statements of this library together with the START TRANSACTION before them, or the COMMIT after them: each pair is
+ * one message to the server and one answer, where TypeORM alone would wait four times. They are sent as PostgreSQL's simple
+ * query, of which the rest is skipped when one statement fails; so nothing runs outside the transaction.
+ *
+ * The order of statements stays what it was: what waits for the COMMIT is sent before any other statement that comes first, and
+ * dropped by a rollback. START TRANSACTION is sent with the first statement, whosever it is; a transaction without one costs nothing.
+ */
+class GroupedStatements {
+  private startIsDue = false;
+  private readonly waiting: string[] = [];
+
+  constructor(
+    private readonly queryRunner: QueryRunner,
+    private readonly query: Query,
+  ) {}
+
+  /** In the place of the query runner's own `query`. */
+  readonly intercept = async (...[sql, ...rest]: Parameters<Query>): Promise<unknown> => {
+    if (sql === START) {
+      this.startIsDue = true;
+      return undefined;
+    }
+    if (sql === COMMIT) return this.commit(rest);
+    if (/^\s*rollback\b/i.test(sql)) {
+      this.waiting.length = 0;
+      if (this.startIsDue && sql === 'ROLLBACK') {
+        this.startIsDue = false;
+        return undefined;
+      }
+    }
+    await this.flush();
+    return this.query(sql, ...rest);
+  };
+
+  /** Runs a statement of this library now, after all that waits. */
+  async run(text: string): Promise<unknown[]> {
+    const texts = [...this.takeStart(), ...this.waiting.splice(0), text];
+    return (await this.send(texts)).at(-1)?.rows ?? [];
+  }
+
+  /** Runs a statement of this library before the next one, which as a rule is the COMMIT. */
+  async runBeforeNext(text: string): Promise<void> {
+    if (await this.canWait()) this.waiting.push(text);
+    else await this.run(text);
+  }
+
+  private async commit(rest: unknown[]): Promise<unknown> {
+    if (this.waiting.length === 0) {
+      if (!this.startIsDue) return (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
+      this.startIsDue = false;
+      return undefined;
+    }
+    const waiting = this.waiting.splice(0);
+    if (!this.startIsDue) {
+      const status = await this.status();
+      // The server answers COMMIT with ROLLBACK then, which TypeORM's own way tells.
+      if (status === 'E') return (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
+      if (status === 'I') throw new Error('the transaction was ended by SQL of the application');
+    }
+    await this.send([...this.takeStart(), ...waiting, COMMIT]);
+    return undefined;
+  }
+
+  private async flush(): Promise<void> {
+    const texts = [...this.takeStart(), ...this.waiting.splice(0)];
+    if (texts.length > 0) await this.send(texts);
+  }
+
+  private takeStart(): string[] {
+    if (!this.startIsDue) return [];
+    this.startIsDue = false;
+    return [START];
+  }
+
+  /** A statement that waits for the COMMIT must not meet a connection that is in no transaction any more. */
+  private async canWait(): Promise<boolean> {
+    const status = await this.status();
+    return status === 'T' || (this.startIsDue && status === 'I');
+  }
+
+  private async status(): Promise<string | null | undefined> {
+    return (await this.client()).getTransactionStatus?.();
+  }
+
+  private async client(): Promise<PostgresClient> {
+    if (this.queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
+    return (await this.queryRunner.connect()) as PostgresClient;
+  }
+
+  private async send(texts: readonly string[]): Promise<Result[]> {
+    const text = texts.join(';\n');
+    const { logger } = this.queryRunner.dataSource;
+    const client = await this.client();
+    logger.logQuery(text, undefined, this.queryRunner);
+    try {
+      const result = await client.query(text);
+      return Array.isArray(result) ? result : [result];
+    } catch (error) {
+      logger.logQueryError(error as Error, text, undefined, this.queryRunner);
+      throw new QueryFailedError(text, undefined, error as Error);
+    }
+  }
+}
+
+/** Lets statements of this library share round trips with the transaction's own; for a query runner that nobody else drives. */
+export function groupStatements(queryRunner: QueryRunner): void {
+  if (groups.has(queryRunner)) return;
+  const group = new GroupedStatements(queryRunner, queryRunner.query.bind(queryRunner) as Query);
+  groups.set(queryRunner, group);
+  queryRunner.query = group.intercept as Query;
+}
+
+/** @returns undefined for a query runner whose statements are not grouped */
+export function groupOf(queryRunner: QueryRunner): Pick<GroupedStatements, 'run' | 'runBeforeNext'> | undefined {
+  return groups.get(queryRunner);
+}

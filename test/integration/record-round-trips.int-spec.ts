@@ -1,0 +1,180 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { EventRecorder, TransactionAbortedError, TransactionalEvent } from 'nestjs-reliable-mq';
+import { Client } from 'pg';
+import { Repository } from 'typeorm';
+import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+
+@Injectable()
+class Notes {
+  constructor(
+    @InjectRepository(Note) readonly notes: Repository<Note>,
+    readonly events: EventRecorder,
+  ) {}
+
+  @TransactionalEvent(NoteWritten)
+  async write(text: string): Promise<NoteWritten> {
+    await this.notes.query('INSERT INTO note (text) VALUES ($1)', [text]);
+    return noteWritten(text);
+  }
+}
+
+/** Which statements of a transaction are one message to the server, and that this changes nothing else. */
+describe('statements of a transaction', () => {
+  let recording: Recording;
+  let notes: Notes;
+  let sent: string[];
+
+  beforeAll(async () => {
+    recording = await startRecording({ providers: [Notes] });
+    notes = recording.app.get(Notes);
+  });
+
+  beforeEach(async () => {
+    await recording.reset();
+    sent = [];
+    // What pg is asked to send: one call is one round trip.
+    const query = Client.prototype.query as (...args: unknown[]) => unknown;
+    jest.spyOn(Client.prototype, 'query').mockImplementation(function (this: Client, ...args: unknown[]) {
+      sent.push(summaryOf(args[0]));
+      return query.apply(this, args) as never;
+    });
+  });
+
+  afterEach(() => jest.restoreAllMocks());
+  afterAll(() => recording.close());
+
+  const summaryOf = (sql: unknown): string =>
+    String(sql)
+      .split(';\n')
+      .map((statement) => /^\s*(START|COMMIT|ROLLBACK|INSERT INTO \S+|\S+)/.exec(statement)?.[1] ?? '')
+      .join(' + ')
+      .replaceAll('"', '');
+
+  it('are three messages: the business statement, and the event together with the commit', async () => {
+    await notes.write('a');
+    expect(sent.filter((text) => !text.startsWith('WITH'))).toEqual([
+      'START',
+      'INSERT INTO note',
+      'INSERT INTO reliable_mq_outbox + COMMIT',
+    ]);
+    expect(await recording.published()).toEqual(['a']);
+  });
+
+  it('keep their order when one follows the recording', async () => {
+    await recording.events.transaction(async () => {
+      await recording.events.record(noteWritten('a'));
+      await recording.events.record(noteWritten('b'));
+      const seen = await notes.notes.query(`SELECT payload ->> 'text' AS text FROM reliable_mq_outbox ORDER BY id`);
+      expect(seen).toEqual([{ text: 'a' }, { text: 'b' }]);
+    });
+    expect(sent.filter((text) => text.includes('START'))).toEqual([
+      'START + INSERT INTO reliable_mq_outbox + INSERT INTO reliable_mq_outbox',
+    ]);
+    expect(await recording.published()).toEqual(['a', 'b']);
+  });
+
+  it('are none for a transaction that does nothing, whichever way it ends', async () => {
+    await recording.events.transaction(() => undefined);
+    await expect(recording.events.transaction(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(sent).toEqual([]);
+  });
+
+  it('that record are not sent at all when the transaction rolls back before the next', async () => {
+    await expect(
+      recording.events.transaction(async () => {
+        await notes.notes.insert({ text: 'a' });
+        await recording.events.record(noteWritten('a'));
+        throw new Error('undo');
+      }),
+    ).rejects.toThrow('undo');
+    expect(sent.join()).not.toContain('outbox');
+    expect(await recording.stored()).toEqual([]);
+    expect(await recording.notes()).toEqual([]);
+  });
+
+  it.each([
+    `quote ' and ';--`,
+    'back\\slash',
+    `\\'; DROP TABLE note; --`,
+    '"double"',
+    'line\nbreak',
+    '多字节 😀',
+    '$1 %s',
+  ])('hold any text: %j', async (text) => {
+    await notes.write(text);
+    expect(await recording.stored()).toEqual([text]);
+    expect(await recording.notes()).toEqual([text]);
+  });
+
+  it('undo the business when the event cannot be inserted, and say so', async () => {
+    await recording.app.query(
+      `ALTER TABLE reliable_mq_outbox ADD CONSTRAINT no_poison CHECK (payload ->> 'text' <> 'poison')`,
+    );
+    try {
+      await expect(notes.write('poison')).rejects.toThrow(/no_poison/);
+      expect(await recording.notes()).toEqual([]);
+      await notes.write('fine');
+      expect(await recording.published()).toEqual(['fine']);
+    } finally {
+      await recording.app.query('ALTER TABLE reliable_mq_outbox DROP CONSTRAINT no_poison');
+    }
+  });
+
+  it('end in an error when an earlier one had failed and that was swallowed', async () => {
+    await expect(
+      recording.events.transaction(async () => {
+        await recording.events.record(noteWritten('a'));
+        await notes.notes.query('SELECT 1 / 0').catch(() => undefined);
+        await recording.events.record(noteWritten('b')).catch(() => undefined);
+      }),
+    ).rejects.toThrow(TransactionAbortedError);
+    expect(await recording.stored()).toEqual([]);
+    expect(await recording.published()).toEqual([]);
+  });
+
+  it('that wait for the commit do not outlive a transaction which the application has ended by itself', async () => {
+    await expect(
+      recording.events.transaction(async () => {
+        await notes.notes.insert({ text: 'a' });
+        const queryRunner = notes.notes.manager.queryRunner;
+        await recording.events.record(noteWritten('a'));
+        // Past TypeORM, so that nobody sees it.
+        await ((await queryRunner?.connect()) as Client).query('ROLLBACK');
+      }),
+    ).rejects.toThrow('the transaction was ended by SQL of the application');
+    expect(await recording.stored()).toEqual([]);
+    expect(await recording.published()).toEqual([]);
+  });
+
+  it('are logged as they are sent, for those who log queries', async () => {
+    const logQuery = jest.spyOn(recording.app.dataSource.logger, 'logQuery');
+    await notes.write('a');
+    expect(logQuery.mock.calls.map(([text]) => summaryOf(text))).toEqual(
+      expect.arrayContaining(['START', 'INSERT INTO note', 'INSERT INTO reliable_mq_outbox + COMMIT']),
+    );
+  });
+
+  it('begin after the isolation level is set', async () => {
+    const level = await recording.events.transaction(
+      () => notes.notes.query(`SELECT current_setting('transaction_isolation') AS level`),
+      { isolation: 'SERIALIZABLE' },
+    );
+    expect(level).toEqual([{ level: 'serializable' }]);
+  });
+
+  it('work with versions of pg that do not tell of the transaction: the event is inserted at once', async () => {
+    const status = Client.prototype.getTransactionStatus;
+    Object.assign(Client.prototype, { getTransactionStatus: undefined });
+    try {
+      await notes.write('a');
+    } finally {
+      Object.assign(Client.prototype, { getTransactionStatus: status });
+    }
+    expect(sent.filter((text) => text.includes('outbox') || text === 'COMMIT').slice(0, 2)).toEqual([
+      'INSERT INTO reliable_mq_outbox',
+      'COMMIT',
+    ]);
+    expect(await recording.published()).toEqual(['a']);
+  });
+});
