@@ -3,6 +3,9 @@ import { FaultMissed, type World } from './faults/fault';
 import type { Plan, PlannedFault } from './plan';
 import { Random } from './random';
 
+/** What a fault waits for may not come while others are going on: it is tried again at once. */
+const ATTEMPTS = 3;
+
 export interface InjectedFault {
   readonly number: number;
   readonly name: string;
@@ -55,11 +58,15 @@ export class Injector {
       missed: false,
     };
     this.injected.push(fault);
-    try {
-      fault.detail = await kind.inject(this.world, new Random(seed));
-    } catch (error) {
-      fault.missed = true;
-      fault.detail = error instanceof FaultMissed ? error.message : `could not be injected: ${String(error)}`;
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      try {
+        fault.detail = await kind.inject(this.world, new Random(attempt === 1 ? seed : `${seed} ${attempt}`));
+        fault.missed = false;
+        break;
+      } catch (error) {
+        fault.missed = true;
+        fault.detail = error instanceof FaultMissed ? error.message : `could not be injected: ${String(error)}`;
+      }
     }
     fault.endedAt = monotonicMs();
   }

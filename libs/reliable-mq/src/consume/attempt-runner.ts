@@ -59,7 +59,8 @@ export class AttemptRunner {
       return stop.aborted ? { kind: 'stopped' } : { kind: 'unavailable', error, started: false };
     }
     const watchdog = new AttemptWatchdog(stop);
-    const cut = new AbortController();
+    let cut: AbortController | undefined;
+    let cutBecause: Error | undefined;
     const progress: Progress = { phase: 'claiming', startedAt: performance.now() };
     const context: EventContext = {
       eventId: message.eventId,
@@ -70,7 +71,14 @@ export class AttemptRunner {
       producer: message.producer,
       headers: message.headers,
       manager: queryRunner.manager,
-      signal: cut.signal,
+      // Made when somebody asks for it, which few handlers do.
+      get signal() {
+        if (!cut) {
+          cut = new AbortController();
+          if (cutBecause) cut.abort(cutBecause);
+        }
+        return cut.signal;
+      },
     };
     try {
       const work = this.transact(message, context, queryRunner, claim, watchdog, progress);
@@ -81,7 +89,8 @@ export class AttemptRunner {
       const isCut =
         error instanceof Stopped || error instanceof HandlerTimeoutError || error instanceof DatabaseDeadlineError;
       if (!isCut) return await this.afterFailure(message, queryRunner, progress, error);
-      cut.abort(error);
+      cutBecause = error;
+      cut?.abort(error);
       return await this.cutOff(message, queryRunner, progress, error);
     } finally {
       watchdog.dispose();

@@ -1,3 +1,5 @@
+import { onAbort } from '../domain/on-abort';
+
 /** The process must stop, and the attempt was cut off for it. */
 export class Stopped extends Error {
   override readonly name = 'Stopped';
@@ -8,11 +10,11 @@ export class AttemptWatchdog {
   /** Rejects with why the attempt must end. */
   readonly expired: Promise<never>;
   private expire: (reason: Error) => void = () => undefined;
-  private readonly onStop: () => void;
+  private readonly stopListening: () => void;
   private timer: NodeJS.Timeout | undefined;
   private reason: Error | undefined;
 
-  constructor(private readonly stop: AbortSignal) {
+  constructor(stop: AbortSignal) {
     this.expired = new Promise<never>((_, reject) => {
       this.expire = (reason) => {
         this.reason ??= reason;
@@ -20,9 +22,7 @@ export class AttemptWatchdog {
       };
     });
     this.expired.catch(() => undefined);
-    this.onStop = () => this.expire(new Stopped('the process is stopping'));
-    if (stop.aborted) this.onStop();
-    else stop.addEventListener('abort', this.onStop, { once: true });
+    this.stopListening = onAbort(stop, () => this.expire(new Stopped('the process is stopping')));
   }
 
   /** A phase begins, and may take so many milliseconds. */
@@ -35,7 +35,7 @@ export class AttemptWatchdog {
   /** The last phase begins: it isn't cut off for a stopping process, because what is cut off here may have happened. */
   enterLast(phaseMs: number, tooLong: () => Error): void {
     this.enter(phaseMs, tooLong);
-    this.stop.removeEventListener('abort', this.onStop);
+    this.stopListening();
   }
 
   throwIfExpired(): void {
@@ -44,6 +44,6 @@ export class AttemptWatchdog {
 
   dispose(): void {
     clearTimeout(this.timer);
-    this.stop.removeEventListener('abort', this.onStop);
+    this.stopListening();
   }
 }

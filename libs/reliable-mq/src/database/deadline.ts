@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { onAbort } from '../domain/on-abort';
 
 /** How long a statement of this library may take, in milliseconds, before its connection counts as dead. */
 export const STATEMENT_DEADLINE_MS = 30_000;
@@ -38,12 +39,11 @@ export async function acquireQueryRunner(
       throw new DatabaseUnavailableError(`no database connection: ${describeConnectError(error)}`, { cause: error });
     },
   );
-  let onStop: () => void = () => undefined;
+  let stopListening: () => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
-    onStop = () =>
+    const onStop = (): void =>
       reject(giveUp(new DatabaseUnavailableError('no database connection before the process had to stop')));
-    if (stop?.aborted) onStop();
-    else stop?.addEventListener('abort', onStop, { once: true });
+    if (stop) stopListening = onAbort(stop, onStop);
   });
   try {
     await within(timeoutMs, Promise.race([connecting, stopped]), () =>
@@ -54,7 +54,7 @@ export async function acquireQueryRunner(
       ),
     );
   } finally {
-    stop?.removeEventListener('abort', onStop);
+    stopListening();
   }
   return queryRunner;
 }

@@ -2,6 +2,7 @@ import { plainToInstance } from 'class-transformer';
 import { validate, type ValidationError } from 'class-validator';
 import { describeError, type InvalidProperty } from './errors';
 import type { EventClass } from './event-type';
+import { passesQuickly } from './quick-validation';
 
 /**
  * A payload's instance of its class, and every property that its class-validator decorators refuse.
@@ -23,6 +24,7 @@ export async function validatePayload<T extends object>(
     const problem = `can't become an instance of ${eventClass.name}, whose constructor must work without arguments: ${describeError(error, 300)}`;
     return { invalid: [{ property: '(payload)', problems: [problem] }] };
   }
+  if (passesQuickly(eventClass, instance)) return { instance };
   const errors = await validate(instance, { forbidUnknownValues: false });
   return errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) };
 }
