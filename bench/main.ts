@@ -18,7 +18,7 @@ async function main(): Promise<number> {
   const chosen = choose(options);
   if (options.list) {
     for (const { name, work, baseline, isFull } of BENCHMARKS)
-      process.stdout.write(`${name.padEnd(12)}${work}; baseline: ${baseline}${isFull ? ' (--full)' : ''}\n`);
+      process.stdout.write(`${name.padEnd(15)}${work}; baseline: ${baseline}${isFull ? ' (--full)' : ''}\n`);
     return 0;
   }
   const out = options.json ? process.stderr : process.stdout;

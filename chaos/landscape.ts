@@ -18,12 +18,11 @@ const DATABASE_WITHIN_MS = 60_000;
 
 /**
  * Repairs within seconds what takes a minute by default, so that many faults fit into a run, and quiet comes soon after the last.
- * The chase must still double: at a constant five seconds, consumers that had fallen behind got more copies than they could
- * absorb, and fell behind for good.
+ * The chase must still double, and not begin at once: consumers that had fallen behind got more copies than they could absorb.
  */
 const TIMINGS = {
   publish: { leaseMs: 4_000, confirmTimeoutMs: 2_000, maxAttempts: 500, backoff: { initialMs: 300, maxMs: 30_000 } },
-  receipts: { chaseAfterMs: 6_000 },
+  receipts: { chaseAfterMs: 12_000 },
   consume: {
     prefetch: 10,
     timeoutMs: 3_000,

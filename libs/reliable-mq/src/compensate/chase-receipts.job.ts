@@ -10,11 +10,6 @@ import { claimedBatches } from './claimed-batches';
 import type { Job } from './job';
 import { type Backlog, QueueBacklogs } from './queue-backlogs';
 
-/**
- * So many times `receipts.chaseAfterMs` after it was published an event is published again even if it may still be in its queue:
- * it may be the one that was lost while others wait there.
- */
-const PATIENCE = 10;
 const JITTER = 0.2;
 
 /**
@@ -43,7 +38,6 @@ export class ChaseReceiptsJob implements Job {
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
     const { publish, compensation } = this.options;
-    const { chaseAfterMs } = this.options.receipts;
     const goOn = (): boolean => !stop.aborted && this.ready();
     const batches = claimedBatches(this.set.outbox, 'published', compensation.batchSize, publish.leaseMs, goOn);
     const backlogs = new QueueBacklogs(this.transport);
@@ -52,18 +46,22 @@ export class ChaseReceiptsJob implements Job {
       const again: Publication[] = [];
       for (const event of batch.events) {
         const publication = toPublication(event, batch);
-        const waitedMs = event.publishedAgoMs ?? 0;
-        const backlog = waitedMs < PATIENCE * chaseAfterMs ? await backlogs.mayHold(event) : undefined;
-        if (backlog) {
-          // As long again as it has waited already.
-          const delayMs = Math.max(chaseAfterMs, waitedMs) * (1 + Math.random() * JITTER);
-          this.publisher.postpone(publication, waitsReason(backlog), delayMs);
-        } else if (event.attempts > this.giveUp.policy(event).maxAttempts)
+        const patienceMs = this.giveUp.patienceMs(event) - (event.publishedAgoMs ?? 0);
+        const backlog = patienceMs > 0 ? await backlogs.mayHold(event) : undefined;
+        if (backlog) this.publisher.postpone(publication, waitsReason(backlog), this.lookAgainMs(event, patienceMs));
+        else if (event.attempts > this.giveUp.policy(event).maxAttempts)
           this.publisher.giveUpOn(publication, noReceiptReason(event));
         else again.push(publication);
       }
       await this.publisher.submit(again);
     }
+  }
+
+  /** After as long again as it has waited already, but not much later than its patience ends. */
+  private lookAgainMs({ publishedAgoMs }: ClaimedEvent, patienceMs: number): number {
+    const { chaseAfterMs } = this.options.receipts;
+    const againMs = Math.max(chaseAfterMs, Math.min(publishedAgoMs ?? 0, patienceMs));
+    return againMs * (1 + Math.random() * JITTER);
   }
 }
 

@@ -5,8 +5,8 @@ interface RetryPolicy {
   readonly backoff: Backoff;
 }
 
-/** A chase waits this much longer while the consumer is behind, and once more as long: chase-receipts.job.ts. */
-const BEHIND = 20;
+/** While the consumer is behind, each chase waits so many times its delay, and at most one delay more (publish/give-up.ts). */
+const BEHIND = 11;
 
 /**
  * The longest time between the first and the last delivery of one event, in milliseconds: the producer chases its receipt

@@ -8,6 +8,8 @@ import type { PublishSettlement } from '../outbox/outbox.store';
 
 /** Wait this long, in milliseconds, before an event is tried again that the broker's absence has kept from being tried. */
 const POSTPONE_MS = 1000;
+/** So many times the delay of a chase a consumer that is behind may take. The retry horizon (options/retry-horizon.ts) counts on it. */
+const PATIENCE = 10;
 
 /** Decides what follows from an attempt: the policy of the event's type where it has one, of the module otherwise. */
 export class GiveUp {
@@ -52,11 +54,22 @@ export class GiveUp {
     return { id, token, result: 'retry', delayMs: backoffMs(policy.backoff, attempt), reason };
   }
 
+  /**
+   * How long after it was published an event is left alone that may still wait in its consumer's queue, in milliseconds. Then it is
+   * published again in any case: it may be the one that was lost while others wait there.
+   * @param event as it was claimed: `attempts` counts the attempt that would be made now
+   */
+  patienceMs(event: { readonly type: string; readonly version: number; readonly attempts: number }): number {
+    const delay = this.chaseBackoff(this.policy(event).backoff);
+    return PATIENCE * backoffMs({ ...delay, jitter: 0 }, Math.max(1, event.attempts - 1));
+  }
+
   /** How long receipts may take after this attempt: doubles with each, so that a slow consumer is not flooded. */
   private chaseDelayMs(backoff: Backoff, attempt: number): number {
-    return backoffMs(
-      { ...backoff, initialMs: this.chaseAfterMs, maxMs: Math.max(backoff.maxMs, this.chaseAfterMs) },
-      attempt,
-    );
+    return backoffMs(this.chaseBackoff(backoff), attempt);
+  }
+
+  private chaseBackoff(backoff: Backoff): Backoff {
+    return { ...backoff, initialMs: this.chaseAfterMs, maxMs: Math.max(backoff.maxMs, this.chaseAfterMs) };
   }
 }

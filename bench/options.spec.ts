@@ -1,0 +1,42 @@
+import { parseOptions, UsageError } from './options';
+
+describe('options of the benchmarks', () => {
+  it('have defaults', () => {
+    expect(parseOptions([])).toEqual({
+      only: [],
+      runs: 3,
+      full: false,
+      json: false,
+      list: false,
+      profile: undefined,
+      report: undefined,
+    });
+  });
+
+  it('are read', () => {
+    const args = ['--only', 'record,drain', '--runs=5', '--full', '--json', '--profile', 'p', '--report', 'r.md'];
+    expect(parseOptions(args)).toEqual({
+      only: ['record', 'drain'],
+      runs: 5,
+      full: true,
+      json: true,
+      list: false,
+      profile: 'p',
+      report: 'r.md',
+    });
+  });
+
+  it('ask for help', () => {
+    expect(parseOptions(['--help'])).toBeUndefined();
+  });
+
+  it.each([
+    [['--runs', '0'], '--runs needs a whole number from 1 to 20, got "0".'],
+    [['--runs', 'many'], '--runs needs a whole number from 1 to 20, got "many".'],
+    [['--fast'], "Unknown option '--fast'"],
+    [['record'], "Unexpected argument 'record'"],
+  ])('%j are refused', (args, message) => {
+    expect(() => parseOptions(args)).toThrow(UsageError);
+    expect(() => parseOptions(args)).toThrow(message);
+  });
+});
