@@ -74,6 +74,30 @@ describe('statements of a transaction', () => {
     expect(await recording.published()).toEqual(['a', 'b']);
   });
 
+  it.each<[string, (sql: string) => Promise<unknown>]>([
+    ['a query', (sql) => notes.notes.query(sql)],
+    [
+      'the connection itself',
+      async (sql) => {
+        const client = (await notes.notes.manager.queryRunner?.connect()) as Client;
+        return (await client.query(sql)).rows as unknown;
+      },
+    ],
+  ])('are all in the transaction, whichever way the first is sent: %s', async (_way, run) => {
+    const seen: unknown[] = [];
+    await expect(
+      recording.events.transaction(async () => {
+        await run(`INSERT INTO note (text) VALUES ('undone')`);
+        await recording.events.record(noteWritten('undone'));
+        seen.push(await run(`SELECT payload ->> 'text' AS text FROM reliable_mq_outbox`));
+        throw new Error('undo');
+      }),
+    ).rejects.toThrow('undo');
+    expect(seen).toEqual([[{ text: 'undone' }]]);
+    expect(await recording.notes()).toEqual([]);
+    expect(await recording.stored()).toEqual([]);
+  });
+
   it('are none for a transaction that does nothing, whichever way it ends', async () => {
     await recording.events.transaction(() => undefined);
     await expect(recording.events.transaction(() => Promise.reject(new Error('no')))).rejects.toThrow('no');

@@ -13,6 +13,7 @@ interface Result {
 }
 
 type Query = QueryRunner['query'];
+type Connect = QueryRunner['connect'];
 
 const START = 'START TRANSACTION';
 const COMMIT = 'COMMIT';
@@ -34,6 +35,7 @@ class GroupedStatements {
   constructor(
     private readonly queryRunner: QueryRunner,
     private readonly query: Query,
+    private readonly connect: Connect,
   ) {}
 
   /** In the place of the query runner's own `query`. */
@@ -54,6 +56,17 @@ class GroupedStatements {
     return this.query(sql, ...rest);
   };
 
+  /** In the place of the query runner's own `connect`: whoever asks for the connection may send something on it. */
+  readonly connectAfterFlush: Connect = async () => {
+    await this.flush();
+    return this.connection();
+  };
+
+  /** The connection, without anything being sent. */
+  async connection(): Promise<unknown> {
+    return this.connect();
+  }
+
   /** Runs a statement of this library now, after all that waits. */
   async run(text: string): Promise<unknown[]> {
     const texts = [...this.takeStart(), ...this.waiting.splice(0), text];
@@ -67,18 +80,16 @@ class GroupedStatements {
   }
 
   private async commit(rest: unknown[]): Promise<unknown> {
-    if (this.waiting.length === 0) {
-      if (!this.startIsDue) return (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
+    const waiting = this.waiting.splice(0);
+    if (this.startIsDue && waiting.length === 0) {
       this.startIsDue = false;
       return undefined;
     }
-    const waiting = this.waiting.splice(0);
-    if (!this.startIsDue) {
-      const status = await this.status();
-      // The server answers COMMIT with ROLLBACK then, which TypeORM's own way tells.
-      if (status === 'E') return (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
-      if (status === 'I') throw new Error('the transaction was ended by SQL of the application');
-    }
+    const status = this.startIsDue ? 'T' : await this.status();
+    if (status === 'I') throw new Error('the transaction was ended by SQL of the application');
+    // To a failed transaction the server answers COMMIT with ROLLBACK, which TypeORM's own way tells.
+    if (status === 'E' || waiting.length === 0)
+      return (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
     await this.send([...this.takeStart(), ...waiting, COMMIT]);
     return undefined;
   }
@@ -106,7 +117,7 @@ class GroupedStatements {
 
   private async client(): Promise<PostgresClient> {
     if (this.queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
-    return (await this.queryRunner.connect()) as PostgresClient;
+    return (await this.connection()) as PostgresClient;
   }
 
   private async send(texts: readonly string[]): Promise<Result[]> {
@@ -127,9 +138,19 @@ class GroupedStatements {
 /** Lets statements of this library share round trips with the transaction's own; for a query runner that nobody else drives. */
 export function groupStatements(queryRunner: QueryRunner): void {
   if (groups.has(queryRunner)) return;
-  const group = new GroupedStatements(queryRunner, queryRunner.query.bind(queryRunner) as Query);
+  const group = new GroupedStatements(
+    queryRunner,
+    queryRunner.query.bind(queryRunner) as Query,
+    queryRunner.connect.bind(queryRunner) as Connect,
+  );
   groups.set(queryRunner, group);
   queryRunner.query = group.intercept as Query;
+  queryRunner.connect = group.connectAfterFlush;
+}
+
+/** The query runner's connection, without anything being sent on it. */
+export async function connectionOf(queryRunner: QueryRunner): Promise<unknown> {
+  return groups.get(queryRunner)?.connection() ?? queryRunner.connect();
 }
 
 /** @returns undefined for a query runner whose statements are not grouped */
