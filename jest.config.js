@@ -6,7 +6,9 @@ const { join } = require('node:path');
 const swc = { ...JSON.parse(readFileSync(join(__dirname, '.swcrc'), 'utf8')), swcrc: false };
 
 /** Jest refuses to start when a root does not exist. */
-const roots = ['libs', 'apps', 'test', 'tools', 'chaos', 'bench'].filter((folder) => existsSync(join(__dirname, folder)));
+const roots = ['libs', 'apps', 'test', 'tools', 'chaos', 'bench'].filter((folder) =>
+  existsSync(join(__dirname, folder)),
+);
 
 const project = (displayName, suffix, extras = {}) => ({
   displayName,
