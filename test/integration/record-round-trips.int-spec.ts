@@ -145,7 +145,11 @@ describe('statements of a transaction', () => {
     }
   });
 
-  it('end in an error when an earlier one had failed and that was swallowed', async () => {
+  it.each([
+    ['', false],
+    [', also when pg has not heard of it yet', true],
+  ])('end in an error when an earlier one had failed and that was swallowed%s', async (_when, outOfDate) => {
+    if (outOfDate) jest.spyOn(Client.prototype, 'getTransactionStatus').mockReturnValue('T');
     await expect(
       recording.events.transaction(async () => {
         await recording.events.record(noteWritten('a'));

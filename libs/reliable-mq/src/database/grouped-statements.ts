@@ -88,9 +88,16 @@ class GroupedStatements {
     const status = this.startIsDue ? 'T' : await this.status();
     if (status === 'I') throw new Error('the transaction was ended by SQL of the application');
     // To a failed transaction the server answers COMMIT with ROLLBACK, which TypeORM's own way tells.
-    if (status === 'E' || waiting.length === 0)
-      return (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
-    await this.send([...this.takeStart(), ...waiting, COMMIT]);
+    const commitAlone = (): Promise<unknown> =>
+      (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
+    if (status === 'E' || waiting.length === 0) return commitAlone();
+    try {
+      await this.send([...this.takeStart(), ...waiting, COMMIT]);
+    } catch (error) {
+      // pg rejects a statement before it has read the transaction's new status: what it tells may be out of date.
+      if (!isInFailedTransaction(error)) throw error;
+      return commitAlone();
+    }
     return undefined;
   }
 
@@ -133,6 +140,11 @@ class GroupedStatements {
       throw new QueryFailedError(text, undefined, error as Error);
     }
   }
+}
+
+/** SQLSTATE 25P02, in_failed_sql_transaction. */
+function isInFailedTransaction(error: unknown): boolean {
+  return error instanceof QueryFailedError && (error.driverError as { code?: unknown }).code === '25P02';
 }
 
 /** Lets statements of this library share round trips with the transaction's own; for a query runner that nobody else drives. */
