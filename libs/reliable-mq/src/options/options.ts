@@ -101,7 +101,7 @@ export interface PublishOptions {
   readonly confirmTimeoutMs?: number;
   /**
    * Attempts (refused, returned, or without a receipt in time) after which an event ends `dead`. Outages are not attempts.
-   * With the default backoff, 25 attempts take about 15 hours. `@ReliableEvent({ giveUp })` overrides it for one event type.
+   * With the default backoff, 25 attempts take about 15 hours; longer while a consumer is behind. `@ReliableEvent({ giveUp })` overrides it for one event type.
    * @default 25
    */
   readonly maxAttempts?: number;
@@ -124,8 +124,9 @@ export interface BackoffOptions {
 export interface ReceiptOptions {
   /**
    * How long after publishing to wait for receipts, in milliseconds, before the event is published again to the consumers that
-   * have not reported. Doubles with each chase, up to `publish.backoff.maxMs`. Too low: a consumer with a backlog gets duplicates;
-   * too high: a lost message is found that late.
+   * have not reported. Doubles with each chase, up to `publish.backoff.maxMs`. What may still wait in a declared consumer's queue
+   * is left alone for ten times as long. Too low: consumers that are behind and not declared get duplicates; too high: a lost
+   * message is found that late.
    * @default 60000
    */
   readonly chaseAfterMs?: number;

@@ -152,7 +152,7 @@ describe('resolveOptions', () => {
       expect(problemsOf({ ...minimal, consume: { maxAttempts: 10_000 } })).toEqual([
         expect.stringMatching(/^retention\.inboxHours \(336\)/),
       ]);
-      expect(problemsOf({ ...minimal, publish: { maxAttempts: 500 }, retention: { inboxHours: 1000 } })).toEqual([]);
+      expect(problemsOf({ ...minimal, publish: { maxAttempts: 500 }, retention: { inboxHours: 6000 } })).toEqual([]);
     });
 
     it('a longest delay must not be below the first one, unless that is only a default', () => {

@@ -25,7 +25,7 @@ export class Bursts {
 
   /** Whether so many waiting messages may leave now. If not, `onRelease` is called in time. */
   mayGo(waiting: number): boolean {
-    if (this.current || this.open.size < MAX_OPEN || waiting >= FULL_BURST) return true;
+    if (this.open.size < MAX_OPEN || waiting >= FULL_BURST) return true;
     const now = performance.now();
     let holding = 0;
     let next = Infinity;

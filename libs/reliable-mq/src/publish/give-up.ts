@@ -1,5 +1,5 @@
-import type { Backoff } from '../domain/backoff';
 import { backoffMs } from '../domain/backoff';
+import { CHASE_PATIENCE, chaseBackoff } from '../domain/chase';
 import type { GiveUpPolicy } from '../domain/event-type';
 import type { EventTypes } from '../domain/event-types';
 import type { ResolvedOptions } from '../options/resolved-options';
@@ -8,8 +8,6 @@ import type { PublishSettlement } from '../outbox/outbox.store';
 
 /** Wait this long, in milliseconds, before an event is tried again that the broker's absence has kept from being tried. */
 const POSTPONE_MS = 1000;
-/** So many times the delay of a chase a consumer that is behind may take. The retry horizon (options/retry-horizon.ts) counts on it. */
-const PATIENCE = 10;
 
 /** Decides what follows from an attempt: the policy of the event's type where it has one, of the module otherwise. */
 export class GiveUp {
@@ -36,7 +34,8 @@ export class GiveUp {
     const { id, token } = event;
     const policy = this.policy(event);
     if (outcome.status === 'routed') {
-      return { id, token, result: 'published', delayMs: this.chaseDelayMs(policy.backoff, attempt), reason: null };
+      const delayMs = backoffMs(chaseBackoff(policy.backoff, this.chaseAfterMs), attempt);
+      return { id, token, result: 'published', delayMs, reason: null };
     }
     const { reason } = outcome;
     if (outcome.status === 'unavailable') {
@@ -60,16 +59,7 @@ export class GiveUp {
    * @param event as it was claimed: `attempts` counts the attempt that would be made now
    */
   patienceMs(event: { readonly type: string; readonly version: number; readonly attempts: number }): number {
-    const delay = this.chaseBackoff(this.policy(event).backoff);
-    return PATIENCE * backoffMs({ ...delay, jitter: 0 }, Math.max(1, event.attempts - 1));
-  }
-
-  /** How long receipts may take after this attempt: doubles with each, so that a slow consumer is not flooded. */
-  private chaseDelayMs(backoff: Backoff, attempt: number): number {
-    return backoffMs(this.chaseBackoff(backoff), attempt);
-  }
-
-  private chaseBackoff(backoff: Backoff): Backoff {
-    return { ...backoff, initialMs: this.chaseAfterMs, maxMs: Math.max(backoff.maxMs, this.chaseAfterMs) };
+    const delays = chaseBackoff(this.policy(event).backoff, this.chaseAfterMs);
+    return CHASE_PATIENCE * backoffMs({ ...delays, jitter: 0 }, Math.max(1, event.attempts - 1));
   }
 }

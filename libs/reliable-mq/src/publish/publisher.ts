@@ -167,8 +167,8 @@ export class Publisher {
     const messages = toMessages(publication, this.origin);
     this.hooks.run('publishing', { ...event, attempt: publication.attempt });
     this.inFlight += 1;
-    // Nobody is missing any more: the receipt that says so is about to end it.
     const confirmed = this.bursts.add();
+    // Nobody is missing any more: the receipt that says so is about to end it.
     if (messages.length === 0) setImmediate(() => this.finish(publication, { status: 'routed' }, confirmed));
     let open = messages.length;
     let result: PublishOutcome | undefined;

@@ -18,8 +18,11 @@ export class QueueGauge {
     const channel = this.channel.current;
     if (!channel) return undefined;
     let count: number | undefined;
-    const asked = channel.checkQueue(queue).then(({ messageCount }) => (count = messageCount));
-    await fulfilledWithin(ANSWER_WITHIN_MS, asked);
+    // In an async function, because amqplib throws at once on a channel that is closing.
+    const ask = async (): Promise<void> => {
+      ({ messageCount: count } = await channel.checkQueue(queue));
+    };
+    await fulfilledWithin(ANSWER_WITHIN_MS, ask());
     return count;
   }
 
