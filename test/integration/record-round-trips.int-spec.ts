@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, TransactionAbortedError, TransactionalEvent } from 'nestjs-reliable-mq';
-import { Client } from 'pg';
+import { Client, Connection } from 'pg';
 import { Repository } from 'typeorm';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
 
@@ -33,31 +33,30 @@ describe('statements of a transaction', () => {
   beforeEach(async () => {
     await recording.reset();
     sent = [];
-    // What pg is asked to send: one call is one round trip.
-    const query = Client.prototype.query as (...args: unknown[]) => unknown;
-    jest.spyOn(Client.prototype, 'query').mockImplementation(function (this: Client, ...args: unknown[]) {
-      sent.push(summaryOf(args[0]));
-      return query.apply(this, args) as never;
-    });
+    // What pg sends to the server: what stands before one Sync, or in one simple query, is one round trip.
+    const group: unknown[] = [];
+    const watch = (name: 'parse' | 'query' | 'sync', note: (argument: unknown) => void): void => {
+      const original = Connection.prototype[name] as (...args: unknown[]) => unknown;
+      jest.spyOn(Connection.prototype, name).mockImplementation(function (this: Connection, ...args: unknown[]) {
+        note(args[0]);
+        return original.apply(this, args) as never;
+      });
+    };
+    watch('parse', (statement) => group.push((statement as { text: string }).text));
+    watch('sync', () => sent.push(group.splice(0).map(summaryOf).join(' + ')));
+    watch('query', (text) => sent.push(summaryOf(text)));
   });
 
   afterEach(() => jest.restoreAllMocks());
   afterAll(() => recording.close());
 
   const summaryOf = (sql: unknown): string =>
-    String(sql)
-      .split(';\n')
-      .map((statement) => /^\s*(START|COMMIT|ROLLBACK|INSERT INTO \S+|\S+)/.exec(statement)?.[1] ?? '')
-      .join(' + ')
-      .replaceAll('"', '');
+    (/^\s*(INSERT INTO \S+|(RELEASE |ROLLBACK TO )?SAVEPOINT|\S+)/.exec(String(sql))?.[1] ?? '').replaceAll('"', '');
+  const business = (): string[] => sent.filter((text) => !text.startsWith('WITH'));
 
-  it('are three messages: the business statement, and the event together with the commit', async () => {
+  it('are two messages: the business statement with the start, and the event with the commit', async () => {
     await notes.write('a');
-    expect(sent.filter((text) => !text.startsWith('WITH'))).toEqual([
-      'START',
-      'INSERT INTO note',
-      'INSERT INTO reliable_mq_outbox + COMMIT',
-    ]);
+    expect(business()).toEqual(['START + INSERT INTO note', 'INSERT INTO reliable_mq_outbox + COMMIT']);
     expect(await recording.published()).toEqual(['a']);
   });
 
@@ -69,7 +68,7 @@ describe('statements of a transaction', () => {
       expect(seen).toEqual([{ text: 'a' }, { text: 'b' }]);
     });
     expect(sent.filter((text) => text.includes('START'))).toEqual([
-      'START + INSERT INTO reliable_mq_outbox + INSERT INTO reliable_mq_outbox',
+      'START + INSERT INTO reliable_mq_outbox + INSERT INTO reliable_mq_outbox + SELECT',
     ]);
     expect(await recording.published()).toEqual(['a', 'b']);
   });
@@ -179,7 +178,7 @@ describe('statements of a transaction', () => {
     const logQuery = jest.spyOn(recording.app.dataSource.logger, 'logQuery');
     await notes.write('a');
     expect(logQuery.mock.calls.map(([text]) => summaryOf(text))).toEqual(
-      expect.arrayContaining(['START', 'INSERT INTO note', 'INSERT INTO reliable_mq_outbox + COMMIT']),
+      expect.arrayContaining(['START', 'INSERT INTO note', 'INSERT INTO reliable_mq_outbox', 'COMMIT']),
     );
   });
 
@@ -199,10 +198,7 @@ describe('statements of a transaction', () => {
     } finally {
       Object.assign(Client.prototype, { getTransactionStatus: status });
     }
-    expect(sent.filter((text) => text.includes('outbox') || text === 'COMMIT').slice(0, 2)).toEqual([
-      'INSERT INTO reliable_mq_outbox',
-      'COMMIT',
-    ]);
+    expect(business()).toEqual(['START + INSERT INTO note', 'INSERT INTO reliable_mq_outbox', 'COMMIT']);
     expect(await recording.published()).toEqual(['a']);
   });
 });

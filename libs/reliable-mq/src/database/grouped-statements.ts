@@ -1,36 +1,42 @@
 import { QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
-
-/** The parts of a `pg` client that are used here. */
-interface PostgresClient {
-  query(text: string): Promise<Result | Result[]>;
-  /** What the server said last: `I`, `T` or `E` for no transaction, an open one, or a failed one. pg 8.17 and later. */
-  getTransactionStatus?(): string | null;
-}
-
-interface Result {
-  readonly command: string | null;
-  readonly rows: unknown[];
-}
+import { canGroup, GroupFailure, type PostgresClient, type Result, sendGroup, type Statement } from './grouped-query';
 
 type Query = QueryRunner['query'];
 type Connect = QueryRunner['connect'];
 
-const START = 'START TRANSACTION';
-const COMMIT = 'COMMIT';
+/** An application's, with whatever values `pg` takes. */
+interface AnyStatement {
+  readonly text: string;
+  readonly values?: readonly unknown[] | undefined;
+}
+
+const START: Statement = { text: 'START TRANSACTION' };
+const COMMIT: Statement = { text: 'COMMIT' };
+const ROLLBACK = 'ROLLBACK';
+const ANY_ROLLBACK = /^\s*rollback\b/i;
+/** What TypeORM sends around transactions and nested ones, beside those above. */
+const CONTROL = /^(SET TRANSACTION ISOLATION LEVEL [A-Z ]+|(RELEASE )?SAVEPOINT typeorm_\d+)$/;
+const RELEASE = 'RELEASE ';
+const ROLLBACK_TO = 'ROLLBACK TO ';
 
 const groups = new WeakMap<QueryRunner, GroupedStatements>();
 
 /**
- * Sends the statements of this library together with the START TRANSACTION before them, or the COMMIT after them: each pair is
- * one message to the server and one answer, where TypeORM alone would wait four times. They are sent as PostgreSQL's simple
- * query, of which the rest is skipped when one statement fails; so nothing runs outside the transaction.
+ * Statements without a result of their own wait for the next one and are sent together with it: START TRANSACTION, TypeORM's
+ * savepoints, and the INSERTs of events, which as a rule meet the COMMIT. A group is one message to the server and one answer,
+ * where TypeORM alone would wait for each statement (grouped-query.ts).
  *
- * The order of statements stays what it was: what waits for the COMMIT is sent before any other statement that comes first, and
- * dropped by a rollback. START TRANSACTION is sent with the first statement, whosever it is; a transaction without one costs nothing.
+ * The order of statements stays what it was. START TRANSACTION is sent with the first statement, whosever it is; the others wait
+ * until the server has begun the transaction, and fail if it has not. A transaction without a statement costs nothing.
  */
 class GroupedStatements {
-  private startIsDue = false;
-  private readonly waiting: string[] = [];
+  private readonly waiting: Statement[] = [];
+  /** While START TRANSACTION is on its way. Never rejects. */
+  private starting: Promise<void> | undefined;
+  private startFailure: Error | undefined;
+  /** TypeORM asks for its connection to send a statement on it. */
+  private isQuerying = false;
+  private client: PostgresClient | undefined;
 
   constructor(
     private readonly queryRunner: QueryRunner,
@@ -39,107 +45,189 @@ class GroupedStatements {
   ) {}
 
   /** In the place of the query runner's own `query`. */
-  readonly intercept = async (...[sql, ...rest]: Parameters<Query>): Promise<unknown> => {
-    if (sql === START) {
-      this.startIsDue = true;
-      return undefined;
-    }
-    if (sql === COMMIT) return this.commit(rest);
-    if (/^\s*rollback\b/i.test(sql)) {
-      this.waiting.length = 0;
-      if (this.startIsDue && sql === 'ROLLBACK') {
-        this.startIsDue = false;
-        return undefined;
-      }
-    }
-    await this.flush();
-    return this.query(sql, ...rest);
+  readonly intercept = (...args: Parameters<Query>): Promise<unknown> => {
+    const [sql] = args;
+    if (sql === START.text) return this.begin();
+    if (sql === COMMIT.text) return this.commit(args);
+    if (ANY_ROLLBACK.test(sql)) return this.rollBack(sql, args);
+    if (CONTROL.test(sql) && this.canWait) return this.wait(sql);
+    return this.passOn(args);
   };
 
   /** In the place of the query runner's own `connect`: whoever asks for the connection may send something on it. */
   readonly connectAfterFlush: Connect = async () => {
-    await this.flush();
-    return this.connection();
+    const isQuerying = this.isQuerying;
+    const client = await this.connection();
+    if (isQuerying) return { query: (text: string, values?: unknown[]) => this.send(client, { text, values }) };
+    await this.flush(client);
+    return client;
   };
 
   /** The connection, without anything being sent. */
-  async connection(): Promise<unknown> {
-    return this.connect();
+  async connection(): Promise<PostgresClient> {
+    if (this.queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
+    return (this.client ??= (await this.connect()) as PostgresClient);
   }
 
   /** Runs a statement of this library now, after all that waits. */
-  async run(text: string): Promise<unknown[]> {
-    const texts = [...this.takeStart(), ...this.waiting.splice(0), text];
-    return (await this.send(texts)).at(-1)?.rows ?? [];
-  }
-
-  /** Runs a statement of this library before the next one, which as a rule is the COMMIT. */
-  async runBeforeNext(text: string): Promise<void> {
-    if (await this.canWait()) this.waiting.push(text);
-    else await this.run(text);
-  }
-
-  private async commit(rest: unknown[]): Promise<unknown> {
-    const waiting = this.waiting.splice(0);
-    if (this.startIsDue && waiting.length === 0) {
-      this.startIsDue = false;
-      return undefined;
-    }
-    const status = this.startIsDue ? 'T' : await this.status();
-    if (status === 'I') throw new Error('the transaction was ended by SQL of the application');
-    // To a failed transaction the server answers COMMIT with ROLLBACK, which TypeORM's own way tells.
-    const commitAlone = (): Promise<unknown> =>
-      (this.query as (...args: unknown[]) => Promise<unknown>)(COMMIT, ...rest);
-    if (status === 'E' || waiting.length === 0) return commitAlone();
+  async run(statement: Statement): Promise<unknown[]> {
+    const { text, values } = statement;
+    const client = await this.connection();
+    const { logger } = this.queryRunner.dataSource;
     try {
-      await this.send([...this.takeStart(), ...waiting, COMMIT]);
+      const sent = this.send(client, statement);
+      this.log(statement);
+      return (await sent).rows;
+    } catch (error) {
+      logger.logQueryError(error as Error, text, values as unknown[] | undefined, this.queryRunner);
+      throw new QueryFailedError(text, values as unknown[] | undefined, error as Error);
+    }
+  }
+
+  /** Runs a statement of this library before the next one, which as a rule is the COMMIT. What it returns is not known. */
+  async runBeforeNext(statement: Statement): Promise<void> {
+    if (this.canWait) this.waiting.push(statement);
+    else await this.run(statement);
+  }
+
+  /** A statement that waits for the COMMIT must not meet a connection that is in no transaction any more. */
+  private get canWait(): boolean {
+    if (this.starting || this.startFailure !== undefined || this.queryRunner.isReleased) return false;
+    return this.waiting[0] === START || this.client?.getTransactionStatus?.() === 'T';
+  }
+
+  private async begin(): Promise<void> {
+    this.startFailure = undefined;
+    this.waiting.length = 0;
+    this.waiting.push(START);
+  }
+
+  private async wait(sql: string): Promise<void> {
+    // A savepoint behind which nothing was done.
+    if (sql.startsWith(RELEASE) && this.waiting.at(-1)?.text === sql.slice(RELEASE.length)) this.waiting.pop();
+    else this.waiting.push({ text: sql });
+  }
+
+  private async commit(args: Parameters<Query>): Promise<unknown> {
+    if (this.waiting[0] === START) {
+      if (this.waiting.every((statement) => statement === START || CONTROL.test(statement.text))) {
+        this.waiting.length = 0;
+        return undefined;
+      }
+    } else {
+      const status = (await this.connection()).getTransactionStatus?.();
+      if (status !== 'T') {
+        const waited = this.waiting.splice(0);
+        if (status === 'I') throw new Error('the transaction was ended by SQL of the application');
+        // Of a version of pg that does not tell nothing has waited. In a failed transaction nothing could be run.
+        if (waited.length > 0 && status !== 'E')
+          throw new Error('statements waited for a transaction that is not known');
+      }
+    }
+    if (this.waiting.length === 0) return this.passOn(args);
+    try {
+      await this.run(COMMIT);
     } catch (error) {
       // pg rejects a statement before it has read the transaction's new status: what it tells may be out of date.
       if (!isInFailedTransaction(error)) throw error;
-      return commitAlone();
+      // To a failed transaction the server answers COMMIT with ROLLBACK, which TypeORM's own way tells.
+      return this.passOn(args);
     }
     return undefined;
   }
 
-  private async flush(): Promise<void> {
-    const texts = [...this.takeStart(), ...this.waiting.splice(0)];
-    if (texts.length > 0) await this.send(texts);
+  /** What waits is younger than whatever was sent: a rollback undoes all of it, or a part if it goes back to a savepoint in it. */
+  private async rollBack(sql: string, args: Parameters<Query>): Promise<unknown> {
+    this.startFailure = undefined;
+    const savepoint = sql.startsWith(ROLLBACK_TO) ? sql.slice(ROLLBACK_TO.length) : undefined;
+    const from = this.waiting.findIndex(({ text }) => text === savepoint);
+    if (from >= 0) {
+      this.waiting.length = from;
+      return undefined;
+    }
+    const isNotBegun = this.waiting[0] === START;
+    this.waiting.length = 0;
+    if (isNotBegun && sql === ROLLBACK) return undefined;
+    if (isNotBegun) this.waiting.push(START);
+    return this.passOn(args);
   }
 
-  private takeStart(): string[] {
-    if (!this.startIsDue) return [];
-    this.startIsDue = false;
-    return [START];
-  }
-
-  /** A statement that waits for the COMMIT must not meet a connection that is in no transaction any more. */
-  private async canWait(): Promise<boolean> {
-    const status = await this.status();
-    return status === 'T' || (this.startIsDue && status === 'I');
-  }
-
-  private async status(): Promise<string | null | undefined> {
-    return (await this.client()).getTransactionStatus?.();
-  }
-
-  private async client(): Promise<PostgresClient> {
-    if (this.queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
-    return (await this.connection()) as PostgresClient;
-  }
-
-  private async send(texts: readonly string[]): Promise<Result[]> {
-    const text = texts.join(';\n');
-    const { logger } = this.queryRunner.dataSource;
-    const client = await this.client();
-    logger.logQuery(text, undefined, this.queryRunner);
+  /** TypeORM's own way. Its `query` asks for the connection before it waits for anything. */
+  private passOn(args: Parameters<Query>): Promise<unknown> {
+    this.isQuerying = true;
     try {
-      const result = await client.query(text);
-      return Array.isArray(result) ? result : [result];
-    } catch (error) {
-      logger.logQueryError(error as Error, text, undefined, this.queryRunner);
-      throw new QueryFailedError(text, undefined, error as Error);
+      return this.query(...args);
+    } finally {
+      this.isQuerying = false;
     }
   }
+
+  private send(client: PostgresClient, statement: AnyStatement): Promise<Result> {
+    const isFree = !this.starting && this.startFailure === undefined && this.waiting.length === 0;
+    return isFree ? client.query(statement.text, statement.values) : this.sendInTurn(client, statement);
+  }
+
+  private async sendInTurn(client: PostgresClient, statement: AnyStatement): Promise<Result> {
+    while (this.starting) await this.starting;
+    if (this.startFailure !== undefined) throw this.startFailure;
+    if (canGroup(client) && isOne(statement)) return this.sendTogether(client, this.waiting.splice(0), statement);
+    await this.flush(client);
+    return client.query(statement.text, statement.values);
+  }
+
+  private async flush(client: PostgresClient): Promise<void> {
+    while (this.starting) await this.starting;
+    if (this.startFailure !== undefined) throw this.startFailure;
+    const before = this.waiting.splice(0);
+    const last = before.pop();
+    if (last) await this.sendTogether(client, before, last);
+  }
+
+  private sendTogether(client: PostgresClient, before: readonly Statement[], statement: AnyStatement): Promise<Result> {
+    for (const each of before) this.log(each);
+    const sent = canGroup(client) ? sendGroup(client, before, statement) : sendOneByOne(client, [...before, statement]);
+    const starts = before[0] === START || statement === START;
+    const result = sent.catch((failure: unknown) => {
+      if (!(failure instanceof GroupFailure)) throw failure;
+      if (starts && failure.completed === 0) this.startFailure = failure.cause;
+      throw explain(failure, before);
+    });
+    if (starts) {
+      const end = (): void => (this.starting = undefined);
+      this.starting = result.then(end, end);
+    }
+    return result;
+  }
+
+  private log({ text, values }: Statement): void {
+    this.queryRunner.dataSource.logger.logQuery(text, values as unknown[] | undefined, this.queryRunner);
+  }
+}
+
+async function sendOneByOne(client: PostgresClient, statements: readonly AnyStatement[]): Promise<Result> {
+  let completed = 0;
+  let result: Result | undefined;
+  for (const { text, values } of statements) {
+    try {
+      result = await client.query(text, values);
+      completed += 1;
+    } catch (error) {
+      throw new GroupFailure(error as Error, completed);
+    }
+  }
+  return result as Result;
+}
+
+/** The extended protocol takes one statement at a time. Semicolons in texts and comments count too: then it is sent by itself. */
+function isOne({ text, values }: AnyStatement): boolean {
+  return (values !== undefined && values.length > 0) || !/;\s*\S/.test(text);
+}
+
+/** TypeORM will tell the application of its own statement, which was not the one that failed. */
+function explain({ cause: error, completed }: GroupFailure, before: readonly Statement[]): Error {
+  const failed = before[completed];
+  if (failed) error.message = `${error.message} (in a statement before it: ${failed.text.slice(0, 60)}…)`;
+  return error;
 }
 
 /** SQLSTATE 25P02, in_failed_sql_transaction. */
@@ -147,7 +235,7 @@ function isInFailedTransaction(error: unknown): boolean {
   return error instanceof QueryFailedError && (error.driverError as { code?: unknown }).code === '25P02';
 }
 
-/** Lets statements of this library share round trips with the transaction's own; for a query runner that nobody else drives. */
+/** Lets statements share round trips; for a query runner that nobody but this library drives. */
 export function groupStatements(queryRunner: QueryRunner): void {
   if (groups.has(queryRunner)) return;
   const group = new GroupedStatements(

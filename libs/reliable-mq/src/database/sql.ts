@@ -6,6 +6,7 @@ import {
   STATEMENT_DEADLINE_MS,
   within,
 } from './deadline';
+import type { SqlValue } from './grouped-query';
 import { groupOf } from './grouped-statements';
 
 const TERMINATE_DEADLINE_MS = 5000;
@@ -101,20 +102,25 @@ export async function queryIn<Row>(
   return queryOn<Row>(manager.queryRunner, sql, parameters);
 }
 
-/**
- * Run one statement without parameters in the transaction of this manager: together with its START TRANSACTION if that has not been
- * sent yet.
- */
-export async function queryGrouped<Row>(manager: EntityManager, sql: string): Promise<Row[]> {
+/** Run one statement in the transaction of this manager: together with its START TRANSACTION if that has not been sent yet. */
+export async function queryGrouped<Row>(
+  manager: EntityManager,
+  text: string,
+  values: readonly SqlValue[] = [],
+): Promise<Row[]> {
   const group = manager.queryRunner && groupOf(manager.queryRunner);
-  return group ? ((await group.run(sql)) as Row[]) : queryIn<Row>(manager, sql);
+  return group ? ((await group.run({ text, values })) as Row[]) : queryIn<Row>(manager, text, values);
 }
 
-/** Run one statement without parameters in the transaction of this manager, at the latest with its COMMIT. */
-export async function queryBeforeCommit(manager: EntityManager, sql: string): Promise<void> {
+/** Run one statement without a result in the transaction of this manager, at the latest with its COMMIT. */
+export async function queryBeforeCommit(
+  manager: EntityManager,
+  text: string,
+  values: readonly SqlValue[] = [],
+): Promise<void> {
   const group = manager.queryRunner && groupOf(manager.queryRunner);
-  if (group) await group.runBeforeNext(sql);
-  else await queryIn(manager, sql);
+  if (group) await group.runBeforeNext({ text, values });
+  else await queryIn(manager, text, values);
 }
 
 /** The table's name as SQL, in the schema that the DataSource is configured with. */

@@ -1,7 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
-import { literal } from '../database/literals';
 import { qualifiedTable, queryAlone, queryGrouped } from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
 import {
@@ -27,12 +26,12 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
-    const values = [key.eventId, key.consumer, message.type, message.version, message.redrives];
     const rows = await queryGrouped(
       manager,
       `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)
-       VALUES (${values.map(literal).join(', ')}, 'handled', 1, clock_timestamp())
+       VALUES ($1, $2, $3, $4, $5, 'handled', 1, clock_timestamp())
        ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+      [key.eventId, key.consumer, message.type, message.version, message.redrives],
     );
     return rows.length === 1;
   }
@@ -187,7 +186,8 @@ export class PostgresInboxStore implements InboxStore {
       manager,
       `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
          ended_at = clock_timestamp(), body = NULL, properties = NULL, reason = NULL
-       WHERE event_id = ${literal(key.eventId)} AND consumer = ${literal(key.consumer)} AND claim_token = ${literal(token)} RETURNING 1`,
+       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
+      [key.eventId, key.consumer, token],
     );
     return rows.length === 1;
   }

@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { appendHistory } from '../database/append-history';
-import { literal } from '../database/literals';
+import type { SqlValue } from '../database/grouped-query';
 import { qualifiedTable, queryAlone, queryBeforeCommit, queryIn } from '../database/sql';
 import { storableText } from '../domain/storable';
 import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from './outbox.entity';
@@ -20,6 +20,8 @@ import type {
 /** A consumer's own next attempt needs this long to be reported before the chase asks again. */
 const RETRY_GRACE_MS = 5000;
 const MAX_REASON_LENGTH = 2000;
+/** Of one statement: the protocol allows 65,535 values. */
+const MAX_INSERTED_ROWS = 1000;
 const MS = "interval '1 millisecond'";
 
 /**
@@ -43,25 +45,16 @@ export class PostgresOutboxStore implements OutboxStore {
     token: string,
     leaseMs: number,
   ): Promise<void> {
-    const due = `clock_timestamp() + ${literal(leaseMs)} * ${MS}, ${literal(token)}`;
-    const rows = events.map(({ id, type, version, payload, headers, consumers, confirm }) => {
-      const values = [
-        id,
-        type,
-        version,
-        payload,
-        headers && JSON.stringify(headers),
-        JSON.stringify(consumers),
-        confirm,
-      ];
-      return `(${values.map(literal).join(', ')}, 'pending', 0, ${due})`;
-    });
-    await queryBeforeCommit(
-      manager,
-      `INSERT INTO ${this.table}
-         (id, type, version, payload, headers, consumers, confirm, status, attempts, due_at, claim_token)
-       VALUES ${rows.join(', ')}`,
-    );
+    for (let from = 0; from < events.length; from += MAX_INSERTED_ROWS) {
+      const some = events.slice(from, from + MAX_INSERTED_ROWS);
+      await queryBeforeCommit(
+        manager,
+        `INSERT INTO ${this.table}
+           (due_at, claim_token, status, attempts, id, type, version, payload, headers, consumers, confirm)
+         VALUES ${some.map((_, row) => insertedRow(3 + row * 7)).join(', ')}`,
+        [leaseMs, token, ...some.flatMap(insertedValues)],
+      );
+    }
   }
 
   async existing(ids: readonly string[], token: string): Promise<ReadonlySet<string>> {
@@ -286,6 +279,17 @@ export class PostgresOutboxStore implements OutboxStore {
     );
     return rows.map((row) => row.id).sort();
   }
+}
+
+/** Placeholders of one new row; the lease and the token are $1 and $2 of all. */
+function insertedRow(first: number): string {
+  const own = Array.from({ length: 7 }, (_, index) => `$${first + index}`).join(', ');
+  return `(clock_timestamp() + $1::float8 * ${MS}, $2, 'pending', 0, ${own})`;
+}
+
+function insertedValues(event: NewOutboxEvent): SqlValue[] {
+  const { id, type, version, payload, headers, consumers, confirm } = event;
+  return [id, type, version, payload, headers && JSON.stringify(headers), JSON.stringify(consumers), confirm];
 }
 
 interface ClaimedRow {

@@ -1,0 +1,149 @@
+/** What a statement of this library may be given. */
+export type SqlValue = string | number | boolean | null;
+
+export interface Statement {
+  readonly text: string;
+  readonly values?: readonly SqlValue[];
+}
+
+export interface Result {
+  readonly command: string | null;
+  readonly rows: unknown[];
+}
+
+/** The parts of a `pg` client that are used here. */
+export interface PostgresClient {
+  query(text: string, values?: readonly unknown[]): Promise<Result>;
+  query(query: object): unknown;
+  /** What the server said last: `I`, `T` or `E` for no transaction, an open one, or a failed one. pg 8.17 and later. */
+  getTransactionStatus?(): string | null;
+}
+
+/** The parts of `pg`'s connection that speak the extended query protocol. */
+interface PostgresConnection {
+  parse(statement: { readonly text: string }): void;
+  bind(portal: { readonly values: readonly (string | null)[] }): void;
+  execute(portal?: object): void;
+}
+
+/** `pg`'s Query, as far as it is extended here. */
+interface PostgresQuery {
+  text: string;
+  prepare(connection: PostgresConnection): void;
+  handleCommandComplete(message: unknown, connection: PostgresConnection): void;
+  handleError(error: Error, connection: PostgresConnection): void;
+}
+
+type PostgresQueryClass = new (
+  config: { readonly text: string; readonly values: readonly unknown[]; readonly queryMode: 'extended' },
+  values: undefined,
+  callback: (error: Error | null, result: Result) => void,
+) => PostgresQuery;
+
+interface PostgresClientClass {
+  readonly Query: PostgresQueryClass;
+}
+
+interface GroupedQuery extends PostgresQuery {
+  /** How many statements the server has completed. */
+  readonly completed: number;
+}
+
+type GroupedQueryClass = new (
+  before: readonly Statement[],
+  statement: { readonly text: string; readonly values: readonly unknown[] },
+  callback: (error: Error | null, result: Result) => void,
+) => GroupedQuery;
+
+const classes = new WeakMap<PostgresQueryClass, GroupedQueryClass>();
+
+/** A group that failed, and how far it got. */
+export class GroupFailure extends Error {
+  constructor(
+    /** What `pg` says. */
+    override readonly cause: Error,
+    /** Statements that were completed before the one that failed. */
+    readonly completed: number,
+  ) {
+    super(cause.message, { cause });
+  }
+}
+
+/**
+ * Sends statements without results, and one more, as one message: `Parse, Bind, Execute` of each and a single `Sync`. PostgreSQL
+ * skips whatever stands between a failed statement and the Sync, so nothing is executed after a failure
+ * (PostgreSQL, frontend/backend protocol, "extended query"; the JDBC driver sends BEGIN in this way).
+ * @returns the last statement's result
+ * @throws GroupFailure
+ */
+export function sendGroup(
+  client: PostgresClient,
+  before: readonly Statement[],
+  statement: { readonly text: string; readonly values?: readonly unknown[] },
+): Promise<Result> {
+  const Grouped = groupedQueryClass((client.constructor as unknown as PostgresClientClass).Query);
+  const { text, values = [] } = statement;
+  return new Promise((resolve, reject) => {
+    const query = new Grouped(before, { text, values }, (error, result) => {
+      if (error) reject(new GroupFailure(error, query.completed));
+      else resolve(result);
+    });
+    client.query(query);
+  });
+}
+
+/** Whether statements can be sent as a group: not by other implementations of the client, such as pg-native. */
+export function canGroup(client: PostgresClient): boolean {
+  const { Query } = client.constructor as Partial<PostgresClientClass>;
+  return typeof Query === 'function' && 'prepare' in (Query.prototype as object);
+}
+
+function groupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
+  let Grouped = classes.get(Query);
+  if (!Grouped) {
+    Grouped = createGroupedQueryClass(Query);
+    classes.set(Query, Grouped);
+  }
+  return Grouped;
+}
+
+function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
+  return class extends Query {
+    completed = 0;
+
+    constructor(
+      private readonly before: readonly Statement[],
+      private readonly statement: { readonly text: string; readonly values: readonly unknown[] },
+      callback: (error: Error | null, result: Result) => void,
+    ) {
+      super({ ...statement, queryMode: 'extended' }, undefined, callback);
+    }
+
+    /**
+     * Of the class, not of the object: whoever copies the object (instrumentations of `pg` do that) gets something that `pg` refuses,
+     * instead of the last statement without those before it.
+     */
+
+    override get text(): string {
+      return this.statement.text;
+    }
+
+    override set text(_: string) {
+      // Set by the constructor of `pg`'s Query.
+    }
+
+    override prepare(connection: PostgresConnection): void {
+      for (const { text, values = [] } of this.before) {
+        connection.parse({ text });
+        connection.bind({ values: values.map((value) => (value === null ? null : String(value))) });
+        connection.execute();
+      }
+      super.prepare(connection);
+    }
+
+    override handleCommandComplete(message: unknown, connection: PostgresConnection): void {
+      this.completed += 1;
+      if (this.completed > this.before.length) super.handleCommandComplete(message, connection);
+    }
+  };
+}
