@@ -24,6 +24,8 @@ describe('statements of a transaction', () => {
   let recording: Recording;
   let notes: Notes;
   let sent: string[];
+  let parsed: string[];
+  const named = new Map<string, string>();
 
   beforeAll(async () => {
     recording = await startRecording({ providers: [Notes] });
@@ -33,16 +35,27 @@ describe('statements of a transaction', () => {
   beforeEach(async () => {
     await recording.reset();
     sent = [];
+    parsed = [];
     // What pg sends to the server: what stands before one Sync, or in one simple query, is one round trip.
-    const group: unknown[] = [];
-    const watch = (name: 'parse' | 'query' | 'sync', note: (argument: unknown) => void): void => {
+    const group: string[] = [];
+    let unnamed = '';
+    const watch = (name: 'parse' | 'bind' | 'query' | 'sync', note: (argument: unknown) => void): void => {
       const original = Connection.prototype[name] as (...args: unknown[]) => unknown;
       jest.spyOn(Connection.prototype, name).mockImplementation(function (this: Connection, ...args: unknown[]) {
         note(args[0]);
         return original.apply(this, args) as never;
       });
     };
-    watch('parse', (statement) => group.push((statement as { text: string }).text));
+    watch('parse', (statement) => {
+      const { name, text } = statement as { name?: string; text: string };
+      parsed.push(summaryOf(text));
+      if (name) named.set(name, text);
+      else unnamed = text;
+    });
+    watch('bind', (portal) => {
+      const { statement } = portal as { statement?: string };
+      group.push((statement && named.get(statement)) || unnamed);
+    });
     watch('sync', () => sent.push(group.splice(0).map(summaryOf).join(' + ')));
     watch('query', (text) => sent.push(summaryOf(text)));
   });
@@ -172,6 +185,27 @@ describe('statements of a transaction', () => {
     ).rejects.toThrow('the transaction was ended by SQL of the application');
     expect(await recording.stored()).toEqual([]);
     expect(await recording.published()).toEqual([]);
+  });
+
+  it('of the library are parsed once per connection', async () => {
+    for (let count = 0; count < 30; count += 1) await notes.write('a');
+    expect(sent.filter((text) => text === 'INSERT INTO reliable_mq_outbox + COMMIT')).toHaveLength(30);
+    expect(parsed.filter((text) => text.includes('outbox')).length).toBeLessThanOrEqual(10);
+  });
+
+  it('are prepared no longer when somebody makes the server forget them, which costs one transaction', async () => {
+    await notes.write('before');
+    let failures = 0;
+    for (let count = 0; count < 20; count += 1) {
+      await recording.app.query('DISCARD ALL');
+      await notes.write('after').catch((error: unknown) => {
+        failures += 1;
+        expect(String(error)).toMatch(/prepared statement .* does not exist/);
+      });
+    }
+    expect(failures).toBe(1);
+    expect(await recording.stored()).toEqual(['before', ...Array<string>(19).fill('after')]);
+    expect(await recording.notes()).toHaveLength(20);
   });
 
   it('are logged as they are sent, for those who log queries', async () => {

@@ -15,6 +15,7 @@ import { discoverMethods } from './explore/decorated-methods';
 import { exploreHandlers } from './explore/handler.explorer';
 import { exploreRecordedEvents } from './explore/recorded-events.explorer';
 import { exploreRepositories } from './explore/repositories.explorer';
+import { learnAboutConnections } from './database/learn-about-connections';
 import { migrateSchema, verifySchema } from './migrations/schema-migrator';
 import type { ModuleShape } from './module-shape';
 import type { RuntimeParts } from './runtime-parts';
@@ -97,6 +98,7 @@ export class ReliableMqRuntime
     for (const { dataSource } of stores.all) {
       if (options.schema === 'migrate') await migrateSchema(dataSource);
       else await verifySchema(dataSource);
+      await learnAboutConnections(dataSource);
     }
   }
 

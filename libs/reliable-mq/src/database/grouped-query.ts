@@ -4,6 +4,15 @@ export type SqlValue = string | number | boolean | null;
 export interface Statement {
   readonly text: string;
   readonly values?: readonly SqlValue[];
+  /** Of a statement that the server may keep prepared: one name for one text. */
+  readonly name?: string;
+}
+
+/** An application's, with whatever values `pg` takes. */
+export interface AnyStatement {
+  readonly text: string;
+  readonly values?: readonly unknown[] | undefined;
+  readonly name?: string | undefined;
 }
 
 export interface Result {
@@ -21,9 +30,12 @@ export interface PostgresClient {
 
 /** The parts of `pg`'s connection that speak the extended query protocol. */
 interface PostgresConnection {
-  parse(statement: { readonly text: string }): void;
-  bind(portal: { readonly values: readonly (string | null)[] }): void;
+  parse(statement: { readonly text: string; readonly name: string }): void;
+  bind(portal: { readonly statement: string; readonly values: readonly (string | null)[] }): void;
+  describe(what: { readonly type: 'P'; readonly name: '' }): void;
   execute(portal?: object): void;
+  close(what: { readonly type: 'S'; readonly name: string }): void;
+  sync(): void;
 }
 
 /** `pg`'s Query, as far as it is extended here. */
@@ -51,10 +63,15 @@ interface GroupedQuery extends PostgresQuery {
 
 type GroupedQueryClass = new (
   before: readonly Statement[],
-  statement: { readonly text: string; readonly values: readonly unknown[] },
+  statement: AnyStatement,
+  prepared: PreparedNames | undefined,
   callback: (error: Error | null, result: Result) => void,
 ) => GroupedQuery;
 
+/** What one connection's server keeps prepared. `uncertain`: sent in a group that failed. */
+type PreparedNames = Map<string, 'prepared' | 'uncertain'>;
+
+const preparedNames = new WeakMap<PostgresClient, PreparedNames>();
 const classes = new WeakMap<PostgresQueryClass, GroupedQueryClass>();
 
 /** A group that failed, and how far it got. */
@@ -73,23 +90,39 @@ export class GroupFailure extends Error {
  * Sends statements without results, and one more, as one message: `Parse, Bind, Execute` of each and a single `Sync`. PostgreSQL
  * skips whatever stands between a failed statement and the Sync, so nothing is executed after a failure
  * (PostgreSQL, frontend/backend protocol, "extended query"; the JDBC driver sends BEGIN in this way).
+ * @param keepPrepared whether statements with a name are parsed once per connection
  * @returns the last statement's result
  * @throws GroupFailure
  */
 export function sendGroup(
   client: PostgresClient,
   before: readonly Statement[],
-  statement: { readonly text: string; readonly values?: readonly unknown[] },
+  statement: AnyStatement,
+  keepPrepared: boolean,
 ): Promise<Result> {
   const Grouped = groupedQueryClass((client.constructor as unknown as PostgresClientClass).Query);
-  const { text, values = [] } = statement;
+  const prepared = keepPrepared ? preparedOn(client) : undefined;
   return new Promise((resolve, reject) => {
-    const query = new Grouped(before, { text, values }, (error, result) => {
+    const query = new Grouped(before, statement, prepared, (error, result) => {
       if (error) reject(new GroupFailure(error, query.completed));
       else resolve(result);
+      if (prepared) settle(prepared, [...before, statement], error);
     });
     client.query(query);
   });
+}
+
+function preparedOn(client: PostgresClient): PreparedNames {
+  let names = preparedNames.get(client);
+  if (!names) preparedNames.set(client, (names = new Map<string, 'prepared' | 'uncertain'>()));
+  return names;
+}
+
+function settle(prepared: PreparedNames, statements: readonly AnyStatement[], error: Error | null): void {
+  for (const { name } of statements) {
+    if (name !== undefined && (!error || prepared.get(name) !== 'prepared'))
+      prepared.set(name, error ? 'uncertain' : 'prepared');
+  }
 }
 
 /** Whether statements can be sent as a group: not by other implementations of the client, such as pg-native. */
@@ -110,20 +143,22 @@ function groupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
 function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
   return class extends Query {
     completed = 0;
+    /** Names that this group has prepared. */
+    private readonly parsed = new Set<string>();
 
     constructor(
       private readonly before: readonly Statement[],
-      private readonly statement: { readonly text: string; readonly values: readonly unknown[] },
+      private readonly statement: AnyStatement,
+      private readonly prepared: PreparedNames | undefined,
       callback: (error: Error | null, result: Result) => void,
     ) {
-      super({ ...statement, queryMode: 'extended' }, undefined, callback);
+      super({ text: statement.text, values: statement.values ?? [], queryMode: 'extended' }, undefined, callback);
     }
 
     /**
      * Of the class, not of the object: whoever copies the object (instrumentations of `pg` do that) gets something that `pg` refuses,
      * instead of the last statement without those before it.
      */
-
     override get text(): string {
       return this.statement.text;
     }
@@ -133,12 +168,25 @@ function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
     }
 
     override prepare(connection: PostgresConnection): void {
-      for (const { text, values = [] } of this.before) {
-        connection.parse({ text });
-        connection.bind({ values: values.map((value) => (value === null ? null : String(value))) });
+      for (const statement of this.before) {
+        this.bind(connection, statement);
         connection.execute();
       }
-      super.prepare(connection);
+      // An application's values, and what they become, are `pg`'s to know.
+      if (this.statement.name === undefined) return super.prepare(connection);
+      this.bind(connection, this.statement as Statement);
+      connection.describe({ type: 'P', name: '' });
+      connection.execute();
+      connection.sync();
+    }
+
+    private bind(connection: PostgresConnection, { text, values = [], name = '' }: Statement): void {
+      const kept = this.prepared && name !== '' ? name : '';
+      const known = this.parsed.has(kept) ? 'prepared' : this.prepared?.get(kept);
+      if (known === 'uncertain') connection.close({ type: 'S', name: kept });
+      if (known !== 'prepared') connection.parse({ text, name: kept });
+      if (kept !== '') this.parsed.add(kept);
+      connection.bind({ statement: kept, values: values.map((value) => (value === null ? null : String(value))) });
     }
 
     override handleCommandComplete(message: unknown, connection: PostgresConnection): void {

@@ -1,17 +1,20 @@
 import { QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import { canGroup, GroupFailure, type PostgresClient, type Result, sendGroup, type Statement } from './grouped-query';
+import {
+  type AnyStatement,
+  canGroup,
+  GroupFailure,
+  type PostgresClient,
+  type Result,
+  sendGroup,
+  type Statement,
+} from './grouped-query';
+import { keepsStatementsPrepared, learnFromFailure } from './prepared-statements';
 
 type Query = QueryRunner['query'];
 type Connect = QueryRunner['connect'];
 
-/** An application's, with whatever values `pg` takes. */
-interface AnyStatement {
-  readonly text: string;
-  readonly values?: readonly unknown[] | undefined;
-}
-
-const START: Statement = { text: 'START TRANSACTION' };
-const COMMIT: Statement = { text: 'COMMIT' };
+const START: Statement = { text: 'START TRANSACTION', name: 'reliable_mq_start' };
+const COMMIT: Statement = { text: 'COMMIT', name: 'reliable_mq_commit' };
 const ROLLBACK = 'ROLLBACK';
 const ANY_ROLLBACK = /^\s*rollback\b/i;
 /** What TypeORM sends around transactions and nested ones, beside those above. */
@@ -185,10 +188,13 @@ class GroupedStatements {
 
   private sendTogether(client: PostgresClient, before: readonly Statement[], statement: AnyStatement): Promise<Result> {
     for (const each of before) this.log(each);
-    const sent = canGroup(client) ? sendGroup(client, before, statement) : sendOneByOne(client, [...before, statement]);
+    const sent = canGroup(client)
+      ? sendGroup(client, before, statement, keepsStatementsPrepared(this.queryRunner.dataSource))
+      : sendOneByOne(client, [...before, statement]);
     const starts = before[0] === START || statement === START;
     const result = sent.catch((failure: unknown) => {
       if (!(failure instanceof GroupFailure)) throw failure;
+      learnFromFailure(this.queryRunner.dataSource, failure.cause);
       if (starts && failure.completed === 0) this.startFailure = failure.cause;
       throw explain(failure, before);
     });

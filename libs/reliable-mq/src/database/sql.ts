@@ -6,7 +6,7 @@ import {
   STATEMENT_DEADLINE_MS,
   within,
 } from './deadline';
-import type { SqlValue } from './grouped-query';
+import type { Statement } from './grouped-query';
 import { groupOf } from './grouped-statements';
 
 const TERMINATE_DEADLINE_MS = 5000;
@@ -103,24 +103,16 @@ export async function queryIn<Row>(
 }
 
 /** Run one statement in the transaction of this manager: together with its START TRANSACTION if that has not been sent yet. */
-export async function queryGrouped<Row>(
-  manager: EntityManager,
-  text: string,
-  values: readonly SqlValue[] = [],
-): Promise<Row[]> {
+export async function queryGrouped<Row>(manager: EntityManager, statement: Statement): Promise<Row[]> {
   const group = manager.queryRunner && groupOf(manager.queryRunner);
-  return group ? ((await group.run({ text, values })) as Row[]) : queryIn<Row>(manager, text, values);
+  return group ? ((await group.run(statement)) as Row[]) : queryIn<Row>(manager, statement.text, statement.values);
 }
 
 /** Run one statement without a result in the transaction of this manager, at the latest with its COMMIT. */
-export async function queryBeforeCommit(
-  manager: EntityManager,
-  text: string,
-  values: readonly SqlValue[] = [],
-): Promise<void> {
+export async function queryBeforeCommit(manager: EntityManager, statement: Statement): Promise<void> {
   const group = manager.queryRunner && groupOf(manager.queryRunner);
-  if (group) await group.runBeforeNext({ text, values });
-  else await queryIn(manager, text, values);
+  if (group) await group.runBeforeNext(statement);
+  else await queryIn(manager, statement.text, statement.values);
 }
 
 /** The table's name as SQL, in the schema that the DataSource is configured with. */

@@ -1,6 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
+import type { Statement } from '../database/grouped-query';
+import { statementName } from '../database/prepared-statements';
 import { qualifiedTable, queryAlone, queryGrouped } from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
 import {
@@ -20,19 +22,21 @@ const MS = "interval '1 millisecond'";
 /** PostgreSQL 13 and later. */
 export class PostgresInboxStore implements InboxStore {
   private readonly table: string;
+  private readonly insertOne: Required<Pick<Statement, 'text' | 'name'>>;
 
   constructor(private readonly dataSource: DataSource) {
     this.table = qualifiedTable(dataSource, INBOX_TABLE);
+    const text = `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)
+       VALUES ($1, $2, $3, $4, $5, 'handled', 1, clock_timestamp())
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`;
+    this.insertOne = { text, name: statementName(text) };
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
-    const rows = await queryGrouped(
-      manager,
-      `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)
-       VALUES ($1, $2, $3, $4, $5, 'handled', 1, clock_timestamp())
-       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
-      [key.eventId, key.consumer, message.type, message.version, message.redrives],
-    );
+    const rows = await queryGrouped(manager, {
+      ...this.insertOne,
+      values: [key.eventId, key.consumer, message.type, message.version, message.redrives],
+    });
     return rows.length === 1;
   }
 
@@ -182,13 +186,12 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async settleHandled(manager: EntityManager, key: InboxKey, token: string): Promise<boolean> {
-    const rows = await queryGrouped(
-      manager,
-      `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
+    const rows = await queryGrouped(manager, {
+      text: `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
          ended_at = clock_timestamp(), body = NULL, properties = NULL, reason = NULL
        WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
-      [key.eventId, key.consumer, token],
-    );
+      values: [key.eventId, key.consumer, token],
+    });
     return rows.length === 1;
   }
 

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { appendHistory } from '../database/append-history';
-import type { SqlValue } from '../database/grouped-query';
+import type { SqlValue, Statement } from '../database/grouped-query';
+import { statementName } from '../database/prepared-statements';
 import { qualifiedTable, queryAlone, queryBeforeCommit, queryIn } from '../database/sql';
 import { storableText } from '../domain/storable';
 import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from './outbox.entity';
@@ -34,9 +35,12 @@ const MS = "interval '1 millisecond'";
  */
 export class PostgresOutboxStore implements OutboxStore {
   private readonly table: string;
+  private readonly insertOne: Required<Pick<Statement, 'text' | 'name'>>;
 
   constructor(private readonly dataSource: DataSource) {
     this.table = qualifiedTable(dataSource, OUTBOX_TABLE);
+    const text = this.insertText(1);
+    this.insertOne = { text, name: statementName(text) };
   }
 
   async insert(
@@ -47,14 +51,16 @@ export class PostgresOutboxStore implements OutboxStore {
   ): Promise<void> {
     for (let from = 0; from < events.length; from += MAX_INSERTED_ROWS) {
       const some = events.slice(from, from + MAX_INSERTED_ROWS);
-      await queryBeforeCommit(
-        manager,
-        `INSERT INTO ${this.table}
-           (due_at, claim_token, status, attempts, id, type, version, payload, headers, consumers, confirm)
-         VALUES ${some.map((_, row) => insertedRow(3 + row * 7)).join(', ')}`,
-        [leaseMs, token, ...some.flatMap(insertedValues)],
-      );
+      const statement = some.length === 1 ? this.insertOne : { text: this.insertText(some.length) };
+      await queryBeforeCommit(manager, { ...statement, values: [leaseMs, token, ...some.flatMap(insertedValues)] });
     }
+  }
+
+  private insertText(count: number): string {
+    const rows = Array.from({ length: count }, (_, row) => insertedRow(3 + row * 7));
+    return `INSERT INTO ${this.table}
+         (due_at, claim_token, status, attempts, id, type, version, payload, headers, consumers, confirm)
+       VALUES ${rows.join(', ')}`;
   }
 
   async existing(ids: readonly string[], token: string): Promise<ReadonlySet<string>> {

@@ -1,0 +1,24 @@
+import type { DataSource } from 'typeorm';
+import { acquireQueryRunner, DatabaseDeadlineError, STATEMENT_DEADLINE_MS, within } from './deadline';
+import { keepStatementsPrepared } from './prepared-statements';
+import { queryOn } from './sql';
+
+/**
+ * Find out whether statements may stay prepared on this DataSource's connections. Not behind a connection pooler: one that
+ * gives out a server per transaction may not know them there (PgBouncer before 1.21). A pooler shows a process id of its own
+ * making, so the connection's is compared with the server's.
+ */
+export async function learnAboutConnections(dataSource: DataSource): Promise<void> {
+  const queryRunner = await acquireQueryRunner(dataSource, STATEMENT_DEADLINE_MS);
+  try {
+    const { processID } = (await queryRunner.connect()) as { readonly processID?: number | null };
+    const [row] = await within(
+      STATEMENT_DEADLINE_MS,
+      queryOn<{ pid: number }>(queryRunner, 'SELECT pg_backend_pid() AS pid'),
+      () => new DatabaseDeadlineError('the database did not say which of its processes serves the connection'),
+    );
+    if (row !== undefined && row.pid === processID) keepStatementsPrepared(dataSource);
+  } finally {
+    await queryRunner.release();
+  }
+}
