@@ -36,6 +36,9 @@ interface PostgresConnection {
   execute(portal?: object): void;
   close(what: { readonly type: 'S'; readonly name: string }): void;
   sync(): void;
+  readonly stream?: { write(chunk: Buffer): void };
+  /** How the methods above hand over what they have encoded. */
+  _send?(chunk: Buffer): void;
 }
 
 /** `pg`'s Query, as far as it is extended here. */
@@ -140,6 +143,12 @@ function groupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
   return Grouped;
 }
 
+/** The connection, but what it would send is kept: a dozen writes to the socket cost more than encoding all of it. */
+function collecting(connection: PostgresConnection, chunks: Buffer[]): PostgresConnection {
+  if (typeof connection._send !== 'function') return connection;
+  return Object.create(connection, { _send: { value: (chunk: Buffer) => chunks.push(chunk) } }) as PostgresConnection;
+}
+
 function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
   return class extends Query {
     completed = 0;
@@ -168,6 +177,12 @@ function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
     }
 
     override prepare(connection: PostgresConnection): void {
+      const chunks: Buffer[] = [];
+      this.write(collecting(connection, chunks));
+      if (chunks.length > 0) connection.stream?.write(Buffer.concat(chunks));
+    }
+
+    private write(connection: PostgresConnection): void {
       for (const statement of this.before) {
         this.bind(connection, statement);
         connection.execute();
