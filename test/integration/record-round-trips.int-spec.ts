@@ -26,6 +26,7 @@ describe('statements of a transaction', () => {
   let sent: string[];
   let parsed: string[];
   const named = new Map<string, string>();
+  let sabotage: ((portal: object) => object) | undefined;
 
   beforeAll(async () => {
     recording = await startRecording({ providers: [Notes] });
@@ -43,6 +44,7 @@ describe('statements of a transaction', () => {
       const original = Connection.prototype[name] as (...args: unknown[]) => unknown;
       jest.spyOn(Connection.prototype, name).mockImplementation(function (this: Connection, ...args: unknown[]) {
         note(args[0]);
+        if (name === 'bind' && sabotage) args[0] = sabotage(args[0] as object);
         return original.apply(this, args) as never;
       });
     };
@@ -187,6 +189,33 @@ describe('statements of a transaction', () => {
     expect(await recording.published()).toEqual([]);
   });
 
+  it('of nested transactions travel with the next, and what was rolled back to a savepoint is not there', async () => {
+    await recording.events.transaction(async () => {
+      const nested = (text: string, isUndone: boolean): Promise<void> =>
+        notes.notes.manager
+          .transaction(async (manager) => {
+            await manager.query('INSERT INTO note (text) VALUES ($1)', [text]);
+            await recording.events.record(noteWritten(text), { manager });
+            if (isUndone) throw new Error('undo');
+          })
+          .catch(() => undefined);
+      await nested('a', false);
+      await nested('b', true);
+      await nested('c', false);
+      await notes.notes.manager.transaction(() => Promise.resolve());
+    });
+    expect(business()).toEqual([
+      'START + SAVEPOINT + INSERT INTO note',
+      'INSERT INTO reliable_mq_outbox + RELEASE SAVEPOINT + SAVEPOINT + INSERT INTO note',
+      'ROLLBACK TO SAVEPOINT',
+      'SAVEPOINT + INSERT INTO note',
+      'INSERT INTO reliable_mq_outbox + RELEASE SAVEPOINT + COMMIT',
+    ]);
+    expect(await recording.notes()).toEqual(['a', 'c']);
+    expect(await recording.stored()).toEqual(['a', 'c']);
+    expect(await recording.published()).toEqual(['a', 'c']);
+  });
+
   it('of the library are parsed once per connection', async () => {
     for (let count = 0; count < 30; count += 1) await notes.write('a');
     expect(sent.filter((text) => text === 'INSERT INTO reliable_mq_outbox + COMMIT')).toHaveLength(30);
@@ -234,5 +263,28 @@ describe('statements of a transaction', () => {
     }
     expect(business()).toEqual(['START + INSERT INTO note', 'INSERT INTO reliable_mq_outbox', 'COMMIT']);
     expect(await recording.published()).toEqual(['a']);
+  });
+
+  it('do not run outside a transaction that could not be begun, also when they were sent at the same moment', async () => {
+    // A statement that the server does not know fails, as one does that is cancelled.
+    sabotage = (portal) =>
+      (portal as { statement?: string }).statement === 'reliable_mq_start'
+        ? { ...portal, statement: 'unknown' }
+        : portal;
+    const outcomes: string[] = [];
+    const note = (text: string): Promise<void> =>
+      notes.notes.query('INSERT INTO note (text) VALUES ($1)', [text]).then(
+        () => void outcomes.push('worked'),
+        () => void outcomes.push('failed'),
+      );
+    await expect(
+      recording.events.transaction(async () => {
+        await Promise.all([note('a'), note('b')]);
+        sabotage = undefined;
+        await note('c');
+      }),
+    ).rejects.toThrow();
+    expect(outcomes).toEqual(['failed', 'failed', 'failed']);
+    expect(await recording.notes()).toEqual([]);
   });
 });

@@ -88,6 +88,29 @@ describe('Publisher', () => {
       expect(transport.messageIds).toEqual(ids(events.slice(1)));
     });
 
+    it('leaves a busy service in bursts that keep a distance, however fast the broker confirms', async () => {
+      const { publisher, transport } = scripted({ windowSize: 1000, bufferSize: 1000, bufferBytes: 1_000_000 });
+      /** How many messages have left, all of them confirmed. */
+      let left = 0;
+      const confirm = (): number => {
+        left += transport.unanswered.length;
+        transport.answer(transport.unanswered.length);
+        return left;
+      };
+      for (let count = 1; count < 16; count += 1) {
+        publisher.offer(publications(1));
+        expect(confirm()).toBe(count);
+      }
+      publisher.offer(publications(1));
+      publisher.offer(publications(3));
+      expect(confirm()).toBe(15);
+      await jest.advanceTimersByTimeAsync(10);
+      expect(confirm()).toBe(19);
+      await jest.advanceTimersByTimeAsync(10);
+      publisher.offer(publications(1));
+      expect(confirm()).toBe(20);
+    });
+
     it('waits for no burst that the broker does not confirm for longer than a moment', async () => {
       const { publisher, transport } = scripted();
       const events = publications(3);
