@@ -1,5 +1,6 @@
 import type { Stage, WorkOutcome } from '../work';
 import { type Place, startApp } from './app';
+import { liveHeapMb } from './live-heap';
 
 export interface DrainConfig extends Place {
   readonly count: number;
@@ -8,6 +9,9 @@ export interface DrainConfig extends Place {
   /** The backlog comes later; the parent says when it is gone. */
   readonly waitsForBacklog?: boolean;
 }
+
+/** Nobody consumes here: no drain, however long it takes, may publish its own first events again for want of a receipt. */
+const CHASE_AFTER_MS = 3_600_000;
 
 /** Publishes a backlog that the compensation task finds. */
 export default async function work(config: DrainConfig, stage: Stage): Promise<WorkOutcome> {
@@ -18,7 +22,10 @@ export default async function work(config: DrainConfig, stage: Stage): Promise<W
   const app = await startApp({
     ...config,
     poolSize: 10,
-    ...(config.intervalMs !== undefined && { reliableMq: { compensation: { intervalMs: config.intervalMs } } }),
+    reliableMq: {
+      receipts: { chaseAfterMs: CHASE_AFTER_MS },
+      ...(config.intervalMs !== undefined && { compensation: { intervalMs: config.intervalMs } }),
+    },
     hooks: {
       jobBatch: ({ job }) => {
         if (job !== 'publish' || began) return;
@@ -34,6 +41,7 @@ export default async function work(config: DrainConfig, stage: Stage): Promise<W
   stage.ready();
   await Promise.race([drained, stage.stopped]);
   stage.end();
+  const figures = { liveHeapMb: liveHeapMb() };
   await app.close();
-  return { count: settled };
+  return { count: settled, figures };
 }
