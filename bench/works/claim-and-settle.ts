@@ -1,7 +1,7 @@
 import { Client, type QueryResult } from 'pg';
 import { percentile } from '../stats';
 import type { Stage, WorkOutcome } from '../work';
-import { type Place, startApp } from './app';
+import { type Place, startApp, UNCHASED } from './app';
 
 export interface ClaimConfig extends Place {
   readonly rounds: number;
@@ -41,7 +41,7 @@ export default async function work(config: ClaimConfig, stage: Stage): Promise<W
   const app = await startApp({
     ...config,
     poolSize: 10,
-    reliableMq: { compensation: { intervalMs: INTERVAL_MS } },
+    reliableMq: { ...UNCHASED, compensation: { intervalMs: INTERVAL_MS } },
     hooks: { settled: ({ count }) => (settled += count) },
   });
   const database = new Client({ connectionString: config.databaseUrl });

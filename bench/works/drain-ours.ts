@@ -1,5 +1,5 @@
 import type { Stage, WorkOutcome } from '../work';
-import { type Place, startApp } from './app';
+import { type Place, startApp, UNCHASED } from './app';
 import { liveHeapMb } from './live-heap';
 
 export interface DrainConfig extends Place {
@@ -9,9 +9,6 @@ export interface DrainConfig extends Place {
   /** The backlog comes later; the parent says when it is gone. */
   readonly waitsForBacklog?: boolean;
 }
-
-/** Nobody consumes here: no drain, however long it takes, may publish its own first events again for want of a receipt. */
-const CHASE_AFTER_MS = 3_600_000;
 
 /** Publishes a backlog that the compensation task finds. */
 export default async function work(config: DrainConfig, stage: Stage): Promise<WorkOutcome> {
@@ -23,7 +20,7 @@ export default async function work(config: DrainConfig, stage: Stage): Promise<W
     ...config,
     poolSize: 10,
     reliableMq: {
-      receipts: { chaseAfterMs: CHASE_AFTER_MS },
+      ...UNCHASED,
       ...(config.intervalMs !== undefined && { compensation: { intervalMs: config.intervalMs } }),
     },
     hooks: {
