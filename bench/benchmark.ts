@@ -45,6 +45,8 @@ export interface Benchmark {
   readonly baseline: string;
   /** Takes long: only with --full, or by name. */
   readonly isFull?: boolean;
+  /** Needs the packages in `peers/`: only with --peers, or by name. */
+  readonly isPeers?: boolean;
   readonly run: (bench: Bench) => Promise<Findings>;
 }
 

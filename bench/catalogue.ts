@@ -6,9 +6,11 @@ import { drain } from './benchmarks/drain';
 import { idle } from './benchmarks/idle';
 import { latency } from './benchmarks/latency';
 import { memory } from './benchmarks/memory';
+import { peersDrain, peersRecord } from './benchmarks/peers';
 import { record } from './benchmarks/record';
 import { saga } from './benchmarks/saga';
 import { scaleOut } from './benchmarks/scale-out';
+import { type BenchOptions, UsageError } from './options';
 
 /** In the order of an event's way. */
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -23,4 +25,14 @@ export const BENCHMARKS: readonly Benchmark[] = [
   bloat,
   memory,
   idle,
+  peersRecord,
+  peersDrain,
 ];
+
+/** @throws UsageError for a name that is none */
+export function chosenBenchmarks({ only, full, peers }: BenchOptions): readonly Benchmark[] {
+  const unknown = only.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
+  if (unknown.length > 0) throw new UsageError(`There is no benchmark ${unknown.join(', ')}; --list shows them all.`);
+  if (only.length > 0) return BENCHMARKS.filter(({ name }) => only.includes(name));
+  return BENCHMARKS.filter(({ isFull, isPeers }) => (full || !isFull) && (peers || !isPeers));
+}

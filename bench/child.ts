@@ -13,18 +13,19 @@ class Meter implements Stage {
   private cpuFrom = process.cpuUsage();
   private cpuMs = 0;
   private rss = process.memoryUsage.rss();
-  private readonly sampler = setInterval(() => this.sample(), RSS_EVERY_MS);
+  private sampler = this.sampleEvery(RSS_EVERY_MS);
 
   constructor() {
     this.stopped = new Promise((resolve) => (this.stop = resolve));
-    this.sampler.unref();
   }
 
   ready(): void {
     tell('ready');
   }
 
-  begin(): void {
+  begin(rssEveryMs = RSS_EVERY_MS): void {
+    clearInterval(this.sampler);
+    this.sampler = this.sampleEvery(rssEveryMs);
     this.rss = process.memoryUsage.rss();
     this.cpuFrom = process.cpuUsage();
     this.from = performance.now();
@@ -43,6 +44,10 @@ class Meter implements Stage {
     this.end();
     const seconds = ((this.to ?? this.from) - this.from) / 1_000;
     return { seconds, cpuMs: this.cpuMs, rssMb: this.rss / 2 ** 20 };
+  }
+
+  private sampleEvery(ms: number): NodeJS.Timeout {
+    return setInterval(() => this.sample(), ms).unref();
   }
 
   private sample(): void {

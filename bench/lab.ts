@@ -152,7 +152,10 @@ export class Lab {
         reject(new Error(`${work} ended with ${signal ?? code} before it had a result`));
       });
     });
+    const isReady = Promise.race([ready, result.then(() => undefined)]);
+    // Who only waits for the result learns of a failure from that.
+    isReady.catch(() => undefined);
     child.send({ work: join(__dirname, 'works', work), config } satisfies ToChild);
-    return { ready: Promise.race([ready, result.then(() => undefined)]), result, stop: () => child.send('stop') };
+    return { ready: isReady, result, stop: () => child.send('stop') };
   }
 }

@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Benchmark, meets } from './benchmark';
-import { BENCHMARKS } from './catalogue';
+import { meets } from './benchmark';
+import { BENCHMARKS, chosenBenchmarks } from './catalogue';
 import { Lab } from './lab';
-import { type BenchOptions, parseOptions, USAGE, UsageError } from './options';
+import { parseOptions, USAGE, UsageError } from './options';
+import { assertPeersInstalled, PeersNotInstalledError } from './peers/installed';
 import { reportOf, type Result, surroundingsOf } from './report';
 
 const CHECK_FAILED = 1;
@@ -15,12 +16,15 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const chosen = choose(options);
+  const chosen = chosenBenchmarks(options);
   if (options.list) {
-    for (const { name, work, baseline, isFull } of BENCHMARKS)
-      process.stdout.write(`${name.padEnd(15)}${work}; baseline: ${baseline}${isFull ? ' (--full)' : ''}\n`);
+    for (const { name, work, baseline, isFull, isPeers } of BENCHMARKS) {
+      const needs = isFull ? ' (--full)' : isPeers ? ' (--peers)' : '';
+      process.stdout.write(`${name.padEnd(15)}${work}; baseline: ${baseline}${needs}\n`);
+    }
     return 0;
   }
+  if (chosen.some(({ isPeers }) => isPeers)) assertPeersInstalled();
   const out = options.json ? process.stderr : process.stdout;
   const began = Date.now();
   const say = (text: string): void => {
@@ -63,17 +67,15 @@ function withVerdicts(result: Result): unknown {
   return { ...result, benchmarks };
 }
 
-function choose({ only, full }: BenchOptions): readonly Benchmark[] {
-  const unknown = only.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
-  if (unknown.length > 0) throw new UsageError(`There is no benchmark ${unknown.join(', ')}; --list shows them all.`);
-  if (only.length > 0) return BENCHMARKS.filter(({ name }) => only.includes(name));
-  return BENCHMARKS.filter(({ isFull }) => full || !isFull);
+function textOf(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message}\n\n${USAGE}`;
+  if (error instanceof PeersNotInstalledError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 main()
   .then((code) => process.exit(code))
   .catch((error: unknown) => {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(error instanceof UsageError ? `${error.message}\n\n${USAGE}` : `${text}\n`);
+    process.stderr.write(`${textOf(error)}\n`);
     process.exit(CANNOT_START);
   });

@@ -6,6 +6,7 @@ describe('options of the benchmarks', () => {
       only: [],
       runs: 3,
       full: false,
+      peers: false,
       json: false,
       list: false,
       profile: undefined,
@@ -14,11 +15,23 @@ describe('options of the benchmarks', () => {
   });
 
   it('are read', () => {
-    const args = ['--only', 'record,drain', '--runs=5', '--full', '--json', '--profile', 'p', '--report', 'r.md'];
+    const args = [
+      '--only',
+      'record,drain',
+      '--runs=5',
+      '--full',
+      '--peers',
+      '--json',
+      '--profile',
+      'p',
+      '--report',
+      'r.md',
+    ];
     expect(parseOptions(args)).toEqual({
       only: ['record', 'drain'],
       runs: 5,
       full: true,
+      peers: true,
       json: true,
       list: false,
       profile: 'p',

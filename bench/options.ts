@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly runs: number;
   /** Also what takes long: millions of rows. */
   readonly full: boolean;
+  /** Also what other packages do beside the library. */
+  readonly peers: boolean;
   readonly json: boolean;
   readonly list: boolean;
   /** Folder for CPU profiles. */
@@ -20,6 +22,7 @@ export const USAGE = `Usage: npm run bench -- [options]
   --only a,b       only these benchmarks (see --list)
   --runs R         measurements of each side, in turns, 1 to 20 (default 3)
   --full           also what works on millions of rows (an hour)
+  --peers          also other packages as an outbox, beside the library (they need: npm ci --prefix bench/peers)
   --profile DIR    write a CPU profile of every measured process to DIR
   --report FILE    write the table as Markdown
   --list           print what is measured, and start nothing
@@ -45,6 +48,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     only: (values.only ?? '').split(',').filter((name) => name !== ''),
     runs: Number(runs),
     full: values.full ?? false,
+    peers: values.peers ?? false,
     json: values.json ?? false,
     list: values.list ?? false,
     profile: values.profile,
@@ -60,6 +64,7 @@ function read(args: readonly string[]) {
         only: { type: 'string' },
         runs: { type: 'string' },
         full: { type: 'boolean' },
+        peers: { type: 'boolean' },
         json: { type: 'boolean' },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

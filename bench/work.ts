@@ -16,8 +16,12 @@ export interface Stage {
   ready(): void;
   /** Resolves when the parent says that it is enough. */
   readonly stopped: Promise<void>;
-  /** The measured part begins. Without it: at the call of the work. */
-  begin(): void;
+  /**
+   * The measured part begins. Without it: at the call of the work.
+   *
+   * @param rssEveryMs how often memory is read; a process that is to do nothing must not be kept busy by that
+   */
+  begin(rssEveryMs?: number): void;
   /** The measured part ends. Without it: when the work returns. */
   end(): void;
 }

@@ -18,6 +18,12 @@ export interface AppOptions extends Place {
   readonly reliableMq?: Partial<ReliableMqOptions>;
 }
 
+/**
+ * For works whose events nobody consumes: none of them, however long it takes, may publish its own first events again for want of
+ * a receipt.
+ */
+export const UNCHASED = { receipts: { chaseAfterMs: 3_600_000 } } as const satisfies Partial<ReliableMqOptions>;
+
 /** An application with the module as its users have it: default options, unless a benchmark says otherwise. */
 export async function startApp(options: AppOptions): Promise<INestApplicationContext> {
   const { databaseUrl, amqpUrl, service, poolSize, providers = [], hooks = {}, reliableMq = {} } = options;

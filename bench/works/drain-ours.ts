@@ -1,5 +1,6 @@
 import type { Stage, WorkOutcome } from '../work';
-import { type Place, startApp } from './app';
+import { type Place, startApp, UNCHASED } from './app';
+import { liveHeapMb } from './live-heap';
 
 export interface DrainConfig extends Place {
   readonly count: number;
@@ -18,7 +19,10 @@ export default async function work(config: DrainConfig, stage: Stage): Promise<W
   const app = await startApp({
     ...config,
     poolSize: 10,
-    ...(config.intervalMs !== undefined && { reliableMq: { compensation: { intervalMs: config.intervalMs } } }),
+    reliableMq: {
+      ...UNCHASED,
+      ...(config.intervalMs !== undefined && { compensation: { intervalMs: config.intervalMs } }),
+    },
     hooks: {
       jobBatch: ({ job }) => {
         if (job !== 'publish' || began) return;
@@ -34,6 +38,7 @@ export default async function work(config: DrainConfig, stage: Stage): Promise<W
   stage.ready();
   await Promise.race([drained, stage.stopped]);
   stage.end();
+  const figures = { liveHeapMb: liveHeapMb() };
   await app.close();
-  return { count: settled };
+  return { count: settled, figures };
 }

@@ -3,6 +3,7 @@ import { ReliableEventHandler } from 'nestjs-reliable-mq';
 import type { Stage, WorkOutcome } from '../work';
 import { type Place, startApp } from './app';
 import { countedStatements } from './count-statements';
+import { liveHeapMb } from './live-heap';
 import { OrderPlaced } from './order-placed';
 
 export interface IdleConfig extends Place {
@@ -17,18 +18,22 @@ class Stock {
   }
 }
 
+/** Reading memory twenty times a second would be most of what such a process does. */
+const RSS_EVERY_MS = 5_000;
+
 /** A service that records and handles, and has nothing to do. */
 export default async function work(config: IdleConfig, stage: Stage): Promise<WorkOutcome> {
   const app = await startApp({ ...config, poolSize: 10, providers: [Stock] });
   // What belongs to the start is over.
   await pause(5_000);
   const before = countedStatements();
-  stage.begin();
+  stage.begin(RSS_EVERY_MS);
   await pause(config.seconds * 1_000);
   stage.end();
   const queries = countedStatements() - before;
+  const figures = { liveHeapMb: liveHeapMb() };
   await app.close();
-  return { count: queries };
+  return { count: queries, figures };
 }
 
 function pause(ms: number): Promise<void> {

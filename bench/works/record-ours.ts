@@ -4,7 +4,7 @@ import { TransactionalEvent } from 'nestjs-reliable-mq';
 import { DataSource } from 'typeorm';
 import { percentile } from '../stats';
 import type { Stage, WorkOutcome } from '../work';
-import { type Place, startApp } from './app';
+import { type Place, startApp, UNCHASED } from './app';
 import { runClients } from './clients';
 import { OrderPlaced, payload } from './order-placed';
 
@@ -38,6 +38,7 @@ export default async function work(config: RecordConfig, stage: Stage): Promise<
     ...config,
     poolSize: clients + 4,
     providers: [Orders],
+    reliableMq: UNCHASED,
     hooks: { settled: ({ count }) => (published += count) },
   });
   const orders = app.get(Orders);

@@ -1,0 +1,35 @@
+import { randomUUID } from 'node:crypto';
+import { Pool, type PoolClient } from 'pg';
+import { type OrderPayload, payload } from '../works/order-payload';
+
+const ORDER = { name: 'order', text: 'INSERT INTO orders (id, sku, quantity) VALUES ($1, $2, $3)' };
+
+/** Places orders in transactions of plain pg. */
+export class Orders {
+  private readonly pool: Pool;
+
+  /** @param record inserts the event in the order's transaction */
+  constructor(
+    databaseUrl: string,
+    clients: number,
+    private readonly record: (client: PoolClient, id: string, payload: OrderPayload) => Promise<unknown>,
+  ) {
+    this.pool = new Pool({ connectionString: databaseUrl, max: clients });
+  }
+
+  async place(number: number): Promise<void> {
+    const client = await this.pool.connect();
+    try {
+      await client.query('BEGIN');
+      const id = randomUUID();
+      await client.query({ ...ORDER, values: [id, `sku-${number}`, number] });
+      await this.record(client, randomUUID(), payload(id, number));
+      await client.query('COMMIT');
+    } catch (error) {
+      await client.query('ROLLBACK');
+      throw error;
+    } finally {
+      client.release();
+    }
+  }
+}
