@@ -26,7 +26,7 @@ describe('statements of a transaction', () => {
   let sent: string[];
   let parsed: string[];
   const named = new Map<string, string>();
-  let sabotage: ((portal: object) => object) | undefined;
+  let sabotage: ((portal: object, text: string) => object) | undefined;
 
   beforeAll(async () => {
     recording = await startRecording({ providers: [Notes] });
@@ -44,7 +44,7 @@ describe('statements of a transaction', () => {
       const original = Connection.prototype[name] as (...args: unknown[]) => unknown;
       jest.spyOn(Connection.prototype, name).mockImplementation(function (this: Connection, ...args: unknown[]) {
         note(args[0]);
-        if (name === 'bind' && sabotage) args[0] = sabotage(args[0] as object);
+        if (name === 'bind' && sabotage) args[0] = sabotage(args[0] as object, group.at(-1) ?? '');
         return original.apply(this, args) as never;
       });
     };
@@ -267,10 +267,7 @@ describe('statements of a transaction', () => {
 
   it('do not run outside a transaction that could not be begun, also when they were sent at the same moment', async () => {
     // A statement that the server does not know fails, as one does that is cancelled.
-    sabotage = (portal) =>
-      (portal as { statement?: string }).statement === 'reliable_mq_start'
-        ? { ...portal, statement: 'unknown' }
-        : portal;
+    sabotage = (portal, text) => (text.startsWith('START') ? { ...portal, statement: 'unknown' } : portal);
     const outcomes: string[] = [];
     const note = (text: string): Promise<void> =>
       notes.notes.query('INSERT INTO note (text) VALUES ($1)', [text]).then(
