@@ -9,7 +9,7 @@ const BUSY_MESSAGES = 16;
 /** … within so many milliseconds is busy, and its bursts leave at least so far apart. */
 const PACE_MS = 10;
 
-interface Burst {
+export interface Burst {
   readonly beganAt: number;
   size: number;
   unconfirmed: number;
@@ -57,16 +57,19 @@ export class Bursts {
     if (current.unconfirmed > 0) this.open.add(current);
   }
 
-  /** A message leaves. @returns to be called when its outcome is known */
-  add(): () => void {
+  /** A message leaves. @returns its burst, for `confirmed` */
+  add(): Burst {
     const burst = this.current;
     if (!burst) throw new Error('no burst was begun');
     burst.size += 1;
     burst.unconfirmed += 1;
-    return () => {
-      burst.unconfirmed -= 1;
-      if (burst.unconfirmed === 0) this.open.delete(burst);
-    };
+    return burst;
+  }
+
+  /** The outcome of a message of this burst is known. */
+  confirmed(burst: Burst): void {
+    burst.unconfirmed -= 1;
+    if (burst.unconfirmed === 0) this.open.delete(burst);
   }
 
   stop(): void {

@@ -1,28 +1,38 @@
-import { backoffMs } from '../domain/backoff';
+import { type Backoff, backoffMs } from '../domain/backoff';
 import { CHASE_PATIENCE, chaseBackoff } from '../domain/chase';
-import type { GiveUpPolicy } from '../domain/event-type';
+import type { EventType, GiveUpPolicy } from '../domain/event-type';
 import type { EventTypes } from '../domain/event-types';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { PublishOutcome } from '../transport/transport';
-import type { PublishSettlement } from '../outbox/outbox.store';
+import type { Settlement } from './settler';
 
 /** Wait this long, in milliseconds, before an event is tried again that the broker's absence has kept from being tried. */
 const POSTPONE_MS = 1000;
 
+interface Policy extends GiveUpPolicy {
+  /** Delays of its chases. */
+  readonly chase: Backoff;
+}
+
 /** Decides what follows from an attempt: the policy of the event's type where it has one, of the module otherwise. */
 export class GiveUp {
+  private readonly ofModule: Policy;
+  private readonly ofTypes = new WeakMap<EventType, Policy>();
+
   constructor(
     private readonly publish: ResolvedOptions['publish'],
     private readonly chaseAfterMs: number,
     private readonly eventTypes: EventTypes,
-  ) {}
+  ) {
+    this.ofModule = this.policyWith({});
+  }
 
-  policy(event: { readonly type: string; readonly version: number }): GiveUpPolicy {
-    const own = this.eventTypes.find(event)?.giveUp;
-    return {
-      maxAttempts: own?.maxAttempts ?? this.publish.maxAttempts,
-      backoff: { ...this.publish.backoff, ...own?.backoff },
-    };
+  policy(event: { readonly type: string; readonly version: number }): Policy {
+    const eventType = this.eventTypes.find(event);
+    if (!eventType) return this.ofModule;
+    let policy = this.ofTypes.get(eventType);
+    if (!policy) this.ofTypes.set(eventType, (policy = this.policyWith(eventType.giveUp)));
+    return policy;
   }
 
   /** What to write after an attempt to publish. `attempt` counts from 1 and includes this one. */
@@ -30,27 +40,28 @@ export class GiveUp {
     event: { readonly id: string; readonly token: string; readonly type: string; readonly version: number },
     attempt: number,
     outcome: PublishOutcome,
-  ): PublishSettlement {
-    const { id, token } = event;
+  ): Settlement {
+    const { id, token, type } = event;
     const policy = this.policy(event);
     if (outcome.status === 'routed') {
-      const delayMs = backoffMs(chaseBackoff(policy.backoff, this.chaseAfterMs), attempt);
-      return { id, token, result: 'published', delayMs, reason: null };
+      const delayMs = backoffMs(policy.chase, attempt);
+      return { id, token, type, result: 'published', delayMs, reason: null };
     }
     const { reason } = outcome;
     if (outcome.status === 'unavailable') {
-      return { id, token, result: 'postponed', delayMs: POSTPONE_MS + Math.random() * POSTPONE_MS, reason };
+      return { id, token, type, result: 'postponed', delayMs: POSTPONE_MS + Math.random() * POSTPONE_MS, reason };
     }
     if (attempt >= policy.maxAttempts) {
       return {
         id,
         token,
+        type,
         result: 'dead',
         delayMs: 0,
         reason: `given up after ${attempt} attempts to publish: ${reason}`,
       };
     }
-    return { id, token, result: 'retry', delayMs: backoffMs(policy.backoff, attempt), reason };
+    return { id, token, type, result: 'retry', delayMs: backoffMs(policy.backoff, attempt), reason };
   }
 
   /**
@@ -59,7 +70,13 @@ export class GiveUp {
    * @param event as it was claimed: `attempts` counts the attempt that would be made now
    */
   patienceMs(event: { readonly type: string; readonly version: number; readonly attempts: number }): number {
-    const delays = chaseBackoff(this.policy(event).backoff, this.chaseAfterMs);
-    return CHASE_PATIENCE * backoffMs({ ...delays, jitter: 0 }, Math.max(1, event.attempts - 1));
+    const { chase } = this.policy(event);
+    return CHASE_PATIENCE * backoffMs({ ...chase, jitter: 0 }, Math.max(1, event.attempts - 1));
+  }
+
+  private policyWith(own: EventType['giveUp']): Policy {
+    const backoff = { ...this.publish.backoff, ...own?.backoff };
+    const maxAttempts = own?.maxAttempts ?? this.publish.maxAttempts;
+    return { maxAttempts, backoff, chase: chaseBackoff(backoff, this.chaseAfterMs) };
   }
 }

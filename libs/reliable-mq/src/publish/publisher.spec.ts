@@ -70,6 +70,7 @@ describe('Publisher', () => {
       const release = outbox.hold();
       publisher.offer(publications(6));
       transport.answer(2);
+      await settleDown();
       expect(transport.unanswered).toHaveLength(2);
       transport.answer(2);
       await settleDown();
@@ -79,12 +80,13 @@ describe('Publisher', () => {
       expect(transport.unanswered).toHaveLength(2);
     });
 
-    it('leaves at once in a quiet service, and in bursts while two are unconfirmed', () => {
+    it('leaves at once in a quiet service, and in bursts while two are unconfirmed', async () => {
       const { publisher, transport } = scripted();
       const events = publications(6);
       for (const event of events) publisher.offer([event]);
       expect(transport.messageIds).toEqual(ids(events.slice(0, 2)));
       transport.answer(1);
+      await settleDown();
       expect(transport.messageIds).toEqual(ids(events.slice(1)));
     });
 

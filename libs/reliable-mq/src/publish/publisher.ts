@@ -3,8 +3,8 @@ import type { HookRunner } from '../domain/hook-runner';
 import { WarningDigest } from '../domain/warning-digest';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
-import type { PublishOutcome, Transport } from '../transport/transport';
-import { Bursts } from './bursts';
+import type { OutgoingMessage, PublishOutcome, Transport } from '../transport/transport';
+import { type Burst, Bursts } from './bursts';
 import type { GiveUp } from './give-up';
 import { type MessageOrigin, type Publication, toMessages, worse } from './publication';
 import { PublishBuffer } from './publish-buffer';
@@ -41,6 +41,7 @@ export class Publisher {
   private readonly waitingForRoom: (() => void)[] = [];
   private inFlight = 0;
   private pumping = false;
+  private isPumpDue = false;
   private stopped = false;
   private deferredSinceLog = 0;
 
@@ -167,32 +168,54 @@ export class Publisher {
     const messages = toMessages(publication, this.origin);
     this.hooks.run('publishing', { ...event, attempt: publication.attempt });
     this.inFlight += 1;
-    const confirmed = this.bursts.add();
+    const burst = this.bursts.add();
+    const [message] = messages;
     // Nobody is missing any more: the receipt that says so is about to end it.
-    if (messages.length === 0) setImmediate(() => this.finish(publication, { status: 'routed' }, confirmed));
+    if (!message) setImmediate(() => this.finish(publication, { status: 'routed' }, burst));
+    else if (messages.length === 1)
+      this.transport.publish(message, (outcome) => this.finish(publication, outcome, burst));
+    else this.publishAll(messages, (outcome) => this.finish(publication, outcome, burst));
+    this.hooks.run('sent', event);
+  }
+
+  /** @param done called with the worst outcome of all */
+  private publishAll(messages: readonly OutgoingMessage[], done: (outcome: PublishOutcome) => void): void {
     let open = messages.length;
     let result: PublishOutcome | undefined;
     for (const message of messages) {
       this.transport.publish(message, (outcome) => {
         result = worse(result, outcome);
         open -= 1;
-        if (open === 0) this.finish(publication, result, confirmed);
+        if (open === 0) done(result);
       });
     }
-    this.hooks.run('sent', event);
   }
 
-  private finish(publication: Publication, outcome: PublishOutcome, confirmed: () => void): void {
+  private finish(publication: Publication, outcome: PublishOutcome, burst: Burst): void {
     this.inFlight -= 1;
-    confirmed();
-    const event = { eventId: publication.id, type: publication.type };
-    const reason = outcome.status === 'routed' ? undefined : outcome.reason;
-    this.hooks.run('confirmed', { ...event, outcome: outcome.status, ...(reason !== undefined && { reason }) });
+    this.bursts.confirmed(burst);
     const { id, type, attempt } = publication;
+    const reason = outcome.status === 'routed' ? undefined : outcome.reason;
+    this.hooks.run('confirmed', {
+      eventId: id,
+      type,
+      outcome: outcome.status,
+      ...(reason !== undefined && { reason }),
+    });
     const settlement = this.giveUp.afterPublish(publication, attempt, outcome);
     if (settlement.result === 'retry') this.failures.add(id, { type, reason: reason ?? '' }, { attempt });
-    this.settler.add({ ...settlement, type: publication.type });
-    this.pump();
+    this.settler.add(settlement);
+    this.pumpSoon();
+  }
+
+  /** Once for all messages that one answer of the broker is about. */
+  private pumpSoon(): void {
+    if (this.isPumpDue) return;
+    this.isPumpDue = true;
+    queueMicrotask(() => {
+      this.isPumpDue = false;
+      this.pump();
+    });
   }
 
   /** Only what is written is told: an outcome whose claim was lost is not the event's. */
