@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { QueryRunner } from 'typeorm';
 import { isDatabaseUnavailable, isTransient, sqlState } from '../database/database-errors';
 import { acquireQueryRunner, DatabaseDeadlineError } from '../database/deadline';
-import { allAnswered, endOfSavepoint, isInSavepoint, undoSavepoint } from '../database/savepoint';
+import { failureInSavepoint, isInSavepoint, undoSavepoint } from '../database/savepoint';
 import { describeError, HandlerTimeoutError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import type { SharedClaim } from '../inbox/inbox.store';
@@ -122,11 +122,11 @@ export class BatchRunner {
     }
     watchdog.throwIfExpired();
     if (failure && spoilsTransaction(failure.error)) throw failure.error;
-    const end = await endOfSavepoint(queryRunner);
-    failure ??= end.failure;
+    const inDatabase = await failureInSavepoint(queryRunner);
+    failure ??= inDatabase;
     if (!failure) {
       this.hooks.run('handlerReturned', ref);
-      failure = await this.release(queryRunner, end.busy);
+      failure = await this.release(queryRunner);
     }
     if (!failure) return { kind: 'handled', startedAt };
     if (spoilsTransaction(failure.error)) throw failure.error;
@@ -136,17 +136,15 @@ export class BatchRunner {
   }
 
   /** @returns why the savepoint could not be released */
-  private async release(queryRunner: QueryRunner, busy: boolean): Promise<{ readonly error: unknown } | undefined> {
+  private async release(queryRunner: QueryRunner): Promise<{ readonly error: unknown } | undefined> {
     try {
       await queryRunner.commitTransaction();
+      return undefined;
     } catch (error) {
       if (isInSavepoint(queryRunner)) return { error };
       // Released all the same: it can't be undone by itself any more.
       throw error;
     }
-    // Something that the handler did not await still runs: what becomes of it must not be taken for its neighbour's.
-    if (busy) await allAnswered(queryRunner);
-    return undefined;
   }
 
   private async afterLoss(batch: Batch, messages: readonly ReadMessage[], error: unknown): Promise<BatchOutcome> {

@@ -1,5 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 import { TransactionAbortedError } from '../domain/errors';
+import { sqlState } from './database-errors';
 
 /** The parts of a `pg` client that are used here. */
 interface PostgresClient {
@@ -11,14 +12,8 @@ interface PostgresClient {
 
 /** What TypeORM counts inside a savepoint that lies directly in the transaction. */
 const IN_SAVEPOINT = 2;
-
-/** How a handler has left the savepoint that it ran in. */
-export interface SavepointEnd {
-  /** Why the savepoint must be rolled back even if the handler did not throw. */
-  readonly failure: { readonly error: unknown } | undefined;
-  /** Whether statements of the handler may still run: what the server said last is not the last word then. */
-  readonly busy: boolean;
-}
+/** SQLSTATE in_failed_sql_transaction. */
+const IN_FAILED_TRANSACTION = '25P02';
 
 /** How many transactions, the outermost and those nested in it, are open. TypeORM keeps it in a protected field of every query runner. */
 export function depthOf(queryRunner: QueryRunner): number {
@@ -31,31 +26,40 @@ export function isInSavepoint(queryRunner: QueryRunner): boolean {
 }
 
 /**
- * Look at the transaction when a handler has ended, after sending what waits for a next statement (the events that it has
- * recorded): its failure is this handler's, and must not be taken for that of whoever comes next.
+ * Look at the transaction when a handler has ended: after sending what waits for a next statement (the events that it has recorded),
+ * and after the answers to statements that it did not await. What fails there is this handler's failure, and must not be taken
+ * for that of whoever comes next.
+ * @returns why the savepoint must be rolled back although the handler did not throw
  * @throws when the handler has ended the savepoint or the transaction around it
  */
-export async function endOfSavepoint(queryRunner: QueryRunner): Promise<SavepointEnd> {
-  const ended = 'a handler has ended the transaction that it shares';
-  if (!isInSavepoint(queryRunner)) throw new Error(ended);
-  let client: PostgresClient;
+export async function failureInSavepoint(queryRunner: QueryRunner): Promise<{ readonly error: unknown } | undefined> {
+  const ended = new Error('a handler has ended the transaction that it shares');
+  if (!isInSavepoint(queryRunner)) throw ended;
+  let status: string | null | undefined;
   try {
-    // Whoever asks for the connection may send something on it: that is why everything else is sent before.
-    client = (await queryRunner.connect()) as PostgresClient;
+    status = await statusOf(queryRunner);
   } catch (error) {
-    return { failure: { error }, busy: true };
+    return { error };
   }
-  const status = client.getTransactionStatus?.();
-  if (status === 'I') throw new Error(ended);
-  const busy = status === undefined || client.readyForQuery !== true;
-  if (status === 'E') return { failure: { error: new TransactionAbortedError() }, busy };
-  if (depthOf(queryRunner) === IN_SAVEPOINT) return { failure: undefined, busy };
-  return { failure: { error: new TransactionAbortedError('a nested transaction was left open') }, busy };
+  if (status === 'I') throw ended;
+  if (status === 'E') return { error: new TransactionAbortedError() };
+  if (depthOf(queryRunner) === IN_SAVEPOINT) return undefined;
+  return { error: new TransactionAbortedError('a nested transaction was left open') };
 }
 
-/** Resolves when all statements are answered that were sent before; rejects when one of them has spoiled the transaction. */
-export async function allAnswered(queryRunner: QueryRunner): Promise<void> {
-  await queryRunner.query('SELECT 1');
+/** What the server says of the transaction when it has answered everything. */
+async function statusOf(queryRunner: QueryRunner): Promise<string | null | undefined> {
+  // Whoever asks for the connection may send something on it: that is why everything else is sent before.
+  const client = (await queryRunner.connect()) as PostgresClient;
+  const status = client.getTransactionStatus?.();
+  if (client.readyForQuery === true && status !== undefined) return status;
+  try {
+    await queryRunner.query('SELECT 1');
+  } catch (error) {
+    if (sqlState(error) === IN_FAILED_TRANSACTION) return 'E';
+    throw error;
+  }
+  return client.getTransactionStatus?.();
 }
 
 /**
