@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type Type } from '@nestjs/common';
 import { ReliableEventHandler } from 'nestjs-reliable-mq';
 import { DataSource } from 'typeorm';
 import type { Stage, WorkOutcome } from '../work';
@@ -9,19 +9,21 @@ export interface ConsumeConfig extends Place {
   /** Stop after so many messages; 0: declare the queue and end. */
   readonly count: number;
   readonly concurrency: number;
+  readonly shareCommits?: boolean;
 }
 
-@Injectable()
-class Stock {
-  constructor(private readonly dataSource: DataSource) {}
+/** The handler, with its commits shared between messages or not. */
+function stockHandler(shareCommits: boolean): Type {
+  @Injectable()
+  class Stock {
+    constructor(private readonly dataSource: DataSource) {}
 
-  @ReliableEventHandler(OrderPlaced)
-  async deduct(event: OrderPlaced): Promise<void> {
-    await this.dataSource.query('UPDATE stock SET quantity = quantity - $2 WHERE sku = $1', [
-      event.sku,
-      event.quantity,
-    ]);
+    @ReliableEventHandler(OrderPlaced, { shareCommits })
+    async deduct({ sku, quantity }: OrderPlaced): Promise<void> {
+      await this.dataSource.query('UPDATE stock SET quantity = quantity - $2 WHERE sku = $1', [sku, quantity]);
+    }
   }
+  return Stock;
 }
 
 /** Handles what is in the queue: inbox row, one UPDATE, receipt. */
@@ -33,7 +35,7 @@ export default async function work(config: ConsumeConfig, stage: Stage): Promise
   const app = await startApp({
     ...config,
     poolSize: config.concurrency + 4,
-    providers: [Stock],
+    providers: [stockHandler(config.shareCommits ?? false)],
     reliableMq: { consume: { prefetch: config.concurrency } },
     hooks: {
       received: () => {

@@ -1,6 +1,6 @@
 import { ConsumerField, stepsOf } from './support/consumer-process';
 
-describe('a consumer that dies before its commit', () => {
+describe.each(['no', 'yes'] as const)('a consumer that dies before its commit, commits shared: %s', (SHARE_COMMITS) => {
   let field: ConsumerField;
 
   beforeAll(async () => {
@@ -12,14 +12,14 @@ describe('a consumer that dies before its commit', () => {
     await (await field.start()).stop();
     const ids = [1, 2, 3].map((number) => field.publish(`load ${number}`));
 
-    const dying = await field.start({ DIE_AT: 'handlerReturned' });
+    const dying = await field.start({ DIE_AT: 'handlerReturned', SHARE_COMMITS });
     await expect(dying.exited).resolves.toMatchObject({ signal: 'SIGKILL' });
 
     expect(stepsOf(dying).map(({ what }) => what)).toContain('handling');
     await expect(field.effects()).resolves.toEqual({});
     await expect(field.inbox()).resolves.toEqual([]);
 
-    await field.start();
+    await field.start({ SHARE_COMMITS });
     for (const id of ids) {
       await field.settled(id, 'handled');
     }

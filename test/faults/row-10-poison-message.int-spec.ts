@@ -2,73 +2,76 @@ import type { App } from '../support/processes';
 import { eventually } from '../support/eventually';
 import { ConsumerField, stepsOf } from './support/consumer-process';
 
-describe('a message that kills its process each time', () => {
-  let field: ConsumerField;
+describe.each(['no', 'yes'] as const)(
+  'a message that kills its process each time, commits shared: %s',
+  (SHARE_COMMITS) => {
+    let field: ConsumerField;
 
-  beforeEach(async () => {
-    field = await ConsumerField.create();
-  }, 60_000);
-  afterEach(() => field.close());
+    beforeEach(async () => {
+      field = await ConsumerField.create();
+    }, 60_000);
+    afterEach(() => field.close());
 
-  /** Restarts the process whenever it has died, as whoever runs it would, until everything is at its end. */
-  async function superviseUntilQuiet(ids: readonly string[]): Promise<App[]> {
-    const apps: App[] = [];
-    for (let deaths = 0; deaths < 20; deaths += 1) {
-      const app = await field.start();
-      apps.push(app);
-      const quiet = eventually(
-        async () => {
-          const rows = await field.inbox();
-          const ended = rows.filter(({ status }) => status === 'handled' || status === 'dead');
-          expect(ended.map(({ event_id }) => event_id)).toEqual(expect.arrayContaining([...ids]));
-          return true as const;
-        },
-        { deadlineMs: 60_000 },
-      );
-      const death = app.exited.then(() => 'died' as const);
-      quiet.catch(() => undefined);
-      if ((await Promise.race([quiet, death])) !== 'died') return apps;
-      await field.expireLeases();
-    }
-    throw new Error('the process died 20 times');
-  }
-
-  it('is dead after three starts that never finished, counted before they began; its innocent neighbours are all handled', async () => {
-    await (await field.start()).stop();
-    const innocent = Array.from({ length: 4 }, (_, index) => field.publish(`before ${index}`));
-    const killer = field.publish('kill');
-    innocent.push(...Array.from({ length: 20 }, (_, index) => field.publish(`after ${index}`)));
-
-    const apps = await superviseUntilQuiet([killer, ...innocent]);
-
-    const row = await field.row(killer);
-    expect(row).toMatchObject({
-      status: 'dead',
-      reason: 'started 3 times and never finished; it may be killing its process',
-      due_in_ms: null,
-    });
-    await field.receipt(killer, 'dead');
-    expect(apps).toHaveLength(4);
-    const starts = apps.flatMap(stepsOf).filter(({ what, eventId }) => what === 'handling' && eventId === killer);
-    expect(starts).toHaveLength(3);
-    for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
-    await expect(field.effects()).resolves.toEqual(Object.fromEntries(innocent.map((id) => [id, 1])));
-    await field.drained();
-  }, 180_000);
-
-  it('takes no innocent one with it, not even when there are three of its kind', async () => {
-    await (await field.start()).stop();
-    const killers: string[] = [];
-    const innocent: string[] = [];
-    for (let group = 0; group < 3; group += 1) {
-      innocent.push(...Array.from({ length: 6 }, (_, index) => field.publish(`load ${group}.${index}`)));
-      killers.push(field.publish('kill'));
+    /** Restarts the process whenever it has died, as whoever runs it would, until everything is at its end. */
+    async function superviseUntilQuiet(ids: readonly string[]): Promise<App[]> {
+      const apps: App[] = [];
+      for (let deaths = 0; deaths < 20; deaths += 1) {
+        const app = await field.start({ SHARE_COMMITS });
+        apps.push(app);
+        const quiet = eventually(
+          async () => {
+            const rows = await field.inbox();
+            const ended = rows.filter(({ status }) => status === 'handled' || status === 'dead');
+            expect(ended.map(({ event_id }) => event_id)).toEqual(expect.arrayContaining([...ids]));
+            return true as const;
+          },
+          { deadlineMs: 60_000 },
+        );
+        const death = app.exited.then(() => 'died' as const);
+        quiet.catch(() => undefined);
+        if ((await Promise.race([quiet, death])) !== 'died') return apps;
+        await field.expireLeases();
+      }
+      throw new Error('the process died 20 times');
     }
 
-    await superviseUntilQuiet([...killers, ...innocent]);
+    it('is dead after three starts that never finished, counted before they began; its innocent neighbours are all handled', async () => {
+      await (await field.start()).stop();
+      const innocent = Array.from({ length: 4 }, (_, index) => field.publish(`before ${index}`));
+      const killer = field.publish('kill');
+      innocent.push(...Array.from({ length: 20 }, (_, index) => field.publish(`after ${index}`)));
 
-    for (const id of killers) await expect(field.row(id)).resolves.toMatchObject({ status: 'dead' });
-    for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
-    await expect(field.effects()).resolves.toEqual(Object.fromEntries(innocent.map((id) => [id, 1])));
-  }, 240_000);
-});
+      const apps = await superviseUntilQuiet([killer, ...innocent]);
+
+      const row = await field.row(killer);
+      expect(row).toMatchObject({
+        status: 'dead',
+        reason: 'started 3 times and never finished; it may be killing its process',
+        due_in_ms: null,
+      });
+      await field.receipt(killer, 'dead');
+      expect(apps).toHaveLength(4);
+      const starts = apps.flatMap(stepsOf).filter(({ what, eventId }) => what === 'handling' && eventId === killer);
+      expect(starts).toHaveLength(3);
+      for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
+      await expect(field.effects()).resolves.toEqual(Object.fromEntries(innocent.map((id) => [id, 1])));
+      await field.drained();
+    }, 180_000);
+
+    it('takes no innocent one with it, not even when there are three of its kind', async () => {
+      await (await field.start()).stop();
+      const killers: string[] = [];
+      const innocent: string[] = [];
+      for (let group = 0; group < 3; group += 1) {
+        innocent.push(...Array.from({ length: 6 }, (_, index) => field.publish(`load ${group}.${index}`)));
+        killers.push(field.publish('kill'));
+      }
+
+      await superviseUntilQuiet([...killers, ...innocent]);
+
+      for (const id of killers) await expect(field.row(id)).resolves.toMatchObject({ status: 'dead' });
+      for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
+      await expect(field.effects()).resolves.toEqual(Object.fromEntries(innocent.map((id) => [id, 1])));
+    }, 240_000);
+  },
+);

@@ -82,17 +82,17 @@ export async function startApp(options: AppOptions): Promise<App> {
 async function untilReady(app: App, { script, ready, readyWithinMs = READY_WITHIN_MS }: AppOptions): Promise<void> {
   if (!ready) return;
   const end = performance.now() + readyWithinMs;
+  const saidSo = (): boolean =>
+    'line' in ready &&
+    app
+      .log()
+      .split('\n')
+      .some((line) => ready.line.test(line));
   for (;;) {
-    if (
-      'line' in ready
-        ? app
-            .log()
-            .split('\n')
-            .some((line) => ready.line.test(line))
-        : await answers(ready.url)
-    )
-      return;
+    if ('line' in ready ? saidSo() : await answers(ready.url)) return;
     const ended = await within(app.exited, CHECK_EVERY_MS);
+    // Between two checks a process may be ready and die, as some of them shall.
+    if (saidSo()) return;
     if (!ended && performance.now() < end) continue;
     const reason = ended
       ? `ended (code ${ended.code}, signal ${ended.signal})`

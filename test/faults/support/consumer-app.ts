@@ -35,7 +35,7 @@ class LoadArrived {
 
 @Injectable()
 class LoadHandler {
-  @ReliableEventHandler(LoadArrived)
+  @ReliableEventHandler(LoadArrived, { shareCommits: environment.SHARE_COMMITS === 'yes' })
   async handle({ text }: LoadArrived, { manager, eventId, attempt }: EventContext): Promise<void> {
     await manager.query('INSERT INTO effect (event_id, text) VALUES ($1, $2)', [eventId, text]);
     const [verb, argument] = text.split(' ');

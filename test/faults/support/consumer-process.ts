@@ -20,9 +20,11 @@ export interface ConsumerAppEnvironment {
   readonly MAY_HANG?: string;
   readonly TIMEOUT_MS?: string;
   readonly DRAIN_MS?: string;
+  /** `yes`: the handler shares its commits between messages. */
+  readonly SHARE_COMMITS?: 'yes' | 'no';
 }
 
-type Choices = Pick<ConsumerAppEnvironment, 'DIE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'DRAIN_MS'>;
+type Choices = Pick<ConsumerAppEnvironment, 'DIE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'DRAIN_MS' | 'SHARE_COMMITS'>;
 
 export interface Step {
   readonly what: string;

@@ -1,32 +1,16 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { isDatabaseUnavailable } from '../database/database-errors';
-import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection, hasLostTransaction } from '../database/deadline';
-import { ping, terminateBackend } from '../database/sql';
-import { describeError, HandlerTimeoutError, RejectEvent } from '../domain/errors';
+import { acquireQueryRunner, DatabaseDeadlineError, hasLostTransaction } from '../database/deadline';
+import { describeError, HandlerTimeoutError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import type { TransactionContext } from '../record/transaction-context';
+import { createAttemptContext } from './attempt-context';
+import { type AttemptResult, toFailure } from './attempt-result';
 import { AttemptWatchdog, Stopped } from './attempt-watchdog';
+import { cutConnection, isCutOff, whyAway } from './cut-off';
 import type { EventContext } from './event-context';
 import { COMMIT_DEADLINE_MS, handlingLeaseMs } from './handler';
 import type { ReadMessage } from './message-reader';
-
-/** How long the database may take to answer when the question is whether it is there, in milliseconds. */
-const PING_DEADLINE_MS = 2000;
-
-/**
- * How one attempt ended.
- * - `handled`: committed
- * - `taken`: the inbox row could not be claimed: another delivery or instance has it; nothing was run
- * - `failed`, `rejected`: the handler said so; rolled back
- * - `unavailable`: the database went away, and it is not known whether the commit happened: the inbox knows, later.
- *   `started`: the handler had begun
- * - `stopped`: cut off because the process must stop; rolled back
- */
-export type AttemptResult =
-  | { readonly kind: 'handled'; readonly durationMs: number }
-  | { readonly kind: 'taken' | 'stopped' }
-  | { readonly kind: 'failed' | 'rejected'; readonly reason: string }
-  | { readonly kind: 'unavailable'; readonly error: unknown; readonly started: boolean };
 
 /** Writes the inbox row's outcome in the handler's transaction, before the handler runs. False: roll back. */
 export type ClaimRow = (manager: EntityManager) => Promise<boolean>;
@@ -59,39 +43,17 @@ export class AttemptRunner {
       return stop.aborted ? { kind: 'stopped' } : { kind: 'unavailable', error, started: false };
     }
     const watchdog = new AttemptWatchdog(stop);
-    let cut: AbortController | undefined;
-    let cutBecause: Error | undefined;
     const progress: Progress = { phase: 'claiming', startedAt: performance.now() };
-    const context: EventContext = {
-      eventId: message.eventId,
-      type: handler.eventType.type,
-      version: handler.eventType.version,
-      consumer: handler.consumer,
-      attempt,
-      producer: message.producer,
-      headers: message.headers,
-      manager: queryRunner.manager,
-      // Made when somebody asks for it, which few handlers do.
-      get signal() {
-        if (!cut) {
-          cut = new AbortController();
-          if (cutBecause) cut.abort(cutBecause);
-        }
-        return cut.signal;
-      },
-    };
+    const { context, cutOff } = createAttemptContext(message, attempt, queryRunner.manager);
     try {
       const work = this.transact(message, context, queryRunner, claim, watchdog, progress);
       await Promise.race([work, watchdog.expired]);
       return { kind: 'handled', durationMs: performance.now() - progress.startedAt };
     } catch (error) {
       if (error instanceof RowTaken) return { kind: 'taken' };
-      const isCut =
-        error instanceof Stopped || error instanceof HandlerTimeoutError || error instanceof DatabaseDeadlineError;
-      if (!isCut) return await this.afterFailure(message, queryRunner, progress, error);
-      cutBecause = error;
-      cut?.abort(error);
-      return await this.cutOff(message, queryRunner, progress, error);
+      if (!isCutOff(error)) return await this.afterFailure(message, queryRunner, progress, error);
+      cutOff(error);
+      return this.afterCutOff(progress, error, await cutConnection(queryRunner, error));
     } finally {
       watchdog.dispose();
     }
@@ -158,44 +120,17 @@ export class AttemptRunner {
     const started = phase !== 'claiming';
     if (!started && isDatabaseUnavailable(error)) return { kind: 'unavailable', error, started };
     if (!connectionLost) return toFailure(error);
-    try {
-      await ping(handler.stores.dataSource, PING_DEADLINE_MS);
-    } catch (away) {
-      return { kind: 'unavailable', error: away, started };
-    }
+    const away = await whyAway(handler.stores.dataSource);
+    if (away !== undefined) return { kind: 'unavailable', error: away, started };
     return { kind: 'failed', reason: `its database connection was lost: ${describeError(error)}` };
   }
 
-  /** Take the connection away from an attempt that does not end, here and at the server, where it may wait for a lock. */
-  private async cutOff(
-    { handler }: ReadMessage,
-    queryRunner: QueryRunner,
-    { phase, failure }: Progress,
-    reason: Error,
-  ): Promise<AttemptResult> {
-    const { dataSource } = handler.stores;
-    let away: unknown;
-    try {
-      const serverProcess = await destroyConnection(queryRunner, reason);
-      if (serverProcess !== undefined) await terminateBackend(dataSource, serverProcess);
-      else await ping(dataSource, PING_DEADLINE_MS);
-    } catch (error) {
-      away = error;
-    }
+  /** @param away why the database could not end the attempt, when it could not */
+  private afterCutOff({ phase, failure }: Progress, reason: Error, away: unknown): AttemptResult {
     if (reason instanceof Stopped) return { kind: 'stopped' };
     const started = phase !== 'claiming';
     if (away !== undefined) return { kind: 'unavailable', error: away, started };
     if (reason instanceof DatabaseDeadlineError && !failure) return { kind: 'unavailable', error: reason, started };
     return toFailure(failure ? failure.error : reason);
   }
-}
-
-function toFailure(error: unknown): AttemptResult {
-  if (error instanceof RejectEvent) return { kind: 'rejected', reason: describeRejection(error) };
-  return { kind: 'failed', reason: describeError(error) };
-}
-
-/** The reason as it was given, in the bounds that every stored reason has. */
-function describeRejection({ reason }: RejectEvent): string {
-  return describeError(reason || 'rejected without a reason');
 }

@@ -12,6 +12,10 @@ export class AttemptWatchdog {
   private expire: (reason: Error) => void = () => undefined;
   private readonly stopListening: () => void;
   private timer: NodeJS.Timeout | undefined;
+  /** When the timer calls, by `performance.now()`. */
+  private callsAt = Number.POSITIVE_INFINITY;
+  private phaseEndsAt = Number.POSITIVE_INFINITY;
+  private tooLong: () => Error = () => new Error('no phase has begun');
   private reason: Error | undefined;
 
   constructor(stop: AbortSignal) {
@@ -28,8 +32,10 @@ export class AttemptWatchdog {
   /** A phase begins, and may take so many milliseconds. */
   enter(phaseMs: number, tooLong: () => Error): void {
     this.throwIfExpired();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.expire(tooLong()), phaseMs);
+    this.phaseEndsAt = performance.now() + phaseMs;
+    this.tooLong = tooLong;
+    // One that calls before the phase is over looks again: most phases need no timer of their own.
+    if (this.callsAt > this.phaseEndsAt) this.callIn(phaseMs);
   }
 
   /** The last phase begins: it isn't cut off for a stopping process, because what is cut off here may have happened. */
@@ -45,5 +51,16 @@ export class AttemptWatchdog {
   dispose(): void {
     clearTimeout(this.timer);
     this.stopListening();
+  }
+
+  private callIn(delayMs: number): void {
+    clearTimeout(this.timer);
+    this.callsAt = performance.now() + delayMs;
+    this.timer = setTimeout(() => {
+      const leftMs = this.phaseEndsAt - performance.now();
+      // Timers may call a millisecond early.
+      if (leftMs > 1) this.callIn(leftMs);
+      else this.expire(this.tooLong());
+    }, delayMs);
   }
 }

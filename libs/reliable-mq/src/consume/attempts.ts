@@ -1,55 +1,65 @@
 import { describeError } from '../domain/errors';
 import type { HandlingRef } from '../domain/hooks';
 import type { HookRunner } from '../domain/hook-runner';
-import type { AttemptResult, AttemptRunner } from './attempt-runner';
+import type { AttemptResult } from './attempt-result';
+import type { AttemptRunner, ClaimRow } from './attempt-runner';
+import { BatchCollector } from './batch-collector';
+import type { BatchRunner } from './batch-runner';
 import { type Conclusion, failureAfter, HANDLED } from './conclusion';
-import { handlingLeaseMs } from './handler';
+import { type Handler, handlingLeaseMs } from './handler';
 import type { ReadMessage } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
 
 /** Attempts of one message in a row that an outage of the database may cut off without their being counted. */
 const UNCOUNTED_ATTEMPTS = 2;
 
-/** Makes single attempts and stores how they ended. */
+/** While one batch is committed another one works. */
+const BATCHES_PER_PREFETCH = 2;
+
+/**
+ * How a first attempt ended. `existing`: there is a row. `again`: the database was away and is back. undefined: the process is
+ * stopping.
+ */
+export type FirstEnd = Conclusion | 'existing' | 'again' | undefined;
+
+/** Makes attempts and stores how they ended. */
 export class Attempts {
   /** How often in a row a message's attempts were cut off by an outage, by message. */
   private readonly uncounted = new Map<string, number>();
 
+  private readonly collectors = new Map<Handler, BatchCollector<FirstEnd>>();
+
   constructor(
     private readonly runner: AttemptRunner,
+    private readonly batches: BatchRunner,
     private readonly outcomes: OutcomeWriter,
     private readonly hooks: HookRunner,
     private readonly stop: AbortSignal,
   ) {}
 
-  /**
-   * The first attempt of a message without an inbox row; the row is part of its transaction.
-   * @returns `existing`: there is a row. `again`: the database was away and is back. undefined: the process is stopping
-   */
-  async fresh(message: ReadMessage): Promise<Conclusion | 'existing' | 'again' | undefined> {
+  /** The first attempt of a message without an inbox row; the row is part of its transaction. */
+  async fresh(message: ReadMessage): Promise<FirstEnd> {
     const { handler, stored } = message;
-    const { stores } = handler;
     const ref = handlingRef(message, 1);
-    const result = this.countOutages(
-      ref,
-      await this.runner.run(message, 1, (manager) => stores.inbox.insertHandled(manager, ref, stored), this.stop),
-    );
-    switch (result.kind) {
-      case 'handled':
-        return this.handled(ref, result.durationMs);
-      case 'taken':
-        return 'existing';
-      case 'failed':
-      case 'rejected': {
-        const failure = failureAfter(result.kind, result.reason, 1, handler);
-        return this.outcomes.insertFailure(stores, ref, stored, failure, handlingLeaseMs(handler.timeoutMs));
-      }
-      case 'unavailable':
-        await this.outcomes.recovered(stores, result.error);
-        return 'again';
-      case 'stopped':
-        return undefined;
+    const claim: ClaimRow = (manager) => handler.stores.inbox.insertHandled(manager, ref, stored);
+    const result = await this.runner.run(message, 1, claim, this.stop);
+    return this.concludeFirst(message, ref, this.countOutages(ref, result));
+  }
+
+  /** The same, in a transaction that messages share which arrive together. */
+  shared(message: ReadMessage): Promise<FirstEnd> {
+    const { handler } = message;
+    let collector = this.collectors.get(handler);
+    if (!collector) {
+      collector = new BatchCollector(
+        Math.ceil(handler.prefetch / BATCHES_PER_PREFETCH),
+        (messages, onWorked) => this.batches.run(handler, messages, onWorked),
+        (each, result) =>
+          result.kind === 'alone' ? this.fresh(each) : this.concludeFirst(each, handlingRef(each, 1), result),
+      );
+      this.collectors.set(handler, collector);
     }
+    return collector.take(message);
   }
 
   /**
@@ -81,6 +91,27 @@ export class Attempts {
         return undefined;
       case 'stopped':
         await this.outcomes.giveBack(stores, ref, token);
+        return undefined;
+    }
+  }
+
+  private async concludeFirst(message: ReadMessage, ref: HandlingRef, result: AttemptResult): Promise<FirstEnd> {
+    const { handler, stored } = message;
+    const { stores } = handler;
+    switch (result.kind) {
+      case 'handled':
+        return this.handled(ref, result.durationMs);
+      case 'taken':
+        return 'existing';
+      case 'failed':
+      case 'rejected': {
+        const failure = failureAfter(result.kind, result.reason, 1, handler);
+        return this.outcomes.insertFailure(stores, ref, stored, failure, handlingLeaseMs(handler.timeoutMs));
+      }
+      case 'unavailable':
+        await this.outcomes.recovered(stores, result.error);
+        return 'again';
+      case 'stopped':
         return undefined;
     }
   }

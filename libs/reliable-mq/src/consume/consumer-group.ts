@@ -5,7 +5,6 @@ import type { ResolvedOptions } from '../options/resolved-options';
 import { ReceiptSender } from '../receipt/receipt-sender';
 import type { TransactionContext } from '../record/transaction-context';
 import type { Transport } from '../transport/transport';
-import { AttemptRunner } from './attempt-runner';
 import type { HandlerRegistry } from './handler-registry';
 import { Handling } from './handling';
 import { Parking } from './parking';
@@ -32,8 +31,14 @@ export class ConsumerGroup {
     onRetryIn: (delayMs: number) => void,
   ) {
     this.receipts = new ReceiptSender(options.service, options.receipts.coalesceMs, transport, hooks);
-    const runner = new AttemptRunner(transactions, hooks);
-    this.handling = new Handling(options.consume, runner, (set) => gates.of(set), this.receipts, hooks, onRetryIn);
+    this.handling = new Handling(
+      options.consume,
+      transactions,
+      (set) => gates.of(set),
+      this.receipts,
+      hooks,
+      onRetryIn,
+    );
     this.parking = new Parking(options.service, transport, this.handling.outcomes, hooks, () => this.stopping);
   }
 

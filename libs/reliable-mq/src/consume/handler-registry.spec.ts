@@ -14,6 +14,7 @@ function handler(consumer: string, type: string, version = 1, prefetch = 10): Ha
     timeoutMs: 1_000,
     maxAttempts: 1,
     backoff: { initialMs: 1, maxMs: 1, jitter: 0 },
+    shareCommits: false,
     invoke: () => Promise.resolve(),
   };
 }

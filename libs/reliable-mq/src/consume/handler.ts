@@ -14,6 +14,7 @@ export interface Handler {
   readonly timeoutMs: number;
   readonly maxAttempts: number;
   readonly backoff: Backoff;
+  readonly shareCommits: boolean;
   /** Call the method through Nest's external context. */
   invoke(event: object, context: EventContext): Promise<unknown>;
 }

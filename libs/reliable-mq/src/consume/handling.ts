@@ -9,9 +9,11 @@ import type { HookRunner } from '../domain/hook-runner';
 import type { ClaimedInboxRow, InboxKey } from '../inbox/inbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ReceiptSender } from '../receipt/receipt-sender';
+import type { TransactionContext } from '../record/transaction-context';
 import type { StoreSet } from '../stores/stores';
-import type { AttemptRunner } from './attempt-runner';
-import { Attempts, handlingRef } from './attempts';
+import { AttemptRunner } from './attempt-runner';
+import { Attempts, type FirstEnd, handlingRef } from './attempts';
+import { BatchRunner } from './batch-runner';
 import { type Conclusion, failureAfter } from './conclusion';
 import { handlingLeaseMs } from './handler';
 import type { QueueHandlers } from './handler-registry';
@@ -33,6 +35,7 @@ const STARTS_WHEN_REDELIVERED = 2;
  * Brings one message to a conclusion that is stored in the inbox.
  *
  *   fresh delivery      → one attempt with the inbox row as part of its transaction; a failure is stored, and retried from the inbox
+ *                         (`shareCommits`: several messages may share that transaction)
  *   redelivered message → its process may have died of it: the attempt is stored before it starts (`adopt`), from then on the
  *                         inbox owns the message and the broker is told so
  *   claimed inbox row   → the next attempt of a stored failure
@@ -53,7 +56,7 @@ export class Handling {
 
   constructor(
     private readonly options: ResolvedOptions['consume'],
-    runner: AttemptRunner,
+    transactions: TransactionContext,
     gateOf: (set: StoreSet) => DatabaseGate,
     private readonly receipts: ReceiptSender,
     private readonly hooks: HookRunner,
@@ -62,7 +65,10 @@ export class Handling {
     // Each attempt listens to it while it runs.
     setMaxListeners(0, this.stopping.signal);
     this.outcomes = new OutcomeWriter(gateOf, hooks, onRetryIn, this.stopping.signal);
-    this.attempts = new Attempts(runner, this.outcomes, hooks, this.stopping.signal);
+    const { signal } = this.stopping;
+    const runner = new AttemptRunner(transactions, hooks);
+    const batches = new BatchRunner(transactions, hooks, this.outcomes, signal);
+    this.attempts = new Attempts(runner, batches, this.outcomes, hooks, signal);
   }
 
   /** Cut off what is running: it is rolled back, and given back without having counted. */
@@ -157,12 +163,16 @@ export class Handling {
     while (!this.stopping.signal.aborted) {
       await this.outcomes.available(stores);
       const ended = await this.isolation.beside(() =>
-        redelivered ? this.adoptAndAttempt(message, onOwned) : this.attempts.fresh(message),
+        redelivered ? this.adoptAndAttempt(message, onOwned) : this.firstAttempt(message),
       );
       if (ended === 'existing') return this.concludeExisting(message, onOwned);
       if (ended !== 'again') return ended;
     }
     return undefined;
+  }
+
+  private firstAttempt(message: ReadMessage): Promise<FirstEnd> {
+    return message.handler.shareCommits ? this.attempts.shared(message) : this.attempts.fresh(message);
   }
 
   private async adoptAndAttempt(

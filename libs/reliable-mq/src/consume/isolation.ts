@@ -9,14 +9,15 @@ const QUIET_MS = 10_000;
  * suspect's handler may take.
  */
 export class Isolation {
-  private readonly running = new Set<Promise<unknown>>();
+  private running = 0;
+  private onIdle: (() => void) | undefined;
   private quiet: Promise<void> | undefined;
 
   constructor(private readonly quietMs = QUIET_MS) {}
 
   async beside<T>(work: () => Promise<T>): Promise<T> {
     while (this.quiet) await this.quiet;
-    return this.track(work());
+    return this.run(work);
   }
 
   async alone<T>(work: () => Promise<T>): Promise<T> {
@@ -30,21 +31,27 @@ export class Isolation {
     };
     let timer: NodeJS.Timeout | undefined;
     try {
-      await finishesWithin(this.quietMs, Promise.allSettled(this.running));
+      await finishesWithin(this.quietMs, this.idle());
       timer = setTimeout(endQuiet, this.quietMs);
-      return await this.track(work());
+      return await this.run(work);
     } finally {
       clearTimeout(timer);
       endQuiet();
     }
   }
 
-  private async track<T>(work: Promise<T>): Promise<T> {
-    this.running.add(work);
+  /** Resolves when nothing runs; nothing starts while somebody waits for it. */
+  private idle(): Promise<void> {
+    return this.running === 0 ? Promise.resolve() : new Promise((resolve) => (this.onIdle = resolve));
+  }
+
+  private async run<T>(work: () => Promise<T>): Promise<T> {
+    this.running += 1;
     try {
-      return await work;
+      return await work();
     } finally {
-      this.running.delete(work);
+      this.running -= 1;
+      if (this.running === 0) this.onIdle?.();
     }
   }
 }

@@ -19,6 +19,7 @@ function queueOf(...versions: number[]): QueueHandlers {
     timeoutMs: 1,
     maxAttempts: 1,
     backoff: { initialMs: 1, maxMs: 1, jitter: 0 },
+    shareCommits: false,
     invoke: () => Promise.resolve(),
   });
   const byVersion = new Map(versions.map((version) => [version, handlerOf(version)]));

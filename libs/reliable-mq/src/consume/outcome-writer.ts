@@ -42,7 +42,8 @@ export class OutcomeWriter {
 
   /** Resolves when nothing is known to be wrong with the database, or the process is stopping. */
   async available(set: StoreSet): Promise<void> {
-    await this.unlessStopped(this.gateOf(set).open());
+    const gate = this.gateOf(set);
+    if (!gate.isOpen) await this.unlessStopped(gate.open());
   }
 
   /** The database was found away: resolves when it answers again, or the process is stopping. */

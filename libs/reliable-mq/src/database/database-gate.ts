@@ -20,6 +20,11 @@ export class DatabaseGate {
     private readonly dataSource: DataSource,
   ) {}
 
+  /** Whether nobody has found the database away. */
+  get isOpen(): boolean {
+    return this.recovering === undefined;
+  }
+
   /** Resolves when the database answers; at once when nobody has found it away. */
   async open(): Promise<void> {
     await this.recovering;

@@ -14,7 +14,7 @@ import type { StoreSet, Stores } from '../stores/stores';
 import { type DiscoveredMethod, nameOf } from './decorated-methods';
 
 type HandlerDefaults = Pick<ResolvedOptions, 'service' | 'consume' | 'publish' | 'receipts' | 'retention'>;
-type HandlerSettings = Pick<Handler, 'consumer' | 'stores' | 'prefetch' | 'timeoutMs' | 'maxAttempts' | 'backoff'>;
+type HandlerSettings = Omit<Handler, 'eventType' | 'label' | 'invoke'>;
 
 const HOUR_MS = 60 * 60 * 1000;
 
@@ -77,6 +77,7 @@ function readSettings(
     timeoutMs: reader.integer('timeoutMs', consume.timeoutMs, 100, 24 * HOUR_MS),
     maxAttempts: reader.integer('maxAttempts', consume.maxAttempts, 1, 10_000),
     backoff: reader.backoff('backoff', consume.backoff),
+    shareCommits: reader.boolean('shareCommits', false),
   };
   reader.refuseUnknown();
   problems.push(...found.map((problem) => `${where}: ${problem}`));

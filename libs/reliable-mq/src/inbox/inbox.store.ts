@@ -11,6 +11,21 @@ export interface InboxStore {
    */
   insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean>;
 
+  /**
+   * The same for several messages of one consumer, whose handlers share a transaction. In the order of their ids, so that two
+   * instances that claim the same messages wait for each other, and do not deadlock.
+   */
+  insertHandledAll(manager: EntityManager, consumer: string, messages: readonly SharedMessage[]): Promise<SharedClaim>;
+
+  /** In the transaction that claimed them, before its COMMIT: these messages were not handled in it after all. */
+  withdraw(manager: EntityManager, claim: SharedClaim, eventIds: readonly string[]): Promise<void>;
+
+  /**
+   * The same after the transaction: a handler has ended it by SQL of its own, and its COMMIT stored the rows of messages that
+   * nobody had handled yet. Deletes no row that another transaction has inserted.
+   */
+  withdrawCommitted(claim: SharedClaim, eventIds: readonly string[]): Promise<void>;
+
   find(key: InboxKey): Promise<InboxRow | undefined>;
 
   /**
@@ -79,6 +94,20 @@ export interface InboxMessage {
   /** JSON-safe properties: routing key, replyTo, headers, … */
   readonly properties: Readonly<Record<string, unknown>>;
   readonly redrives: number;
+}
+
+/** A message that shares its transaction with others. */
+export interface SharedMessage {
+  readonly eventId: string;
+  readonly stored: Pick<InboxMessage, 'type' | 'version' | 'redrives'>;
+}
+
+/** Which messages a transaction has claimed for its handlers. */
+export interface SharedClaim {
+  readonly consumer: string;
+  readonly eventIds: ReadonlySet<string>;
+  /** The database's name for the transaction; undefined when nothing was claimed. */
+  readonly transaction: string | undefined;
 }
 
 export interface InboxClaim {

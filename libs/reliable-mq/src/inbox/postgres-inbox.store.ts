@@ -3,7 +3,7 @@ import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
 import type { Statement } from '../database/grouped-query';
 import { statementName } from '../database/prepared-statements';
-import { qualifiedTable, queryAlone, queryGrouped } from '../database/sql';
+import { qualifiedTable, queryAlone, queryBeforeCommit, queryGrouped } from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
 import {
   type ClaimableQueue,
@@ -14,22 +14,36 @@ import {
   type InboxMessage,
   type InboxRow,
   type InboxStore,
+  type SharedClaim,
+  type SharedMessage,
   SUSPECT_STARTS,
 } from './inbox.store';
 
 const MS = "interval '1 millisecond'";
 
+/** A statement that is the same each time. */
+type Named = Required<Pick<Statement, 'text' | 'name'>>;
+
 /** PostgreSQL 13 and later. */
 export class PostgresInboxStore implements InboxStore {
   private readonly table: string;
-  private readonly insertOne: Required<Pick<Statement, 'text' | 'name'>>;
+  private readonly insertOne: Named;
+  private readonly insertAll: Named;
+  private readonly withdrawal: Named;
 
   constructor(private readonly dataSource: DataSource) {
     this.table = qualifiedTable(dataSource, INBOX_TABLE);
-    const text = `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)
+    const into = `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)`;
+    this.insertOne = named(`${into}
        VALUES ($1, $2, $3, $4, $5, 'handled', 1, clock_timestamp())
-       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`;
-    this.insertOne = { text, name: statementName(text) };
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`);
+    this.insertAll = named(`${into}
+       SELECT event_id, $1, type, version, redrives, 'handled', 1, clock_timestamp()
+       FROM json_to_recordset($2::json) AS m (event_id text, type text, version int, redrives int) ORDER BY event_id
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING event_id, xmin::text AS transaction`);
+    // By the primary key; `xmin` is the transaction that has inserted the row, which nobody has updated since.
+    this.withdrawal = named(`DELETE FROM ${this.table} WHERE consumer = $1 AND xmin::text = $2
+       AND event_id = ANY (ARRAY(SELECT json_array_elements_text($3::json)))`);
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
@@ -38,6 +52,32 @@ export class PostgresInboxStore implements InboxStore {
       values: [key.eventId, key.consumer, message.type, message.version, message.redrives],
     });
     return rows.length === 1;
+  }
+
+  async insertHandledAll(
+    manager: EntityManager,
+    consumer: string,
+    messages: readonly SharedMessage[],
+  ): Promise<SharedClaim> {
+    const values = messages.map(({ eventId, stored: { type, version, redrives } }) => ({
+      event_id: eventId,
+      type,
+      version,
+      redrives,
+    }));
+    const rows = await queryGrouped<{ event_id: string; transaction: string }>(manager, {
+      ...this.insertAll,
+      values: [consumer, JSON.stringify(values)],
+    });
+    return { consumer, eventIds: new Set(rows.map(({ event_id }) => event_id)), transaction: rows[0]?.transaction };
+  }
+
+  async withdraw(manager: EntityManager, claim: SharedClaim, eventIds: readonly string[]): Promise<void> {
+    await queryBeforeCommit(manager, { ...this.withdrawal, values: withdrawn(claim, eventIds) });
+  }
+
+  async withdrawCommitted(claim: SharedClaim, eventIds: readonly string[]): Promise<void> {
+    await queryAlone(this.dataSource, this.withdrawal.text, withdrawn(claim, eventIds));
   }
 
   async find(key: InboxKey): Promise<InboxRow | undefined> {
@@ -234,6 +274,14 @@ export class PostgresInboxStore implements InboxStore {
     );
     return rows.length;
   }
+}
+
+function named(text: string): Named {
+  return { text, name: statementName(text) };
+}
+
+function withdrawn({ consumer, transaction = '' }: SharedClaim, eventIds: readonly string[]): string[] {
+  return [consumer, transaction, JSON.stringify(eventIds)];
 }
 
 function columnsOf(queues: readonly ClaimableQueue[]): [consumers: string[], types: string[], leasesMs: number[]] {

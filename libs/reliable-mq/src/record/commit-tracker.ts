@@ -1,4 +1,5 @@
 import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm';
+import { depthOf } from '../database/savepoint';
 import type { CommittedEvent } from './committed-event';
 
 interface Recorded {
@@ -142,9 +143,4 @@ export class CommitTracker {
       pending.doubtful = TRANSACTION_CONTROL.test(query) && !TYPEORM_SAVEPOINT.test(query);
     }
   }
-}
-
-/** TypeORM keeps the depth in a protected field of every query runner. */
-function depthOf(queryRunner: QueryRunner): number {
-  return (queryRunner as unknown as { transactionDepth?: number }).transactionDepth ?? 1;
 }

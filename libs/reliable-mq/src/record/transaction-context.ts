@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { destroyConnection } from '../database/deadline';
 import { groupStatements } from '../database/grouped-statements';
 import type { IsolationLevel } from './isolation-level';
 import { TransactionAbortedError } from '../domain/errors';
@@ -93,8 +94,9 @@ export class TransactionContext {
       if (this.commits.wasRolledBack(queryRunner)) throw new TransactionAbortedError();
       return result;
     } catch (error) {
-      // The error that matters is the first one; a rollback that fails means that the connection is gone, and so is the transaction.
-      await rollBack(queryRunner).catch(() => undefined);
+      // The error that matters is the first one. A rollback that fails means that the connection is gone, or in a transaction
+      // that SQL of the application has begun, which nobody else may find in the pool.
+      await rollBack(queryRunner).catch((failure: unknown) => destroyConnection(queryRunner, failure as Error));
       throw error;
     } finally {
       await queryRunner.release();
