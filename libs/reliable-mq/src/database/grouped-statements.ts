@@ -9,7 +9,6 @@ import {
   type Statement,
 } from './grouped-query';
 import { keepsStatementsPrepared, learnFromFailure } from './prepared-statements';
-import { mayControlTransaction } from './transaction-control';
 
 type Query = QueryRunner['query'];
 type Connect = QueryRunner['connect'];
@@ -38,8 +37,6 @@ class GroupedStatements {
   /** While START TRANSACTION is on its way. Never rejects. */
   private starting: Promise<void> | undefined;
   private startFailure: Error | undefined;
-  /** The application may drive the transaction itself: what TypeORM says of savepoints must fail at once if it is no longer so. */
-  private isDrivenByOthers = false;
   /** TypeORM asks for its connection to send a statement on it. */
   private isQuerying = false;
   private client: PostgresClient | undefined;
@@ -56,8 +53,7 @@ class GroupedStatements {
     if (sql === START.text) return this.begin();
     if (sql === COMMIT.text) return this.commit(args);
     if (ANY_ROLLBACK.test(sql)) return this.rollBack(sql, args);
-    if (CONTROL.test(sql) && this.canWait && !this.isDrivenByOthers) return this.wait(sql);
-    if (!this.isDrivenByOthers) this.isDrivenByOthers = mayControlTransaction(sql);
+    if (CONTROL.test(sql) && this.canWait) return this.wait(sql);
     return this.passOn(args);
   };
 
@@ -66,17 +62,9 @@ class GroupedStatements {
     const isQuerying = this.isQuerying;
     const client = await this.connection();
     if (isQuerying) return { query: (text: string, values?: unknown[]) => this.send(client, { text, values }) };
-    this.isDrivenByOthers = true;
     await this.flush(client);
     return client;
   };
-
-  /** The connection, after all that waits was sent on it. */
-  async flushed(): Promise<PostgresClient> {
-    const client = await this.connection();
-    await this.flush(client);
-    return client;
-  }
 
   /** The connection, without anything being sent. */
   async connection(): Promise<PostgresClient> {
@@ -113,7 +101,6 @@ class GroupedStatements {
 
   private async begin(): Promise<void> {
     this.startFailure = undefined;
-    this.isDrivenByOthers = false;
     this.waiting.length = 0;
     this.waiting.push(START);
   }
@@ -270,11 +257,6 @@ export function groupStatements(queryRunner: QueryRunner): void {
 /** The query runner's connection, without anything being sent on it. */
 export async function connectionOf(queryRunner: QueryRunner): Promise<unknown> {
   return groups.get(queryRunner)?.connection() ?? queryRunner.connect();
-}
-
-/** The query runner's connection, after all that waits was sent on it. */
-export async function flushedConnectionOf(queryRunner: QueryRunner): Promise<unknown> {
-  return groups.get(queryRunner)?.flushed() ?? queryRunner.connect();
 }
 
 /** @returns undefined for a query runner whose statements are not grouped */

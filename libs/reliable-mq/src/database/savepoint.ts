@@ -1,7 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 import { TransactionAbortedError } from '../domain/errors';
 import { sqlState } from './database-errors';
-import { flushedConnectionOf } from './grouped-statements';
 
 /** The parts of a `pg` client that are used here. */
 interface PostgresClient {
@@ -50,7 +49,8 @@ export async function failureInSavepoint(queryRunner: QueryRunner): Promise<{ re
 
 /** What the server says of the transaction when it has answered everything. */
 async function statusOf(queryRunner: QueryRunner): Promise<string | null | undefined> {
-  const client = (await flushedConnectionOf(queryRunner)) as PostgresClient;
+  // Whoever asks for the connection may send something on it: that is why everything else is sent before.
+  const client = (await queryRunner.connect()) as PostgresClient;
   const status = client.getTransactionStatus?.();
   if (client.readyForQuery === true && status !== undefined) return status;
   try {

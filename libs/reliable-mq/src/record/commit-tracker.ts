@@ -1,6 +1,5 @@
 import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { depthOf } from '../database/savepoint';
-import { mayControlTransaction } from '../database/transaction-control';
 import type { CommittedEvent } from './committed-event';
 
 interface Recorded {
@@ -22,6 +21,11 @@ export interface Commit {
   /** True: ask the table which of them exist before any is published. */
   readonly doubtful: boolean;
 }
+
+/** Statements that end or undo (a part of) a transaction, when an application writes them itself. */
+const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit|abort|prepare\s+transaction)\b|^\s*end\b/i;
+/** TypeORM's own, which its hooks report. */
+const TYPEORM_SAVEPOINT = /^(RELEASE |ROLLBACK TO )?SAVEPOINT typeorm_\d+$/;
 
 /**
  * Remembers which events each open transaction has recorded, follows it through savepoints, and hands them over once, when
@@ -135,6 +139,8 @@ export class CommitTracker {
       return;
     }
     const pending = this.pending.get(queryRunner);
-    if (pending && !pending.doubtful) pending.doubtful = mayControlTransaction(query);
+    if (pending && !pending.doubtful) {
+      pending.doubtful = TRANSACTION_CONTROL.test(query) && !TYPEORM_SAVEPOINT.test(query);
+    }
   }
 }
