@@ -253,6 +253,19 @@ describe('statements of a transaction', () => {
     expect(level).toEqual([{ level: 'serializable' }]);
   });
 
+  it('are sent one after the other by clients that cannot group them, such as pg-native', async () => {
+    const { Query } = Client as unknown as { Query: unknown };
+    Object.assign(Client, { Query: undefined });
+    try {
+      await notes.write('a');
+    } finally {
+      Object.assign(Client, { Query });
+    }
+    expect(business()).toEqual(['START', 'INSERT INTO note', 'INSERT INTO reliable_mq_outbox', 'COMMIT']);
+    expect(await recording.published()).toEqual(['a']);
+    expect(await recording.notes()).toEqual(['a']);
+  });
+
   it('work with versions of pg that do not tell of the transaction: the event is inserted at once', async () => {
     const status = Client.prototype.getTransactionStatus;
     Object.assign(Client.prototype, { getTransactionStatus: undefined });

@@ -1,5 +1,11 @@
 import type { DataSource } from 'typeorm';
-import { acquireQueryRunner, DatabaseDeadlineError, STATEMENT_DEADLINE_MS, within } from './deadline';
+import {
+  acquireQueryRunner,
+  DatabaseDeadlineError,
+  destroyConnection,
+  STATEMENT_DEADLINE_MS,
+  within,
+} from './deadline';
 import { keepStatementsPrepared } from './prepared-statements';
 import { queryOn } from './sql';
 
@@ -18,6 +24,10 @@ export async function learnAboutConnections(dataSource: DataSource): Promise<voi
       () => new DatabaseDeadlineError('the database did not say which of its processes serves the connection'),
     );
     if (row !== undefined && row.pid === processID) keepStatementsPrepared(dataSource);
+  } catch (error) {
+    // Nobody else may get a connection that does not answer.
+    if (error instanceof DatabaseDeadlineError) await destroyConnection(queryRunner, error);
+    throw error;
   } finally {
     await queryRunner.release();
   }
