@@ -1,6 +1,9 @@
 import { Client } from 'pg';
 import { isLeftover, uniqueName } from './run-id';
 
+/** Sessions that are still there then belong to somebody who does not end them, such as a killed process behind a proxy. */
+const SESSIONS_END_WITHIN_MS = 5_000;
+
 export interface TestDatabase {
   /** Connection string of the database, with the admin's user. */
   readonly url: string;
@@ -43,7 +46,11 @@ export async function createTestDatabase(adminUrl: string = postgresUrl()): Prom
   return {
     name,
     url: url.href,
-    drop: () => asAdmin(adminUrl, (admin) => dropDatabase(admin, name)),
+    drop: () =>
+      asAdmin(adminUrl, async (admin) => {
+        await untilSessionsEnd(admin, name);
+        await dropDatabase(admin, name);
+      }),
   };
 }
 
@@ -55,6 +62,19 @@ export async function dropLeftoverDatabases(adminUrl: string): Promise<void> {
     );
     for (const { datname } of found.rows.filter((row) => isLeftover(row.datname))) await dropDatabase(admin, datname);
   });
+}
+
+/**
+ * Gives connections that are being closed the time for it. `end()` of a pg pool resolves before they are; one that the server
+ * ends in that moment makes the pool emit an 'error' to which nobody listens any more.
+ */
+async function untilSessionsEnd(admin: Client, name: string): Promise<void> {
+  const end = performance.now() + SESSIONS_END_WITHIN_MS;
+  do {
+    const { rowCount } = await admin.query('SELECT FROM pg_stat_activity WHERE datname = $1', [name]);
+    if (!rowCount) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  } while (performance.now() < end);
 }
 
 async function dropDatabase(admin: Client, name: string): Promise<void> {
