@@ -122,3 +122,9 @@ export function figureOf(name: string): (result: WorkResult) => number {
     return value;
   };
 }
+
+/** Of works that report `publishedMeanwhile`: how much of what they recorded, warm-up included, was published by then, at least. */
+export function publishedShare(results: readonly WorkResult[], warmUp: number): string {
+  const share = Math.min(...results.map((result) => figureOf('publishedMeanwhile')(result) / (result.count + warmUp)));
+  return `${Math.round(share * 100)} %`;
+}

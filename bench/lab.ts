@@ -123,18 +123,18 @@ export class Lab {
     }
   }
 
-  /** One measurement in a process of its own. @param work file in `works/` */
-  async run(work: string, config: unknown): Promise<WorkResult> {
-    return this.start(work, config).result;
+  /** One measurement in a process of its own. @param work file in `works/` @param flags for that process's Node */
+  async run(work: string, config: unknown, flags: readonly string[] = []): Promise<WorkResult> {
+    return this.start(work, config, flags).result;
   }
 
-  start(work: string, config: unknown): Running {
+  start(work: string, config: unknown, flags: readonly string[] = []): Running {
     const profile = this.profileFolder
       ? ['--cpu-prof', '--cpu-prof-dir', this.profileFolder, '--cpu-prof-name', `${work}-${Date.now()}.cpuprofile`]
       : [];
     const child = fork(join(__dirname, 'child.ts'), [], {
       cwd: join(__dirname, '..'),
-      execArgv: ['-r', '@swc-node/register', ...profile],
+      execArgv: ['-r', '@swc-node/register', ...flags, ...profile],
       env: { ...process.env, NODE_ENV: 'production' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

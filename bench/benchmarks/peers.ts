@@ -1,4 +1,4 @@
-import { type Bench, type Benchmark, compareThroughput, type Figure, figureOf, inTurns } from '../benchmark';
+import { type Bench, type Benchmark, compareThroughput, type Figure, inTurns, publishedShare } from '../benchmark';
 import { PEER_NAMES, type PeerName } from '../peers/catalogue';
 import { libraryTables, pendingEvents } from '../seed';
 import type { WorkResult } from '../work';
@@ -28,10 +28,7 @@ export const peersRecord: Benchmark = {
       bench,
       eachSide((side) => measureRecord(bench, side)),
     );
-    const share = SIDES.map((side) => {
-      const shares = results[side].map((each) => figureOf('publishedMeanwhile')(each) / (each.count + WARM_UP));
-      return `${side} ${Math.round(Math.min(...shares) * 100)} %`;
-    });
+    const share = SIDES.map((side) => `${side} ${publishedShare(results[side], WARM_UP)}`);
     return {
       figures: figuresOf('record', results),
       failures: [],
