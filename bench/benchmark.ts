@@ -1,7 +1,7 @@
 import type { Lab } from './lab';
 import type { BenchOptions } from './options';
 import { ratiosOf, type Spread, spreadOf } from './stats';
-import type { WorkResult } from './work';
+import type { ServersCpu, WorkResult } from './work';
 
 /** One row of the result. */
 export interface Figure {
@@ -13,8 +13,15 @@ export interface Figure {
   /** Ours by the baseline, turn by turn. */
   readonly ratio?: Spread;
   readonly target?: Target;
-  readonly cpuMsPer1000?: { readonly ours: number; readonly baseline?: number };
+  readonly cpuMsPer1000?: { readonly ours: Cpu; readonly baseline?: Cpu };
   readonly rssMb?: { readonly ours: number; readonly baseline?: number };
+}
+
+/** Milliseconds of processor time: of the measured process, and of the servers where the system tells. */
+export interface Cpu {
+  readonly node: number;
+  readonly postgres?: number;
+  readonly rabbitmq?: number;
 }
 
 /** What the ratio (or without a baseline the figure itself) should be. */
@@ -102,9 +109,19 @@ export function compareThroughput(
     spreadOf(results.map(figure)).median;
   return {
     ...compare(name, 'per s', ours, baseline, perSecond, target),
-    cpuMsPer1000: { ours: middle(ours, cpuMsPer1000), baseline: middle(baseline, cpuMsPer1000) },
+    cpuMsPer1000: { ours: cpuOf(ours), baseline: cpuOf(baseline) },
     rssMb: { ours: middle(ours, ({ rssMb }) => rssMb), baseline: middle(baseline, ({ rssMb }) => rssMb) },
   };
+}
+
+/** Medians per 1,000. */
+function cpuOf(results: readonly WorkResult[]): Cpu {
+  const node = spreadOf(results.map(cpuMsPer1000)).median;
+  const servers = results.flatMap(({ serversCpuMs, count }) => (serversCpuMs ? [{ serversCpuMs, count }] : []));
+  if (servers.length === 0) return { node };
+  const middle = (server: keyof ServersCpu): number =>
+    spreadOf(servers.map(({ serversCpuMs, count }) => (serversCpuMs[server] / count) * 1_000)).median;
+  return { node, postgres: middle('postgres'), rabbitmq: middle('rabbitmq') };
 }
 
 /** @returns undefined without a target */

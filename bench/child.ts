@@ -29,11 +29,13 @@ class Meter implements Stage {
     this.rss = process.memoryUsage.rss();
     this.cpuFrom = process.cpuUsage();
     this.from = performance.now();
+    tell('begun');
   }
 
   end(): void {
     if (this.to !== undefined) return;
     this.to = performance.now();
+    tell('ended');
     const { user, system } = process.cpuUsage(this.cpuFrom);
     this.cpuMs = (user + system) / 1_000;
     this.sample();

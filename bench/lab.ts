@@ -4,7 +4,8 @@ import { connect } from 'amqplib';
 import { Client } from 'pg';
 import { type PostgresServer, startPostgres } from '../tools/servers/postgres';
 import { type RabbitmqNode, startRabbitmq } from '../tools/servers/rabbitmq';
-import type { FromChild, ToChild, WorkResult } from './work';
+import { treeCpuMs } from './processor-time';
+import type { FromChild, ServersCpu, ToChild, WorkResult } from './work';
 
 /**
  * What production pays for: every commit reaches the disk. Memory and log as a small server of one's own would have them, so
@@ -140,11 +141,16 @@ export class Lab {
     });
     this.children.add(child);
     let setUp: () => void = () => undefined;
+    // Without `begin` the work began at its call.
+    let begun = this.serversCpu();
+    let used: ServersCpu | undefined;
     const ready = new Promise<void>((resolve) => (setUp = resolve));
     const result = new Promise<WorkResult>((resolve, reject) => {
       child.on('message', (message: FromChild) => {
         if (message === 'ready') setUp();
-        else if ('result' in message) resolve(message.result);
+        else if (message === 'begun') begun = this.serversCpu();
+        else if (message === 'ended') used = difference(this.serversCpu(), begun);
+        else if ('result' in message) resolve({ ...message.result, serversCpuMs: used });
         else reject(new Error(`${work} failed: ${message.error}`));
       });
       child.once('exit', (code, signal) => {
@@ -158,4 +164,13 @@ export class Lab {
     child.send({ work: join(__dirname, 'works', work), config } satisfies ToChild);
     return { ready: isReady, result, stop: () => child.send('stop') };
   }
+  private serversCpu(): ServersCpu | undefined {
+    const postgres = treeCpuMs(this.postgres.pid);
+    const rabbitmq = treeCpuMs(this.rabbitmq.pid);
+    return postgres === undefined || rabbitmq === undefined ? undefined : { postgres, rabbitmq };
+  }
+}
+
+function difference(now: ServersCpu | undefined, before: ServersCpu | undefined): ServersCpu | undefined {
+  return now && before && { postgres: now.postgres - before.postgres, rabbitmq: now.rabbitmq - before.rabbitmq };
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
-import { type Benchmark, type Figure, type Findings, meets, type Target } from './benchmark';
+import { type Benchmark, type Cpu, type Figure, type Findings, meets, type Target } from './benchmark';
 import type { Spread } from './stats';
 
 /** Where and with what was measured. */
@@ -45,7 +45,7 @@ export function reportOf({ surroundings, runs, benchmarks }: Result): string {
   const { processor, cores, memoryGb, node, servers } = surroundings;
   const figures = benchmarks.flatMap(({ figures }) => figures);
   return [
-    '| measured | ours | baseline | ratio (min to max) | must reach | CPU per 1,000, ours / baseline | memory, ours / baseline |',
+    '| measured | ours | baseline | ratio (min to max) | must reach | CPU per 1,000 in ms: Node, PostgreSQL, RabbitMQ | memory, ours / baseline |',
     '|---|---:|---:|---:|---:|---:|---:|',
     ...figures.map(rowOf),
     '',
@@ -66,7 +66,7 @@ function rowOf(figure: Figure): string {
     baseline ? `${number(baseline.median)} ${unit}` : '',
     ratio ? ratioText(ratio) : '',
     target ? `${targetText(target)}${reached ? '' : ' **missed**'}` : '',
-    cpu ? pair(cpu.ours, cpu.baseline, 'ms') : '',
+    cpu ? [cpu.ours, ...(cpu.baseline ? [cpu.baseline] : [])].map(cpuText).join(' / ') : '',
     rss ? pair(rss.ours, rss.baseline, 'MB') : '',
   ].join(' | ')} |`;
 }
@@ -77,6 +77,13 @@ function ratioText({ median, min, max }: Spread): string {
 
 function targetText({ atLeast, atMost }: Target): string {
   return atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
+}
+
+function cpuText({ node, postgres, rabbitmq }: Cpu): string {
+  return [node, postgres, rabbitmq]
+    .filter((ms) => ms !== undefined)
+    .map(number)
+    .join(' + ');
 }
 
 function pair(ours: number, baseline: number | undefined, unit: string): string {

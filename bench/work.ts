@@ -32,7 +32,16 @@ export interface WorkResult extends WorkOutcome {
   readonly cpuMs: number;
   /** Highest resident memory in the measured part, in megabytes. */
   readonly rssMb: number;
+  /** Of the servers, in the measured part; undefined where the system does not tell. */
+  readonly serversCpuMs?: ServersCpu | undefined;
+}
+
+/** Milliseconds of processor time. */
+export interface ServersCpu {
+  readonly postgres: number;
+  readonly rabbitmq: number;
 }
 
 export type ToChild = { readonly work: string; readonly config: unknown } | 'stop';
-export type FromChild = 'ready' | { readonly result: WorkResult } | { readonly error: string };
+export type FromChild =
+  'ready' | 'begun' | 'ended' | { readonly result: Omit<WorkResult, 'serversCpuMs'> } | { readonly error: string };

@@ -54,7 +54,7 @@ export const saga: Benchmark = {
           name: 'saga',
           unit: 'orders/s',
           ours: spreadOf(runs.map(({ seconds }) => ORDERS / seconds)),
-          cpuMsPer1000: { ours: spreadOf(runs.map(({ cpuMs }) => (cpuMs / ORDERS) * 1_000)).median },
+          cpuMsPer1000: { ours: { node: spreadOf(runs.map(({ cpuMs }) => (cpuMs / ORDERS) * 1_000)).median } },
           rssMb: { ours: spreadOf(runs.map(({ rssMb }) => rssMb)).median },
         },
         {

@@ -6,7 +6,7 @@ import type { ErlangNetwork } from './erlang-network';
 import { serverVersion } from './find-rabbitmq';
 import { createOwnedFolder, type OwnedFolder } from './owned-folder';
 import { freePort } from './ports';
-import { childrenOf, signal, untilGone } from './process-table';
+import { signal, treeOf, untilGone } from './process-table';
 import { RabbitmqNode } from './rabbitmq-node';
 import { readLog, startServerProcess, untilReady, type ServerProcess } from './server-process';
 
@@ -161,9 +161,7 @@ export class NativeRabbitmqNode extends RabbitmqNode {
 
   private machineAndHelpers(): number[] {
     const machine = this.machinePid();
-    if (machine === undefined) return [];
-    const children = childrenOf(machine);
-    return [machine, ...children, ...children.flatMap(childrenOf)];
+    return machine === undefined ? [] : treeOf(machine);
   }
 
   private running(): ServerProcess | undefined {

@@ -46,17 +46,30 @@ export function identityOf(pid: number): string | undefined {
 
 /** The processes whose parent is `pid`. */
 export function childrenOf(pid: number): number[] {
-  const all =
-    process.platform === 'linux'
-      ? readdirSync('/proc')
-          .filter((name) => /^\d+$/.test(name))
-          .map((name) => ({ pid: Number(name), parent: describe(Number(name))?.parent }))
-      : execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-          .trim()
-          .split('\n')
-          .map((line) => line.trim().split(/\s+/).map(Number))
-          .map(([child = 0, parent = 0]) => ({ pid: child, parent }));
-  return all.filter((one) => one.parent === pid).map((one) => one.pid);
+  return all()
+    .filter(({ parent }) => parent === pid)
+    .map((child) => child.pid);
+}
+
+/** The process, its children, and theirs. */
+export function treeOf(pid: number): number[] {
+  const table = all();
+  const tree = [pid];
+  // It grows while it is walked.
+  for (const one of tree) tree.push(...table.filter(({ parent }) => parent === one).map((child) => child.pid));
+  return tree;
+}
+
+function all(): { readonly pid: number; readonly parent: number | undefined }[] {
+  if (process.platform === 'linux')
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => ({ pid: Number(name), parent: describe(Number(name))?.parent }));
+  return execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .map(([pid = 0, parent = 0]) => ({ pid, parent }));
 }
 
 /**
