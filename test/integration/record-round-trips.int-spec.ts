@@ -216,6 +216,82 @@ describe('statements of a transaction', () => {
     expect(await recording.published()).toEqual(['a', 'c']);
   });
 
+  it('stay when a later nested transaction of the same depth is rolled back before anything was sent', async () => {
+    await recording.events.transaction(async () => {
+      const nested = (text: string, isUndone: boolean): Promise<void> =>
+        notes.notes.manager
+          .transaction(async (manager) => {
+            await recording.events.record(noteWritten(text), { manager });
+            if (isUndone) throw new Error('undo');
+          })
+          .catch(() => undefined);
+      await nested('a', false);
+      await nested('b', true);
+      await nested('c', false);
+    });
+    expect(await recording.stored()).toEqual(['a', 'c']);
+    expect(await recording.published()).toEqual(['a', 'c']);
+  });
+
+  it.each<[string, boolean]>([
+    ['rejects', false],
+    ['ends', true],
+  ])(
+    'that nobody awaits are not overtaken when the function %s before they have a connection',
+    async (_how, commits) => {
+      for (let count = 0; count < 30; count += 1) {
+        const outcome = recording.events.transaction(() => {
+          const insert = notes.notes.insert({ text: 'a' });
+          insert.catch(() => undefined);
+          if (!commits) throw new Error('invalid');
+        });
+        await outcome.catch((error: unknown) => expect(String(error)).toContain('invalid'));
+      }
+      expect(await recording.notes()).toEqual(commits ? Array<string>(30).fill('a') : []);
+      const { master } = notes.notes.manager.dataSource.driver as unknown as {
+        master: { totalCount: number; idleCount: number };
+      };
+      expect(master.idleCount).toBe(master.totalCount);
+    },
+  );
+
+  it('that are still on their way at the end are waited for', async () => {
+    await recording.events.transaction(async () => {
+      notes.notes.query('SELECT pg_sleep(0.1)').catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await recording.events.record(noteWritten('a'));
+    });
+    expect(await recording.published()).toEqual(['a']);
+  });
+
+  it('end in the same error each time when the first of them had failed and that was swallowed', async () => {
+    for (let count = 0; count < 100; count += 1)
+      await expect(
+        recording.events.transaction(async () => {
+          await notes.notes.query('SELECT 1 / 0').catch(() => undefined);
+        }),
+      ).rejects.toThrow(TransactionAbortedError);
+  });
+
+  it('are not to blame for a value that pg cannot encode: the transaction goes on', async () => {
+    await recording.events.transaction(async () => {
+      const failed = notes.notes.query('SELECT $1::json', [{ amount: 1n }]);
+      await expect(failed).rejects.toThrow(/BigInt$/);
+      await notes.notes.insert({ text: 'a' });
+      await recording.events.record(noteWritten('a'));
+    });
+    expect(await recording.notes()).toEqual(['a']);
+    expect(await recording.published()).toEqual(['a']);
+  });
+
+  it('do not all wait for the commit when there are very many', async () => {
+    await recording.events.transaction(async () => {
+      for (let count = 0; count < 250; count += 1) await recording.events.record(noteWritten('a'));
+    });
+    expect(business().map((text) => text.split(' + ').length)).toEqual([101, 101, 50]);
+    expect(await recording.stored()).toHaveLength(250);
+  });
+
   it('of the library are parsed once per connection', async () => {
     for (let count = 0; count < 30; count += 1) await notes.write('a');
     expect(sent.filter((text) => text === 'INSERT INTO reliable_mq_outbox + COMMIT')).toHaveLength(30);

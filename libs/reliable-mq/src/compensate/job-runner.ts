@@ -35,8 +35,9 @@ export class JobRunner {
   /** Run the job after so many milliseconds, whatever else it is asked. */
   pokeIn(delayMs: number): void {
     if (this.stop.aborted) return;
-    this.wakeAt.add(Math.ceil((performance.now() + delayMs) / WAKE_GRAIN_MS + 1) * WAKE_GRAIN_MS);
-    this.setTimer();
+    const moment = Math.ceil((performance.now() + delayMs) / WAKE_GRAIN_MS + 1) * WAKE_GRAIN_MS;
+    this.wakeAt.add(moment);
+    this.setTimer(moment);
   }
 
   /** Resolves when the job does not run. */
@@ -49,9 +50,7 @@ export class JobRunner {
     this.wakeAt.clear();
   }
 
-  private setTimer(): void {
-    let next = Number.POSITIVE_INFINITY;
-    for (const moment of this.wakeAt) next = Math.min(next, moment);
+  private setTimer(next: number): void {
     if (next >= this.timerAt) return;
     clearTimeout(this.timer);
     this.timerAt = next;
@@ -63,11 +62,13 @@ export class JobRunner {
     const now = performance.now();
     this.timerAt = Number.POSITIVE_INFINITY;
     let due = false;
+    let next = Number.POSITIVE_INFINITY;
     for (const moment of this.wakeAt) {
       if (moment <= now) due = this.wakeAt.delete(moment);
+      else next = Math.min(next, moment);
     }
     if (due) this.poke();
-    this.setTimer();
+    this.setTimer(next);
   }
 
   private async loop(): Promise<void> {

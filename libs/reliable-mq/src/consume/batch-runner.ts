@@ -122,6 +122,8 @@ export class BatchRunner {
     }
     watchdog.throwIfExpired();
     if (failure && spoilsTransaction(failure.error)) throw failure.error;
+    // An event that it recorded and did not await must not fail in the savepoint of whoever comes next.
+    failure ??= await this.transactions.failureOfRecordings(queryRunner);
     const inDatabase = await failureInSavepoint(queryRunner);
     failure ??= inDatabase;
     if (!failure) {
@@ -159,7 +161,12 @@ export class BatchRunner {
     if (isConsequence(error)) batch.current = undefined;
     const unhandled = unhandledOf(batch, messages);
     if (claim && unhandled.length > 0)
-      await this.outcomes.persist(handler.stores, () => handler.stores.inbox.withdrawCommitted(claim, unhandled));
+      await this.outcomes.persist(
+        handler.stores,
+        () => handler.stores.inbox.withdrawCommitted(claim, unhandled),
+        // A row that stays says that its message was handled.
+        true,
+      );
     const { consumer, eventType } = handler;
     this.logger.warn('A commit shared between messages failed; each of them is handled by itself', {
       consumer,

@@ -27,9 +27,13 @@ export class OutcomeWriter {
     private readonly stop: AbortSignal,
   ) {}
 
-  /** Run a statement until it succeeds. @returns undefined when the process is stopping */
-  async persist<T>(set: StoreSet, statement: () => Promise<T>): Promise<T | undefined> {
-    for (let attempt = 1; !this.stop.aborted; attempt += 1) {
+  /**
+   * Run a statement until it succeeds.
+   * @param isOwed try it once even when the process is stopping
+   * @returns undefined when the process is stopping
+   */
+  async persist<T>(set: StoreSet, statement: () => Promise<T>, isOwed = false): Promise<T | undefined> {
+    for (let attempt = 1; !this.stop.aborted || (isOwed && attempt === 1); attempt += 1) {
       try {
         return await statement();
       } catch (error) {

@@ -26,6 +26,10 @@ export interface PostgresClient {
   query(query: object): unknown;
   /** What the server said last: `I`, `T` or `E` for no transaction, an open one, or a failed one. pg 8.17 and later. */
   getTransactionStatus?(): string | null;
+  /** Whether every statement has been answered. */
+  readonly readyForQuery?: boolean;
+  /** Whether statements are sent before those ahead of them have been answered. */
+  readonly pipeline?: boolean;
 }
 
 /** The parts of `pg`'s connection that speak the extended query protocol. */
@@ -47,6 +51,7 @@ interface PostgresQuery {
   prepare(connection: PostgresConnection): void;
   handleCommandComplete(message: unknown, connection: PostgresConnection): void;
   handleError(error: Error, connection: PostgresConnection): void;
+  handleReadyForQuery(connection: PostgresConnection): void;
 }
 
 type PostgresQueryClass = new (
@@ -128,8 +133,12 @@ function settle(prepared: PreparedNames, statements: readonly AnyStatement[], er
   }
 }
 
-/** Whether statements can be sent as a group: not by other implementations of the client, such as pg-native. */
+/**
+ * Whether statements can be sent as a group: not by other implementations of the client, such as pg-native, and not in `pg`'s
+ * pipeline mode, where a group would be written before it is known what the one before it has prepared.
+ */
 export function canGroup(client: PostgresClient): boolean {
+  if (client.pipeline === true) return false;
   const { Query } = client.constructor as Partial<PostgresClientClass>;
   return typeof Query === 'function' && 'prepare' in (Query.prototype as object);
 }
@@ -152,6 +161,8 @@ function collecting(connection: PostgresConnection, chunks: Buffer[]): PostgresC
 function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
   return class extends Query {
     completed = 0;
+    private isEncoding = false;
+    private encodingFailure: Error | undefined;
     /** Names that this group has prepared. */
     private readonly parsed = new Set<string>();
 
@@ -178,7 +189,9 @@ function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
 
     override prepare(connection: PostgresConnection): void {
       const chunks: Buffer[] = [];
+      this.isEncoding = true;
       this.write(collecting(connection, chunks));
+      this.isEncoding = false;
       if (chunks.length > 0) connection.stream?.write(Buffer.concat(chunks));
     }
 
@@ -202,6 +215,17 @@ function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
       if (known !== 'prepared') connection.parse({ text, name: kept });
       if (kept !== '') this.parsed.add(kept);
       connection.bind({ statement: kept, values: values.map((value) => (value === null ? null : String(value))) });
+    }
+
+    /** Values that `pg` cannot encode fail here at once; but the statements before are on their way, and what becomes of them counts. */
+    override handleError(error: Error, connection: PostgresConnection): void {
+      if (this.isEncoding) this.encodingFailure = error;
+      else super.handleError(error, connection);
+    }
+
+    override handleReadyForQuery(connection: PostgresConnection): void {
+      if (this.encodingFailure) super.handleError(this.encodingFailure, connection);
+      else super.handleReadyForQuery(connection);
     }
 
     override handleCommandComplete(message: unknown, connection: PostgresConnection): void {

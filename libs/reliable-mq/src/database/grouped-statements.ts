@@ -21,6 +21,8 @@ const ANY_ROLLBACK = /^\s*rollback\b/i;
 const CONTROL = /^(SET TRANSACTION ISOLATION LEVEL [A-Z ]+|(RELEASE )?SAVEPOINT typeorm_\d+)$/;
 const RELEASE = 'RELEASE ';
 const ROLLBACK_TO = 'ROLLBACK TO ';
+/** So many statements do not wait for one more: COMMIT has a deadline, and memory an end. */
+const MAX_WAITING = 100;
 
 const groups = new WeakMap<QueryRunner, GroupedStatements>();
 
@@ -37,8 +39,13 @@ class GroupedStatements {
   /** While START TRANSACTION is on its way. Never rejects. */
   private starting: Promise<void> | undefined;
   private startFailure: Error | undefined;
-  /** TypeORM asks for its connection to send a statement on it. */
-  private isQuerying = false;
+  /**
+   * Statements that were begun and are not with `pg` yet: they wait for a connection, or for START TRANSACTION. Nothing that ends
+   * a transaction may overtake them, even if nobody awaits them. None of these promises rejects.
+   */
+  private readonly unsent = new Set<Promise<void>>();
+  /** TypeORM asks for its connection to send a statement on it; to be called when it is sent. */
+  private asking: (() => void) | undefined;
   private client: PostgresClient | undefined;
 
   constructor(
@@ -59,28 +66,32 @@ class GroupedStatements {
 
   /** In the place of the query runner's own `connect`: whoever asks for the connection may send something on it. */
   readonly connectAfterFlush: Connect = async () => {
-    const isQuerying = this.isQuerying;
+    const { asking } = this;
+    if (!asking) return this.inTurn(async () => this.flush(await this.connection()));
     const client = await this.connection();
-    if (isQuerying) return { query: (text: string, values?: unknown[]) => this.send(client, { text, values }) };
-    await this.flush(client);
-    return client;
+    return { query: (text: string, values?: unknown[]) => this.send(client, { text, values }, asking) };
   };
 
   /** The connection, without anything being sent. */
   async connection(): Promise<PostgresClient> {
-    if (this.queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
-    return (this.client ??= (await this.connect()) as PostgresClient);
+    this.throwIfReleased();
+    this.client ??= (await this.connect()) as PostgresClient;
+    if (this.queryRunner.isReleased) giveBackLate(this.queryRunner);
+    this.throwIfReleased();
+    return this.client;
   }
 
   /** Runs a statement of this library now, after all that waits. */
   async run(statement: Statement): Promise<unknown[]> {
     const { text, values } = statement;
-    const client = await this.connection();
     const { logger } = this.queryRunner.dataSource;
     try {
-      const sent = this.send(client, statement);
-      this.log(statement);
-      return (await sent).rows;
+      const { rows } = await this.inTurn(async (sent) => {
+        const result = this.send(await this.connection(), statement, sent);
+        this.log(statement);
+        return result;
+      });
+      return rows;
     } catch (error) {
       logger.logQueryError(error as Error, text, values as unknown[] | undefined, this.queryRunner);
       throw new QueryFailedError(text, values as unknown[] | undefined, error as Error);
@@ -89,7 +100,7 @@ class GroupedStatements {
 
   /** Runs a statement of this library before the next one, which as a rule is the COMMIT. What it returns is not known. */
   async runBeforeNext(statement: Statement): Promise<void> {
-    if (this.canWait) this.waiting.push(statement);
+    if (this.canWait && this.waiting.length < MAX_WAITING) this.waiting.push(statement);
     else await this.run(statement);
   }
 
@@ -112,16 +123,18 @@ class GroupedStatements {
   }
 
   private async commit(args: Parameters<Query>): Promise<unknown> {
+    await this.allSent();
     if (this.waiting[0] === START) {
       if (this.waiting.every((statement) => statement === START || CONTROL.test(statement.text))) {
         this.waiting.length = 0;
         return undefined;
       }
     } else {
-      const status = (await this.connection()).getTransactionStatus?.();
+      const status = await transactionStatus(await this.connection());
       if (status !== 'T') {
         const waited = this.waiting.splice(0);
-        if (status === 'I') throw new Error('the transaction was ended by SQL of the application');
+        if (status === 'I' && this.startFailure === undefined)
+          throw new Error('the transaction was ended by SQL of the application');
         // Of a version of pg that does not tell nothing has waited. In a failed transaction nothing could be run.
         if (waited.length > 0 && status !== 'E')
           throw new Error('statements waited for a transaction that is not known');
@@ -141,9 +154,11 @@ class GroupedStatements {
 
   /** What waits is younger than whatever was sent: a rollback undoes all of it, or a part if it goes back to a savepoint in it. */
   private async rollBack(sql: string, args: Parameters<Query>): Promise<unknown> {
+    await this.allSent();
     this.startFailure = undefined;
     const savepoint = sql.startsWith(ROLLBACK_TO) ? sql.slice(ROLLBACK_TO.length) : undefined;
-    const from = this.waiting.findIndex(({ text }) => text === savepoint);
+    // The last of its name: an earlier one has been released, and what stands between is to stay.
+    const from = this.waiting.findLastIndex(({ text }) => text === savepoint);
     if (from >= 0) {
       this.waiting.length = from;
       return undefined;
@@ -157,33 +172,69 @@ class GroupedStatements {
 
   /** TypeORM's own way. Its `query` asks for the connection before it waits for anything. */
   private passOn(args: Parameters<Query>): Promise<unknown> {
-    this.isQuerying = true;
-    try {
-      return this.query(...args);
-    } finally {
-      this.isQuerying = false;
-    }
+    return this.inTurn((sent) => {
+      this.asking = sent;
+      try {
+        return this.query(...args);
+      } finally {
+        this.asking = undefined;
+      }
+    });
   }
 
-  private send(client: PostgresClient, statement: AnyStatement): Promise<Result> {
+  /** @param work calls `sent` when its statement is with `pg`; when it has ended that is true in any case */
+  private inTurn<T>(work: (sent: () => void) => Promise<T>): Promise<T> {
+    let sent: () => void = () => undefined;
+    const turn = new Promise<void>((resolve) => {
+      sent = () => {
+        this.unsent.delete(turn);
+        resolve();
+      };
+    });
+    this.unsent.add(turn);
+    const result = work(sent);
+    result.then(sent, sent);
+    return result;
+  }
+
+  private async allSent(): Promise<void> {
+    while (this.unsent.size > 0) await Promise.all(this.unsent);
+    while (this.starting) await this.starting;
+  }
+
+  private throwIfReleased(): void {
+    if (this.queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
+  }
+
+  private send(client: PostgresClient, statement: AnyStatement, sent: () => void): Promise<Result> {
     const isFree = !this.starting && this.startFailure === undefined && this.waiting.length === 0;
-    return isFree ? client.query(statement.text, statement.values) : this.sendInTurn(client, statement);
+    if (!isFree) return this.sendInTurn(client, statement, sent);
+    this.throwIfReleased();
+    const result = client.query(statement.text, statement.values);
+    sent();
+    return result;
   }
 
-  private async sendInTurn(client: PostgresClient, statement: AnyStatement): Promise<Result> {
+  private async sendInTurn(client: PostgresClient, statement: AnyStatement, sent: () => void): Promise<Result> {
     while (this.starting) await this.starting;
     if (this.startFailure !== undefined) throw this.startFailure;
-    if (canGroup(client) && isOne(statement)) return this.sendTogether(client, this.waiting.splice(0), statement);
-    await this.flush(client);
-    return client.query(statement.text, statement.values);
+    this.throwIfReleased();
+    if (!canGroup(client) || !isOne(statement)) await this.flush(client);
+    const result =
+      this.waiting.length > 0
+        ? this.sendTogether(client, this.waiting.splice(0), statement)
+        : client.query(statement.text, statement.values);
+    sent();
+    return result;
   }
 
-  private async flush(client: PostgresClient): Promise<void> {
+  private async flush(client: PostgresClient): Promise<PostgresClient> {
     while (this.starting) await this.starting;
     if (this.startFailure !== undefined) throw this.startFailure;
     const before = this.waiting.splice(0);
     const last = before.pop();
     if (last) await this.sendTogether(client, before, last);
+    return client;
   }
 
   private sendTogether(client: PostgresClient, before: readonly Statement[], statement: AnyStatement): Promise<Result> {
@@ -208,6 +259,20 @@ class GroupedStatements {
   private log({ text, values }: Statement): void {
     this.queryRunner.dataSource.logger.logQuery(text, values as unknown[] | undefined, this.queryRunner);
   }
+}
+
+/** A connection that came after its query runner had been released: TypeORM would keep it for good. */
+function giveBackLate(queryRunner: QueryRunner): void {
+  const late = queryRunner as unknown as { releaseCallback?: (() => void) | undefined };
+  late.releaseCallback?.();
+  late.releaseCallback = undefined;
+}
+
+/** What the server says when it has answered everything. A failed statement is answered before the new status is told. */
+async function transactionStatus(client: PostgresClient): Promise<string | null | undefined> {
+  // An empty statement is answered in a failed transaction too.
+  if (client.readyForQuery === false) await client.query('');
+  return client.getTransactionStatus?.();
 }
 
 async function sendOneByOne(client: PostgresClient, statements: readonly AnyStatement[]): Promise<Result> {

@@ -65,12 +65,17 @@ export async function terminateBackend(dataSource: DataSource, serverProcess: nu
       asked,
       () => new DatabaseDeadlineError(`the database did not answer within ${TERMINATE_DEADLINE_MS} ms`),
     );
+  } catch (error) {
+    // `end` closes only its own half of a connection that has not been made yet.
+    if (error instanceof DatabaseDeadlineError) client.connection?.stream.destroy();
+    throw error;
   } finally {
     void client.end().catch(() => undefined);
   }
 }
 
 interface PostgresClient {
+  readonly connection?: { readonly stream: { destroy(): void } };
   on(event: 'error', listener: () => void): void;
   connect(): Promise<void>;
   query(sql: string, parameters: readonly unknown[]): Promise<unknown>;

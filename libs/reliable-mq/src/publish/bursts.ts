@@ -53,6 +53,7 @@ export class Bursts {
     const { current } = this;
     this.current = undefined;
     if (!current || current.size === 0) return;
+    this.forget(current.beganAt);
     this.recent.push(current);
     if (current.unconfirmed > 0) this.open.add(current);
   }
@@ -79,11 +80,16 @@ export class Bursts {
 
   /** Milliseconds to the next burst of a busy service; 0: none. */
   private untilPaced(waiting: number, now: number): number {
-    while (this.recent[0] && now - this.recent[0].beganAt >= PACE_MS) this.recent.shift();
+    this.forget(now);
     const last = this.recent.at(-1);
     if (!last) return 0;
     const sent = this.recent.reduce((sum, { size }) => sum + size, waiting);
     return sent >= BUSY_MESSAGES ? last.beganAt + PACE_MS - now : 0;
+  }
+
+  private forget(now: number): void {
+    const from = this.recent.findIndex(({ beganAt }) => now - beganAt < PACE_MS);
+    if (from !== 0) this.recent = from < 0 ? [] : this.recent.slice(from);
   }
 
   /** Milliseconds for which bursts on their way hold others back at most; 0: they do not. */

@@ -203,6 +203,27 @@ describe('Publisher', () => {
       expect(transport.messageIds).toEqual([large.id]);
     });
 
+    it('goes on only when outcomes are written: also those of events that are not published again', async () => {
+      const script = scripted({ windowSize: 2 });
+      const release = script.outbox.hold();
+      for (const event of publications(4)) script.publisher.postpone(event, 'its consumer is behind', 60_000);
+      let done = false;
+      const submitted = script.publisher.submit([]).then(() => (done = true));
+      await settleDown();
+      expect(done).toBe(false);
+      release();
+      await submitted;
+      expect(script.outbox.settled).toHaveLength(4);
+    });
+
+    it('is not announced to the job that publishes when it only waits for receipts', async () => {
+      const script = scripted();
+      script.publisher.postpone(publication(), 'its consumer is behind', 60_000);
+      await script.publisher.idle();
+      expect(script.outbox.settled).toMatchObject([{ result: 'postponed', delayMs: 60_000 }]);
+      expect(script.dueIn).toEqual([]);
+    });
+
     it('is given up without being published', async () => {
       const script = scripted();
       const event = publication();

@@ -86,6 +86,11 @@ export class Publisher {
     this.pump();
     // The next batch is claimed while this one is on its way, but not more than that ahead: leases are running.
     while (!this.stopped && this.buffer.size >= this.options.windowSize) await this.room();
+    // Outcomes too, of publishing and of looking again: they are claimed until they are written.
+    while (!this.stopped && this.settler.size >= 2 * this.options.windowSize) {
+      this.settler.hurry();
+      await this.room();
+    }
   }
 
   /** Give up an event that a job has claimed, without publishing it again. */
@@ -94,10 +99,10 @@ export class Publisher {
     this.settler.add({ id, type, token, result: 'dead', delayMs: 0, reason });
   }
 
-  /** Look again later at an event that a job has claimed and does not publish now; no attempt is counted. */
+  /** Look again later at a published event that a job has claimed and does not publish again now; no attempt is counted. */
   postpone(publication: Pick<Publication, 'id' | 'type' | 'token'>, reason: string, delayMs: number): void {
     const { id, type, token } = publication;
-    this.settler.add({ id, type, token, result: 'postponed', delayMs, reason });
+    this.settler.add({ id, type, token, result: 'postponed', delayMs, reason, isPublished: true });
   }
 
   /** Resolves when everything that was taken over is settled. */
@@ -219,13 +224,13 @@ export class Publisher {
   }
 
   /** Only what is written is told: an outcome whose claim was lost is not the event's. */
-  private afterSettle({ id, type, result, reason, delayMs }: Settlement): void {
+  private afterSettle({ id, type, result, reason, delayMs, isPublished }: Settlement): void {
     if (result === 'dead') {
       const event = { eventId: id, type, reason: reason ?? '' };
       this.logger.error('An event is dead: its producer gave it up', event);
       this.hooks.run('dead', event);
       this.listener.onDead();
-    } else if (result !== 'published') {
+    } else if (result !== 'published' && !isPublished) {
       this.listener.onDueIn(delayMs);
     }
   }

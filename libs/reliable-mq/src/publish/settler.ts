@@ -14,6 +14,8 @@ const LAST_RETRY_MS = 5000;
 /** An outcome to write, and the type of its event for what is said of it. */
 export interface Settlement extends PublishSettlement {
   readonly type: string;
+  /** It had been published before, and waits for receipts. */
+  readonly isPublished?: boolean;
 }
 
 export interface SettlerListener {

@@ -83,15 +83,15 @@ export class CommitTracker {
     this.pending.set(queryRunner, pending);
   }
 
+  /** Waits for every recording, and fails with the first that fails. */
+  allRecorded(queryRunner: QueryRunner): Promise<unknown> | undefined {
+    const recording = this.recording.get(queryRunner);
+    return recording && recording.size > 0 ? Promise.all(recording) : undefined;
+  }
+
   /** Whether the last commit of this query runner was answered with a rollback. */
   wasRolledBack(queryRunner: QueryRunner): boolean {
     return this.rolledBack.has(queryRunner);
-  }
-
-  /** Waits for every recording, and fails with the first that fails. */
-  private allRecorded(queryRunner: QueryRunner): Promise<unknown> | undefined {
-    const recording = this.recording.get(queryRunner);
-    return recording && recording.size > 0 ? Promise.all(recording) : undefined;
   }
 
   /** Waits for every recording, however it ends. */

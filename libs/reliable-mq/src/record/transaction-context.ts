@@ -103,6 +103,16 @@ export class TransactionContext {
     }
   }
 
+  /** Waits for events that are being recorded in this query runner's transaction. @returns why one could not be */
+  async failureOfRecordings(queryRunner: QueryRunner): Promise<{ readonly error: unknown } | undefined> {
+    try {
+      await this.commits.allRecorded(queryRunner);
+      return undefined;
+    } catch (error) {
+      return { error };
+    }
+  }
+
   /** Run a function as part of this query runner's transaction. */
   async inside<T>(
     dataSource: DataSource,
