@@ -199,6 +199,26 @@ describe('commits that messages share', () => {
     expect(published.map(({ text }) => text)).toEqual(['fails 2', 'first 1', 'last 1']);
   });
 
+  it('fail the one whose event cannot be inserted, also when it did not await that, and nobody beside it', async () => {
+    await consuming.app.query(
+      `ALTER TABLE reliable_mq_outbox ADD CONSTRAINT no_poison CHECK (payload ->> 'text' <> 'poison')`,
+    );
+    const { events } = consuming.app.get(SharingHandler);
+    consuming.script.onEvent = ({ text }, { attempt }) => {
+      if (text !== 'records') return;
+      const recorded = events.record(Object.assign(new NoteCopied(), { text: attempt === 1 ? 'poison' : 'fine' }));
+      recorded.catch(() => undefined);
+    };
+    const [first = '', records = '', last = ''] = sendAll(['first', 'records', 'last']);
+    const row = await consuming.settled(records, 'handled');
+    expect(row).toMatchObject({ attempts: 2, history: [{ attempt: 1, reason: expect.stringContaining('no_poison') }] });
+    for (const id of [first, last])
+      await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1, history: [] });
+    for (const id of [first, records, last]) await expect(consuming.notes(id)).resolves.toHaveLength(1);
+    const stored = await consuming.app.query(`SELECT payload ->> 'text' AS text FROM reliable_mq_outbox`);
+    expect(stored).toEqual([{ text: 'fine' }]);
+  });
+
   it('keep what a handler does in savepoints of its own', async () => {
     consuming.script.onEvent = async ({ text }, { eventId, manager }) => {
       await manager.transaction((nested) => nested.insert(Effect, { eventId, note: `${text}, nested` }));
