@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, RejectEvent, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import type { EventContext, Hooks } from 'nestjs-reliable-mq';
+import { Validate, ValidatorConstraint, type ValidatorConstraintInterface } from 'class-validator';
 import { DataSource, type QueryRunner, Repository } from 'typeorm';
 import { eventually } from '../support/eventually';
 import {
@@ -17,6 +18,19 @@ import {
 @ReliableEvent({ type: 'note.copied', confirm: false })
 class NoteCopied {
   text!: string;
+}
+
+@ValidatorConstraint({ async: true })
+class Slow implements ValidatorConstraintInterface {
+  validate(): Promise<boolean> {
+    return new Promise((resolve) => setTimeout(() => resolve(true), 50));
+  }
+}
+
+/** Takes its time to be validated. */
+@ReliableEvent({ type: 'note.checked', confirm: false })
+class NoteChecked {
+  @Validate(Slow) text!: string;
 }
 
 /** The harness's handler, with commits shared between messages. */
@@ -206,7 +220,7 @@ describe('commits that messages share', () => {
     const { events } = consuming.app.get(SharingHandler);
     consuming.script.onEvent = ({ text }, { attempt }) => {
       if (text !== 'records') return;
-      const recorded = events.record(Object.assign(new NoteCopied(), { text: attempt === 1 ? 'poison' : 'fine' }));
+      const recorded = events.record(Object.assign(new NoteChecked(), { text: attempt === 1 ? 'poison' : 'fine' }));
       recorded.catch(() => undefined);
     };
     const [first = '', records = '', last = ''] = sendAll(['first', 'records', 'last']);
