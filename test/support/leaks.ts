@@ -33,8 +33,9 @@ export function describeLeaks(before: Resources): string[] {
 function detailsOf(kind: string): string {
   const details = activeHandles()
     .map((handle) => {
-      if (kind === 'TCPSocketWrap' && handle instanceof Socket && handle.remotePort !== undefined)
-        return `to port ${handle.remotePort}`;
+      // One whose other side is gone has no remote port any more, one of the worker's own channel no local port either.
+      if (kind === 'TCPSocketWrap' && handle instanceof Socket && (handle.remotePort ?? handle.localPort) !== undefined)
+        return `port ${handle.localPort ?? 'unknown'} to port ${handle.remotePort ?? 'unknown'}, ${handle.readyState}`;
       if (kind === 'TCPServerWrap' && handle instanceof Server) return `on ${JSON.stringify(handle.address())}`;
       if (kind === 'ProcessWrap' && handle instanceof ChildProcess) return `${handle.spawnfile} ${handle.pid ?? ''}`;
       return undefined;

@@ -137,6 +137,11 @@ export class TcpProxy {
   }
 
   private accept(client: Socket): void {
+    // The kernel had accepted it before the proxy was cut.
+    if (!this.server.listening) {
+      client.on('error', () => undefined).destroy();
+      return;
+    }
     const server = new Socket({ allowHalfOpen: true });
     const connection = new ProxiedConnection(client, server, this.conditions, () => this.open.delete(connection));
     this.open.add(connection);
