@@ -47,9 +47,11 @@ export class ProxiedConnection {
     if (this.destroyed) return;
     this.destroyed = true;
     for (const lane of this.lanes) lane.stop();
-    // A socket that is still connecting cannot be reset.
+    // A socket that is still connecting cannot be reset, nor one whose end is on its way: libuv refuses (uv_tcp_close_reset, EINVAL),
+    // and Node then forgets the handle without closing it.
     for (const socket of [this.client, this.server]) {
-      if (socket.connecting) socket.destroy();
+      const isEnding = socket.writableEnded && !socket.writableFinished;
+      if (socket.connecting || isEnding) socket.destroy();
       else socket.resetAndDestroy();
     }
     this.onClosed();

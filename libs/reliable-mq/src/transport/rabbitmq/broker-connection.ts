@@ -88,7 +88,12 @@ export class BrokerConnection {
     if (this.amqp || this.closing) return;
     this.state = { problem: `not connected to ${this.uri}: connecting` };
     const { rabbitmq, service, purpose } = this.options;
-    const signalOfNextAttempt = (): AbortSignal => (this.socket = new AbortController()).signal;
+    const signalOfNextAttempt = (): AbortSignal => {
+      const attempt = (this.socket = new AbortController());
+      // The manager had begun it before it was closed, and reads this only now. At once would be too early: the socket is not made.
+      if (this.closing) setImmediate(() => attempt.abort());
+      return attempt.signal;
+    };
     const connectionOptions = {
       clientProperties: { connection_name: `${service} (${purpose})` },
       timeout: CONNECT_TIMEOUT_MS,
