@@ -164,6 +164,7 @@ export class Lab {
     child.send({ work: join(__dirname, 'works', work), config } satisfies ToChild);
     return { ready: isReady, result, stop: () => child.send('stop') };
   }
+
   private serversCpu(): ServersCpu | undefined {
     const postgres = treeCpuMs(this.postgres.pid);
     const rabbitmq = treeCpuMs(this.rabbitmq.pid);

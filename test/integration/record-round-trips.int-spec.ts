@@ -3,6 +3,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, TransactionAbortedError, TransactionalEvent } from 'nestjs-reliable-mq';
 import { Client, Connection } from 'pg';
 import { Repository } from 'typeorm';
+import { eventually } from '../support/eventually';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
 
 @Injectable()
@@ -258,7 +259,7 @@ describe('statements of a transaction', () => {
   it('that are still on their way at the end are waited for', async () => {
     await recording.events.transaction(async () => {
       notes.notes.query('SELECT pg_sleep(0.1)').catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await eventually(() => expect(business()).toEqual(['START + SELECT']));
       await recording.events.record(noteWritten('a'));
     });
     expect(await recording.published()).toEqual(['a']);

@@ -1,6 +1,7 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { eventually } from '../../test/support/eventually';
+import { ProxiedConnection } from './proxied-connection';
 import { startProxy, type TcpProxy } from './tcp-proxy';
 
 // Loopback sockets of this process only: no server is needed, so this stays with the unit specs.
@@ -189,6 +190,25 @@ describe('TcpProxy', () => {
     expect(passed).toBeLessThan(limit);
     peer.resume();
     await eventually(() => passed === limit);
+  });
+
+  it('leaves no handle behind when it is cut while an end is on its way', async () => {
+    const handles = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    const before = handles();
+    const { client, peer } = await open();
+    const conditions = {
+      blackhole: false,
+      swallowedBytes: 0,
+      latencyMs: 0,
+      jitterMs: 0,
+      bytesPerSecond: undefined,
+      cutAfter: { toServer: undefined, toClient: undefined },
+    };
+    const connection = new ProxiedConnection(client, peer, conditions, () => undefined);
+    client.end('x');
+    connection.destroy();
+    proxy.dropAll();
+    await eventually(() => expect(handles()).toBe(before));
   });
 
   it('closes both sides when the target refuses', async () => {

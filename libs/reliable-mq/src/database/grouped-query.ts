@@ -133,6 +133,13 @@ function settle(prepared: PreparedNames, statements: readonly AnyStatement[], er
   }
 }
 
+/** What the server says when it has answered everything. A failed statement is answered before the new status is told. */
+export async function transactionStatus(client: PostgresClient): Promise<string | null | undefined> {
+  // An empty statement is answered in a failed transaction too.
+  if (client.readyForQuery === false) await client.query('');
+  return client.getTransactionStatus?.();
+}
+
 /**
  * Whether statements can be sent as a group: not by other implementations of the client, such as pg-native, and not in `pg`'s
  * pipeline mode, where a group would be written before it is known what the one before it has prepared.

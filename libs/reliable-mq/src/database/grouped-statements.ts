@@ -7,8 +7,10 @@ import {
   type Result,
   sendGroup,
   type Statement,
+  transactionStatus,
 } from './grouped-query';
 import { keepsStatementsPrepared, learnFromFailure } from './prepared-statements';
+import { UnsentStatements } from './unsent-statements';
 
 type Query = QueryRunner['query'];
 type Connect = QueryRunner['connect'];
@@ -39,11 +41,7 @@ class GroupedStatements {
   /** While START TRANSACTION is on its way. Never rejects. */
   private starting: Promise<void> | undefined;
   private startFailure: Error | undefined;
-  /**
-   * Statements that were begun and are not with `pg` yet: they wait for a connection, or for START TRANSACTION. Nothing that ends
-   * a transaction may overtake them, even if nobody awaits them. None of these promises rejects.
-   */
-  private readonly unsent = new Set<Promise<void>>();
+  private readonly unsent = new UnsentStatements();
   /** TypeORM asks for its connection to send a statement on it; to be called when it is sent. */
   private asking: (() => void) | undefined;
   private client: PostgresClient | undefined;
@@ -67,7 +65,7 @@ class GroupedStatements {
   /** In the place of the query runner's own `connect`: whoever asks for the connection may send something on it. */
   readonly connectAfterFlush: Connect = async () => {
     const { asking } = this;
-    if (!asking) return this.inTurn(async () => this.flush(await this.connection()));
+    if (!asking) return this.unsent.track(async () => this.flush(await this.connection()));
     const client = await this.connection();
     return { query: (text: string, values?: unknown[]) => this.send(client, { text, values }, asking) };
   };
@@ -82,20 +80,20 @@ class GroupedStatements {
   }
 
   /** Runs a statement of this library now, after all that waits. */
-  async run(statement: Statement): Promise<unknown[]> {
+  run(statement: Statement): Promise<unknown[]> {
     const { text, values } = statement;
-    const { logger } = this.queryRunner.dataSource;
-    try {
-      const { rows } = await this.inTurn(async (sent) => {
-        const result = this.send(await this.connection(), statement, sent);
+    return this.unsent.track(async (sent) => {
+      const client = await this.connection();
+      try {
+        const result = this.send(client, statement, sent);
         this.log(statement);
-        return result;
-      });
-      return rows;
-    } catch (error) {
-      logger.logQueryError(error as Error, text, values as unknown[] | undefined, this.queryRunner);
-      throw new QueryFailedError(text, values as unknown[] | undefined, error as Error);
-    }
+        return (await result).rows;
+      } catch (error) {
+        const { logger } = this.queryRunner.dataSource;
+        logger.logQueryError(error as Error, text, values as unknown[] | undefined, this.queryRunner);
+        throw new QueryFailedError(text, values as unknown[] | undefined, error as Error);
+      }
+    });
   }
 
   /** Runs a statement of this library before the next one, which as a rule is the COMMIT. What it returns is not known. */
@@ -172,7 +170,7 @@ class GroupedStatements {
 
   /** TypeORM's own way. Its `query` asks for the connection before it waits for anything. */
   private passOn(args: Parameters<Query>): Promise<unknown> {
-    return this.inTurn((sent) => {
+    return this.unsent.track((sent) => {
       this.asking = sent;
       try {
         return this.query(...args);
@@ -182,23 +180,8 @@ class GroupedStatements {
     });
   }
 
-  /** @param work calls `sent` when its statement is with `pg`; when it has ended that is true in any case */
-  private inTurn<T>(work: (sent: () => void) => Promise<T>): Promise<T> {
-    let sent: () => void = () => undefined;
-    const turn = new Promise<void>((resolve) => {
-      sent = () => {
-        this.unsent.delete(turn);
-        resolve();
-      };
-    });
-    this.unsent.add(turn);
-    const result = work(sent);
-    result.then(sent, sent);
-    return result;
-  }
-
   private async allSent(): Promise<void> {
-    while (this.unsent.size > 0) await Promise.all(this.unsent);
+    await this.unsent.allSent();
     while (this.starting) await this.starting;
   }
 
@@ -266,13 +249,6 @@ function giveBackLate(queryRunner: QueryRunner): void {
   const late = queryRunner as unknown as { releaseCallback?: (() => void) | undefined };
   late.releaseCallback?.();
   late.releaseCallback = undefined;
-}
-
-/** What the server says when it has answered everything. A failed statement is answered before the new status is told. */
-async function transactionStatus(client: PostgresClient): Promise<string | null | undefined> {
-  // An empty statement is answered in a failed transaction too.
-  if (client.readyForQuery === false) await client.query('');
-  return client.getTransactionStatus?.();
 }
 
 async function sendOneByOne(client: PostgresClient, statements: readonly AnyStatement[]): Promise<Result> {

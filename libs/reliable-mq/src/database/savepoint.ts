@@ -1,14 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 import { TransactionAbortedError } from '../domain/errors';
 import { sqlState } from './database-errors';
-
-/** The parts of a `pg` client that are used here. */
-interface PostgresClient {
-  /** What the server said last: `I`, `T` or `E` for no transaction, an open one, or a failed one. pg 8.17 and later. */
-  getTransactionStatus?(): string | null;
-  /** Whether every statement has been answered. */
-  readonly readyForQuery?: boolean;
-}
+import type { PostgresClient } from './grouped-query';
 
 /** What TypeORM counts inside a savepoint that lies directly in the transaction. */
 const IN_SAVEPOINT = 2;
