@@ -161,7 +161,8 @@ export class Handling {
   ): Promise<Conclusion | undefined> {
     const { stores } = message.handler;
     while (!this.stopping.signal.aborted) {
-      await this.outcomes.available(stores);
+      const available = this.outcomes.available(stores);
+      if (available) await available;
       const ended = await this.isolation.beside(() =>
         redelivered ? this.adoptAndAttempt(message, onOwned) : this.firstAttempt(message),
       );

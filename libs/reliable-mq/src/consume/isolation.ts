@@ -15,7 +15,11 @@ export class Isolation {
 
   constructor(private readonly quietMs = QUIET_MS) {}
 
-  async beside<T>(work: () => Promise<T>): Promise<T> {
+  beside<T>(work: () => Promise<T>): Promise<T> {
+    return this.quiet ? this.afterQuiet(work) : this.run(work);
+  }
+
+  private async afterQuiet<T>(work: () => Promise<T>): Promise<T> {
     while (this.quiet) await this.quiet;
     return this.run(work);
   }

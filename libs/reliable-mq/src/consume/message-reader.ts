@@ -3,7 +3,7 @@ import { describeError, type InvalidProperty } from '../domain/errors';
 import { HEADER } from '../domain/message-headers';
 import { isUuid } from '../domain/event-id';
 import { storableText } from '../domain/storable';
-import { validatePayload } from '../domain/validate-payload';
+import { type ValidatedPayload, validatePayload } from '../domain/validate-payload';
 import type { InboxMessage } from '../inbox/inbox.store';
 import type { IncomingMessage } from '../transport/transport';
 import type { Handler } from './handler';
@@ -102,14 +102,15 @@ export async function readMessage(raw: RawMessage, queue: QueueHandlers, maxByte
       eventId,
     };
   }
-  const payload = await validate(handler, parsed.value);
-  if ('problem' in payload) return unreadable(payload.problem);
+  const payload = validate(handler, parsed.value);
+  const checked = payload instanceof Promise ? await payload : payload;
+  if ('problem' in checked) return unreadable(checked.problem);
   return {
     kind: 'event',
     message: {
       eventId,
       handler,
-      event: payload.instance,
+      event: checked.instance,
       stored: envelope.stored,
       headers: applicationHeaders(raw.headers),
       producer: raw.appId,
@@ -144,21 +145,24 @@ function parseBody(raw: RawMessage, maxBytes: number): { readonly value: unknown
   }
 }
 
-async function validate(
-  handler: Handler,
-  value: unknown,
-): Promise<{ readonly instance: object } | { readonly problem: string }> {
+type CheckedPayload = { readonly instance: object } | { readonly problem: string };
+
+function validate(handler: Handler, value: unknown): CheckedPayload | Promise<CheckedPayload> {
   try {
-    const result = await validatePayload(handler.eventType.eventClass, value);
-    return 'invalid' in result ? { problem: `its payload is invalid: ${listProblems(result.invalid)}` } : result;
+    const result = validatePayload(handler.eventType.eventClass, value);
+    return result instanceof Promise ? result.then(checkedPayload, unreadablePayload) : checkedPayload(result);
   } catch (error) {
-    return {
-      problem:
-        error instanceof RangeError
-          ? `its body ${MAX_SAFE_DEPTH_ERROR}`
-          : `its payload can't be read: ${describeError(error, 300)}`,
-    };
+    return unreadablePayload(error);
   }
+}
+
+function checkedPayload(result: ValidatedPayload<object>): CheckedPayload {
+  return 'invalid' in result ? { problem: `its payload is invalid: ${listProblems(result.invalid)}` } : result;
+}
+
+function unreadablePayload(error: unknown): CheckedPayload {
+  const isTooDeep = error instanceof RangeError;
+  return { problem: isTooDeep ? `its body ${MAX_SAFE_DEPTH_ERROR}` : `its payload can't be read: ${describeError(error, 300)}` };
 }
 
 function listProblems(invalid: readonly InvalidProperty[]): string {

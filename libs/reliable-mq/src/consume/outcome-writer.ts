@@ -44,10 +44,10 @@ export class OutcomeWriter {
     return undefined;
   }
 
-  /** Resolves when nothing is known to be wrong with the database, or the process is stopping. */
-  async available(set: StoreSet): Promise<void> {
+  /** Resolves when nothing is known to be wrong with the database, or the process is stopping. @returns undefined when nothing is */
+  available(set: StoreSet): Promise<void> | undefined {
     const gate = this.gateOf(set);
-    if (!gate.isOpen) await this.unlessStopped(gate.open());
+    return gate.isOpen ? undefined : this.unlessStopped(gate.open());
   }
 
   /** The database was found away: resolves when it answers again, or the process is stopping. */

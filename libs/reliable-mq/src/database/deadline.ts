@@ -21,43 +21,44 @@ export class DatabaseDeadlineError extends DatabaseUnavailableError {
  * @param stop do not wait any longer than this
  * @throws DatabaseUnavailableError when there is none
  */
-export async function acquireQueryRunner(
+export function acquireQueryRunner(
   dataSource: DataSource,
   timeoutMs: number,
   stop?: AbortSignal,
 ): Promise<QueryRunner> {
   const queryRunner = dataSource.createQueryRunner();
-  let givenUp = false;
-  const giveUp = (error: DatabaseUnavailableError): DatabaseUnavailableError => {
-    givenUp = true;
-    return error;
-  };
-  const connecting = queryRunner.connect().then(
-    async () => {
-      if (givenUp) await queryRunner.release();
-    },
-    (error: unknown) => {
-      throw new DatabaseUnavailableError(`no database connection: ${describeConnectError(error)}`, { cause: error });
-    },
-  );
-  let stopListening: () => void = () => undefined;
-  const stopped = new Promise<never>((_, reject) => {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+      clearTimeout(timer);
+      stopListening();
+    };
+    const giveUp = (error: DatabaseUnavailableError): void => {
+      if (isOver) return;
+      end();
+      reject(error);
+    };
+    let stopListening: () => void = () => undefined;
+    const timer = setTimeout(() => {
+      const why = `no database connection within ${timeoutMs} ms: the pool is exhausted or the database does not answer`;
+      giveUp(new DatabaseDeadlineError(why));
+    }, timeoutMs);
     const onStop = (): void =>
-      reject(giveUp(new DatabaseUnavailableError('no database connection before the process had to stop')));
+      giveUp(new DatabaseUnavailableError('no database connection before the process had to stop'));
     if (stop) stopListening = onAbort(stop, onStop);
-  });
-  try {
-    await within(timeoutMs, Promise.race([connecting, stopped]), () =>
-      giveUp(
-        new DatabaseDeadlineError(
-          `no database connection within ${timeoutMs} ms: the pool is exhausted or the database does not answer`,
-        ),
-      ),
+    queryRunner.connect().then(
+      () => {
+        if (isOver) return void queryRunner.release().catch(() => undefined);
+        end();
+        resolve(queryRunner);
+      },
+      (error: unknown) => {
+        const why = `no database connection: ${describeConnectError(error)}`;
+        giveUp(new DatabaseUnavailableError(why, { cause: error }));
+      },
     );
-  } finally {
-    stopListening();
-  }
-  return queryRunner;
+  });
 }
 
 /** A name with several addresses (localhost) fails with an AggregateError, which has a code and no message. */

@@ -48,6 +48,7 @@ interface PostgresConnection {
 /** `pg`'s Query, as far as it is extended here. */
 interface PostgresQuery {
   text: string;
+  queryMode?: 'extended';
   prepare(connection: PostgresConnection): void;
   handleCommandComplete(message: unknown, connection: PostgresConnection): void;
   handleError(error: Error, connection: PostgresConnection): void;
@@ -55,8 +56,8 @@ interface PostgresQuery {
 }
 
 type PostgresQueryClass = new (
-  config: { readonly text: string; readonly values: readonly unknown[]; readonly queryMode: 'extended' },
-  values: undefined,
+  text: string,
+  values: readonly unknown[],
   callback: (error: Error | null, result: Result) => void,
 ) => PostgresQuery;
 
@@ -134,10 +135,12 @@ function settle(prepared: PreparedNames, statements: readonly AnyStatement[], er
 }
 
 /** What the server says when it has answered everything. A failed statement is answered before the new status is told. */
-export async function transactionStatus(client: PostgresClient): Promise<string | null | undefined> {
+export function transactionStatus(
+  client: PostgresClient,
+): string | null | undefined | Promise<string | null | undefined> {
+  const status = (): string | null | undefined => client.getTransactionStatus?.();
   // An empty statement is answered in a failed transaction too.
-  if (client.readyForQuery === false) await client.query('');
-  return client.getTransactionStatus?.();
+  return client.readyForQuery === false ? client.query('').then(status) : status();
 }
 
 /**
@@ -159,10 +162,30 @@ function groupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
   return Grouped;
 }
 
-/** The connection, but what it would send is kept: a dozen writes to the socket cost more than encoding all of it. */
-function collecting(connection: PostgresConnection, chunks: Buffer[]): PostgresConnection {
-  if (typeof connection._send !== 'function') return connection;
-  return Object.create(connection, { _send: { value: (chunk: Buffer) => chunks.push(chunk) } }) as PostgresConnection;
+/** A connection of which what it would send is kept: a dozen writes to the socket cost more than encoding all of it. */
+interface Collector {
+  readonly connection: PostgresConnection;
+  /** Keeps what is sent from now on in a new list. */
+  collect(): readonly Buffer[];
+}
+
+const collectors = new WeakMap<PostgresConnection, Collector | null>();
+
+/** @returns null for a connection that sends in another way */
+function collectorOf(connection: PostgresConnection): Collector | null {
+  let collector = collectors.get(connection);
+  if (collector === undefined) collectors.set(connection, (collector = createCollector(connection)));
+  return collector;
+}
+
+/** Its methods and fields beside it, not on top of it: V8 gives up what it knows of an object that becomes a prototype and still changes. */
+function createCollector(connection: PostgresConnection): Collector | null {
+  if (typeof connection._send !== 'function') return null;
+  let kept: Buffer[] = [];
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(connection) as object) as object, connection, {
+    _send: (chunk: Buffer) => kept.push(chunk),
+  });
+  return { connection: copy, collect: () => (kept = []) };
 }
 
 function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
@@ -179,7 +202,9 @@ function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
       private readonly prepared: PreparedNames | undefined,
       callback: (error: Error | null, result: Result) => void,
     ) {
-      super({ text: statement.text, values: statement.values ?? [], queryMode: 'extended' }, undefined, callback);
+      // Not as one object with the mode in it, which `pg` would copy property by property.
+      super(statement.text, statement.values ?? [], callback);
+      this.queryMode = 'extended';
     }
 
     /**
@@ -195,9 +220,10 @@ function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
     }
 
     override prepare(connection: PostgresConnection): void {
-      const chunks: Buffer[] = [];
+      const collector = collectorOf(connection);
+      const chunks = collector?.collect() ?? [];
       this.isEncoding = true;
-      this.write(collecting(connection, chunks));
+      this.write(collector?.connection ?? connection);
       this.isEncoding = false;
       if (chunks.length > 0) connection.stream?.write(Buffer.concat(chunks));
     }

@@ -1,4 +1,5 @@
 import { QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import { TransactionAbortedError } from '../domain/errors';
 import {
   type AnyStatement,
   canGroup,
@@ -66,7 +67,7 @@ class GroupedStatements {
   readonly connectAfterFlush: Connect = async () => {
     const { asking } = this;
     if (!asking) return this.unsent.track(async () => this.flush(await this.connection()));
-    const client = await this.connection();
+    const client = this.connected ?? (await this.connection());
     return { query: (text: string, values?: unknown[]) => this.send(client, { text, values }, asking) };
   };
 
@@ -79,15 +80,24 @@ class GroupedStatements {
     return this.client;
   }
 
+  /** The connection, if it is there: most statements come when it is, and asynchronous steps add up. */
+  get connected(): PostgresClient | undefined {
+    return this.queryRunner.isReleased ? undefined : this.client;
+  }
+
   /** Runs a statement of this library now, after all that waits. */
-  run(statement: Statement): Promise<unknown[]> {
+  async run(statement: Statement): Promise<unknown[]> {
+    return (await this.execute(statement)).rows;
+  }
+
+  private execute(statement: Statement): Promise<Result> {
     const { text, values } = statement;
     return this.unsent.track(async (sent) => {
-      const client = await this.connection();
+      const client = this.connected ?? (await this.connection());
       try {
         const result = this.send(client, statement, sent);
         this.log(statement);
-        return (await result).rows;
+        return await result;
       } catch (error) {
         const { logger } = this.queryRunner.dataSource;
         logger.logQueryError(error as Error, text, values as unknown[] | undefined, this.queryRunner);
@@ -121,15 +131,18 @@ class GroupedStatements {
   }
 
   private async commit(args: Parameters<Query>): Promise<unknown> {
-    await this.allSent();
+    if (!this.isAllSent) await this.allSent();
+    let isOpen = false;
     if (this.waiting[0] === START) {
       if (this.waiting.every((statement) => statement === START || CONTROL.test(statement.text))) {
         this.waiting.length = 0;
         return undefined;
       }
     } else {
-      const status = await transactionStatus(await this.connection());
-      if (status !== 'T') {
+      const answer = transactionStatus(this.connected ?? (await this.connection()));
+      const status = answer instanceof Promise ? await answer : answer;
+      isOpen = status === 'T';
+      if (!isOpen) {
         const waited = this.waiting.splice(0);
         if (status === 'I' && this.startFailure === undefined)
           throw new Error('the transaction was ended by SQL of the application');
@@ -138,9 +151,11 @@ class GroupedStatements {
           throw new Error('statements waited for a transaction that is not known');
       }
     }
-    if (this.waiting.length === 0) return this.passOn(args);
+    if (this.waiting.length === 0 && !isOpen) return this.passOn(args);
     try {
-      await this.run(COMMIT);
+      const { command } = await this.execute(COMMIT);
+      // A statement that nobody awaits came between, and failed.
+      if (command === ROLLBACK) throw new TransactionAbortedError();
     } catch (error) {
       // pg rejects a statement before it has read the transaction's new status: what it tells may be out of date.
       if (!isInFailedTransaction(error)) throw error;
@@ -152,7 +167,7 @@ class GroupedStatements {
 
   /** What waits is younger than whatever was sent: a rollback undoes all of it, or a part if it goes back to a savepoint in it. */
   private async rollBack(sql: string, args: Parameters<Query>): Promise<unknown> {
-    await this.allSent();
+    if (!this.isAllSent) await this.allSent();
     this.startFailure = undefined;
     const savepoint = sql.startsWith(ROLLBACK_TO) ? sql.slice(ROLLBACK_TO.length) : undefined;
     // The last of its name: an earlier one has been released, and what stands between is to stay.
@@ -178,6 +193,10 @@ class GroupedStatements {
         this.asking = undefined;
       }
     });
+  }
+
+  private get isAllSent(): boolean {
+    return this.unsent.none && this.starting === undefined;
   }
 
   private async allSent(): Promise<void> {
@@ -296,8 +315,9 @@ export function groupStatements(queryRunner: QueryRunner): void {
 }
 
 /** The query runner's connection, without anything being sent on it. */
-export async function connectionOf(queryRunner: QueryRunner): Promise<unknown> {
-  return groups.get(queryRunner)?.connection() ?? queryRunner.connect();
+export function connectionOf(queryRunner: QueryRunner): unknown {
+  const group = groups.get(queryRunner);
+  return group ? (group.connected ?? group.connection()) : queryRunner.connect();
 }
 
 /** @returns undefined for a query runner whose statements are not grouped */

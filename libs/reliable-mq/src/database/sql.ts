@@ -108,9 +108,9 @@ export async function queryIn<Row>(
 }
 
 /** Run one statement in the transaction of this manager: together with its START TRANSACTION if that has not been sent yet. */
-export async function queryGrouped<Row>(manager: EntityManager, statement: Statement): Promise<Row[]> {
+export function queryGrouped<Row>(manager: EntityManager, statement: Statement): Promise<Row[]> {
   const group = manager.queryRunner && groupOf(manager.queryRunner);
-  return group ? ((await group.run(statement)) as Row[]) : queryIn<Row>(manager, statement.text, statement.values);
+  return group ? (group.run(statement) as Promise<Row[]>) : queryIn<Row>(manager, statement.text, statement.values);
 }
 
 /** Run one statement without a result in the transaction of this manager, at the latest with its COMMIT. */

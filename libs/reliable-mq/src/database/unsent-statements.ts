@@ -4,26 +4,30 @@
  * themselves.
  */
 export class UnsentStatements {
-  /** None of them rejects. */
-  private readonly turns = new Set<Promise<void>>();
+  private count = 0;
+  private waiting: (() => void)[] = [];
 
   /** @param work calls `sent` when its statement is with `pg`; when the work has ended, that is taken to be true in any case */
   track<T>(work: (sent: () => void) => Promise<T>): Promise<T> {
-    let sent: () => void = () => undefined;
-    const turn = new Promise<void>((resolve) => {
-      sent = () => {
-        this.turns.delete(turn);
-        resolve();
-      };
-    });
-    this.turns.add(turn);
+    let isUnsent = true;
+    this.count += 1;
+    const sent = (): void => {
+      if (!isUnsent) return;
+      isUnsent = false;
+      this.count -= 1;
+      if (this.count === 0) for (const resolve of this.waiting.splice(0)) resolve();
+    };
     const result = work(sent);
     result.then(sent, sent);
     return result;
   }
 
+  get none(): boolean {
+    return this.count === 0;
+  }
+
   /** Resolves when none is left, also of those that begin meanwhile. */
   async allSent(): Promise<void> {
-    while (this.turns.size > 0) await Promise.all(this.turns);
+    while (this.count > 0) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 }

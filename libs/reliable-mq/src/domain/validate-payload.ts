@@ -4,14 +4,17 @@ import { describeError, type InvalidProperty } from './errors';
 import type { EventClass } from './event-type';
 import { passesQuickly } from './quick-validation';
 
+export type ValidatedPayload<T> = { readonly instance: T } | { readonly invalid: readonly InvalidProperty[] };
+
 /**
- * A payload's instance of its class, and every property that its class-validator decorators refuse.
+ * A payload's instance of its class, or every property that its class-validator decorators refuse.
  * @param payload parsed JSON
+ * @returns a promise only if class-validator had to be asked: each one costs whoever follows asynchronous calls
  */
-export async function validatePayload<T extends object>(
+export function validatePayload<T extends object>(
   eventClass: EventClass<T>,
   payload: unknown,
-): Promise<{ readonly instance: T } | { readonly invalid: readonly InvalidProperty[] }> {
+): ValidatedPayload<T> | Promise<ValidatedPayload<T>> {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) {
     const got = payload === null ? 'null' : Array.isArray(payload) ? 'an array' : typeof payload;
     return { invalid: [{ property: '(payload)', problems: [`must be an object, got ${got}`] }] };
@@ -25,6 +28,10 @@ export async function validatePayload<T extends object>(
     return { invalid: [{ property: '(payload)', problems: [problem] }] };
   }
   if (passesQuickly(eventClass, instance)) return { instance };
+  return validateSlowly(instance);
+}
+
+async function validateSlowly<T extends object>(instance: T): Promise<ValidatedPayload<T>> {
   const errors = await validate(instance, { forbidUnknownValues: false });
   return errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) };
 }

@@ -51,8 +51,10 @@ export class PostgresOutboxStore implements OutboxStore {
   ): Promise<void> {
     for (let from = 0; from < events.length; from += MAX_INSERTED_ROWS) {
       const some = events.slice(from, from + MAX_INSERTED_ROWS);
+      const values: SqlValue[] = [leaseMs, token];
+      for (const event of some) pushValues(values, event);
       const statement = some.length === 1 ? this.insertOne : { text: this.insertText(some.length) };
-      await queryBeforeCommit(manager, { ...statement, values: [leaseMs, token, ...some.flatMap(insertedValues)] });
+      await queryBeforeCommit(manager, { ...statement, values });
     }
   }
 
@@ -293,9 +295,9 @@ function insertedRow(first: number): string {
   return `(clock_timestamp() + $1::float8 * ${MS}, $2, 'pending', 0, ${own})`;
 }
 
-function insertedValues(event: NewOutboxEvent): SqlValue[] {
+function pushValues(values: SqlValue[], event: NewOutboxEvent): void {
   const { id, type, version, payload, headers, consumers, confirm } = event;
-  return [id, type, version, payload, headers && JSON.stringify(headers), JSON.stringify(consumers), confirm];
+  values.push(id, type, version, payload, headers && JSON.stringify(headers), JSON.stringify(consumers), confirm);
 }
 
 interface ClaimedRow {

@@ -62,17 +62,15 @@ export class CommitTracker {
    * Let the query runner's transaction (or savepoint) not end before this recording has. Without it an event whose recording
    * nobody awaits could be inserted behind the COMMIT or ROLLBACK, in no transaction at all. If it fails, so does the commit.
    */
-  async whileRecording<T>(queryRunner: QueryRunner, record: () => Promise<T>): Promise<T> {
+  whileRecording<T>(queryRunner: QueryRunner, record: () => Promise<T>): Promise<T> {
     this.attach(queryRunner.dataSource);
     const recording = this.recording.get(queryRunner) ?? new Set();
     this.recording.set(queryRunner, recording);
     const work = record();
     recording.add(work);
-    try {
-      return await work;
-    } finally {
-      recording.delete(work);
-    }
+    const end = (): void => void recording.delete(work);
+    work.then(end, end);
+    return work;
   }
 
   /** Remember events whose rows were inserted in the query runner's open transaction. */

@@ -15,7 +15,7 @@ import type { EventTypes } from '../domain/event-types';
 import type { HookRunner } from '../domain/hook-runner';
 import { invalidHeaders } from '../domain/message-headers';
 import { serializePayload } from '../domain/serialize-payload';
-import { validatePayload } from '../domain/validate-payload';
+import { type ValidatedPayload, validatePayload } from '../domain/validate-payload';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { StoreSet, Stores } from '../stores/stores';
 import type { CommitTracker } from './commit-tracker';
@@ -136,7 +136,8 @@ export class EventRecorder {
     // Before the insert: the lease must seem to end early here rather than late.
     const claimedAtMs = performance.now();
     for (const [index, payload] of payloads.entries()) {
-      const encoded = await encodePayload(eventType.eventClass, payload);
+      const encoding = encodePayload(eventType.eventClass, payload);
+      const encoded = encoding instanceof Promise ? await encoding : encoding;
       if ('invalid' in encoded) {
         // Of several payloads each problem says which one.
         const prefix = payloads.length > 1 ? `[${index}].` : '';
@@ -163,17 +164,17 @@ export class EventRecorder {
   }
 }
 
+type EncodedPayload = { readonly json: string } | { readonly invalid: readonly InvalidProperty[] };
+
 /**
  * The payload as JSON, which its class accepts. What is validated is what the consumer will see, the class made from the
  * JSON again: nested objects that are not instances of their classes yet are validated too, and an event that its
  * consumers would refuse (a Date property without `@Type(() => Date)`) is refused here.
  */
-async function encodePayload(
-  eventClass: EventClass,
-  payload: unknown,
-): Promise<{ readonly json: string } | { readonly invalid: readonly InvalidProperty[] }> {
+function encodePayload(eventClass: EventClass, payload: unknown): EncodedPayload | Promise<EncodedPayload> {
   const serialized = serializePayload(payload);
   if ('invalid' in serialized) return serialized;
-  const validated = await validatePayload(eventClass, JSON.parse(serialized.json));
-  return 'invalid' in validated ? validated : serialized;
+  const validated = validatePayload(eventClass, JSON.parse(serialized.json));
+  const encoded = (result: ValidatedPayload<object>): EncodedPayload => ('invalid' in result ? result : serialized);
+  return validated instanceof Promise ? validated.then(encoded) : encoded(validated);
 }
