@@ -265,6 +265,20 @@ describe('statements of a transaction', () => {
     expect(await recording.published()).toEqual(['a']);
   });
 
+  it('that fail between the end and an earlier one that it waits for make it a rollback, and the caller is told', async () => {
+    const transaction = recording.events.transaction(async () => {
+      await recording.events.record(noteWritten('a'));
+      await notes.notes.query('SELECT 1');
+      notes.notes.query('SELECT pg_sleep(0.1)').catch(() => undefined);
+      await eventually(() => expect(business()).toHaveLength(2));
+      // The end has been asked for by then, and waits for the answer.
+      setImmediate(() => notes.notes.query('SELECT 1 / 0').catch(() => undefined));
+    });
+    await expect(transaction).rejects.toThrow(TransactionAbortedError);
+    expect(await recording.published()).toEqual([]);
+    expect(await recording.stored()).toEqual([]);
+  });
+
   it('end in the same error each time when the first of them had failed and that was swallowed', async () => {
     for (let count = 0; count < 100; count += 1)
       await expect(
