@@ -269,6 +269,28 @@ describe('what was rolled back', () => {
     await expectEverywhere('a');
   });
 
+  describe.each([true, false])('because a deferred trigger refused the commit (an event recorded: %s)', (records) => {
+    /** Of a transaction that has failed before, for which the server answers COMMIT with ROLLBACK. */
+    const IN_FAILED_TRANSACTION = '25P02';
+
+    it.each(['23514', IN_FAILED_TRANSACTION])('with the code %s, is not said to be committed', async (code) => {
+      await recording.app.query(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE 'refused at the commit' USING ERRCODE = '${code}'; END $$`);
+      await recording.app.query(`CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON note DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION refuse()`);
+      try {
+        const transaction = recording.events.transaction(async () => {
+          await notes.notes.insert({ text: 'a' });
+          if (records) await notes.events.record(noteWritten('a'));
+        });
+        await expect(transaction).rejects.toThrow('refused at the commit');
+      } finally {
+        await recording.app.query('DROP TRIGGER refuse ON note');
+      }
+      await expectEverywhere();
+    });
+  });
+
   describe('because the connection was lost', () => {
     /** Kills the connection of the transaction that the call chain is in, and waits until the query runner has noticed. */
     async function killConnection(): Promise<void> {

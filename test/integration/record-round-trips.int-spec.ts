@@ -272,11 +272,35 @@ describe('statements of a transaction', () => {
       notes.notes.query('SELECT pg_sleep(0.1)').catch(() => undefined);
       await eventually(() => expect(business()).toHaveLength(2));
       // The end has been asked for by then, and waits for the answer.
-      setImmediate(() => notes.notes.query('SELECT 1 / 0').catch(() => undefined));
+      setImmediate(() => void notes.notes.query('SELECT 1 / 0').catch(() => undefined));
     });
     await expect(transaction).rejects.toThrow(TransactionAbortedError);
     expect(await recording.published()).toEqual([]);
     expect(await recording.stored()).toEqual([]);
+  });
+
+  it('that begin while the end waits are not overtaken by it, also when a subscriber holds them back', async () => {
+    const { dataSource } = notes.notes.manager;
+    const isLate = 'INSERT INTO late';
+    const subscriber = {
+      // Longer than the end waits for the sleeping statement.
+      beforeQuery: async ({ query }: { query: string }) => {
+        if (query.startsWith(isLate)) await new Promise((resolve) => setTimeout(resolve, 300));
+      },
+    };
+    dataSource.subscribers.push(subscriber);
+    await dataSource.query('CREATE TABLE IF NOT EXISTS late (text text)');
+    try {
+      await recording.events.transaction(async () => {
+        await notes.notes.query('SELECT 1');
+        notes.notes.query('SELECT pg_sleep(0.1)').catch(() => undefined);
+        await eventually(() => expect(business().filter((text) => text.endsWith('SELECT'))).toHaveLength(2));
+        setImmediate(() => void notes.notes.query(`${isLate} VALUES ('a')`).catch(() => undefined));
+      });
+    } finally {
+      dataSource.subscribers.splice(dataSource.subscribers.indexOf(subscriber), 1);
+    }
+    expect(business().filter((text) => /late|COMMIT/.test(text))).toEqual(['INSERT INTO late', 'COMMIT']);
   });
 
   it('end in the same error each time when the first of them had failed and that was swallowed', async () => {

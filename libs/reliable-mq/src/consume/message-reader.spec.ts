@@ -62,6 +62,16 @@ describe('readMessage', () => {
     expect(reading).toMatchObject({ kind: 'event', message: { handler: { eventType: { version } } } });
   });
 
+  it('refuses an invalid payload also where the application has put another Promise in place of the global one', async () => {
+    const { Promise: own } = globalThis;
+    globalThis.Promise = class Other<T> extends own<T> {};
+    try {
+      await expect(reasonOf(raw({ body: Buffer.from('{"text":1}') }))).resolves.toContain('text must be a string');
+    } finally {
+      globalThis.Promise = own;
+    }
+  });
+
   it('takes the lowest version that is handled for a message without one', async () => {
     const reading = await readMessage(raw(), queueOf(4, 3), 1_000);
     expect(reading).toMatchObject({ kind: 'event', message: { handler: { eventType: { version: 3 } } } });

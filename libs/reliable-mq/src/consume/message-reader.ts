@@ -103,7 +103,7 @@ export async function readMessage(raw: RawMessage, queue: QueueHandlers, maxByte
     };
   }
   const payload = validate(handler, parsed.value);
-  const checked = payload instanceof Promise ? await payload : payload;
+  const checked = 'then' in payload ? await payload : payload;
   if ('problem' in checked) return unreadable(checked.problem);
   return {
     kind: 'event',
@@ -150,7 +150,7 @@ type CheckedPayload = { readonly instance: object } | { readonly problem: string
 function validate(handler: Handler, value: unknown): CheckedPayload | Promise<CheckedPayload> {
   try {
     const result = validatePayload(handler.eventType.eventClass, value);
-    return result instanceof Promise ? result.then(checkedPayload, unreadablePayload) : checkedPayload(result);
+    return 'then' in result ? result.then(checkedPayload).catch(unreadablePayload) : checkedPayload(result);
   } catch (error) {
     return unreadablePayload(error);
   }
@@ -162,7 +162,9 @@ function checkedPayload(result: ValidatedPayload<object>): CheckedPayload {
 
 function unreadablePayload(error: unknown): CheckedPayload {
   const isTooDeep = error instanceof RangeError;
-  return { problem: isTooDeep ? `its body ${MAX_SAFE_DEPTH_ERROR}` : `its payload can't be read: ${describeError(error, 300)}` };
+  return {
+    problem: isTooDeep ? `its body ${MAX_SAFE_DEPTH_ERROR}` : `its payload can't be read: ${describeError(error, 300)}`,
+  };
 }
 
 function listProblems(invalid: readonly InvalidProperty[]): string {

@@ -44,7 +44,7 @@ export class OutcomeWriter {
     return undefined;
   }
 
-  /** Resolves when nothing is known to be wrong with the database, or the process is stopping. @returns undefined when nothing is */
+  /** @returns undefined when nothing is known to be wrong with the database; else a promise until it answers or the process is stopping */
   available(set: StoreSet): Promise<void> | undefined {
     const gate = this.gateOf(set);
     return gate.isOpen ? undefined : this.unlessStopped(gate.open());

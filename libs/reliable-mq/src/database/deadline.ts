@@ -26,8 +26,8 @@ export function acquireQueryRunner(
   timeoutMs: number,
   stop?: AbortSignal,
 ): Promise<QueryRunner> {
-  const queryRunner = dataSource.createQueryRunner();
   return new Promise((resolve, reject) => {
+    const queryRunner = dataSource.createQueryRunner();
     let isOver = false;
     const end = (): void => {
       isOver = true;
@@ -47,6 +47,7 @@ export function acquireQueryRunner(
     const onStop = (): void =>
       giveUp(new DatabaseUnavailableError('no database connection before the process had to stop'));
     if (stop) stopListening = onAbort(stop, onStop);
+    if (isOver) return;
     queryRunner.connect().then(
       () => {
         if (isOver) return void queryRunner.release().catch(() => undefined);

@@ -166,7 +166,7 @@ function groupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
 interface Collector {
   readonly connection: PostgresConnection;
   /** Keeps what is sent from now on in a new list. */
-  collect(): readonly Buffer[];
+  collect(): Buffer[];
 }
 
 const collectors = new WeakMap<PostgresConnection, Collector | null>();
@@ -226,6 +226,8 @@ function createGroupedQueryClass(Query: PostgresQueryClass): GroupedQueryClass {
       this.write(collector?.connection ?? connection);
       this.isEncoding = false;
       if (chunks.length > 0) connection.stream?.write(Buffer.concat(chunks));
+      // The list stays until the connection's next group.
+      chunks.length = 0;
     }
 
     private write(connection: PostgresConnection): void {

@@ -39,13 +39,14 @@ const groups = new WeakMap<QueryRunner, GroupedStatements>();
  */
 class GroupedStatements {
   private readonly waiting: Statement[] = [];
-  /** While START TRANSACTION is on its way. Never rejects. */
+  /** While START TRANSACTION is on its way, or statements go one by one. Never rejects. */
   private starting: Promise<void> | undefined;
   private startFailure: Error | undefined;
   private readonly unsent = new UnsentStatements();
   /** TypeORM asks for its connection to send a statement on it; to be called when it is sent. */
   private asking: (() => void) | undefined;
   private client: PostgresClient | undefined;
+  private hasSent = false;
 
   constructor(
     private readonly queryRunner: QueryRunner,
@@ -80,9 +81,12 @@ class GroupedStatements {
     return this.client;
   }
 
-  /** The connection, if it is there: most statements come when it is, and asynchronous steps add up. */
+  /**
+   * The connection, if it is there and nobody can still be waiting for it, whom one that does not wait would overtake. Most statements
+   * find it so, and asynchronous steps add up.
+   */
   get connected(): PostgresClient | undefined {
-    return this.queryRunner.isReleased ? undefined : this.client;
+    return this.hasSent && !this.queryRunner.isReleased ? this.client : undefined;
   }
 
   /** Runs a statement of this library now, after all that waits. */
@@ -115,7 +119,9 @@ class GroupedStatements {
   /** A statement that waits for the COMMIT must not meet a connection that is in no transaction any more. */
   private get canWait(): boolean {
     if (this.starting || this.startFailure !== undefined || this.queryRunner.isReleased) return false;
-    return this.waiting[0] === START || this.client?.getTransactionStatus?.() === 'T';
+    if (this.waiting[0] === START) return true;
+    // While something is unanswered the status is that of before it.
+    return this.client?.readyForQuery !== false && this.client?.getTransactionStatus?.() === 'T';
   }
 
   private async begin(): Promise<void> {
@@ -139,8 +145,13 @@ class GroupedStatements {
         return undefined;
       }
     } else {
-      const answer = transactionStatus(this.connected ?? (await this.connection()));
-      const status = answer instanceof Promise ? await answer : answer;
+      let status: string | null | undefined;
+      do {
+        // A statement may have begun meanwhile, and not be sent yet. Nothing is awaited from this check to the COMMIT.
+        if (!this.isAllSent) await this.allSent();
+        const answer = transactionStatus(this.connected ?? (await this.connection()));
+        status = typeof answer === 'string' ? answer : await answer;
+      } while (!this.isAllSent);
       isOpen = status === 'T';
       if (!isOpen) {
         const waited = this.waiting.splice(0);
@@ -159,6 +170,8 @@ class GroupedStatements {
     } catch (error) {
       // pg rejects a statement before it has read the transaction's new status: what it tells may be out of date.
       if (!isInFailedTransaction(error)) throw error;
+      // The COMMIT itself may fail with that code too, in a deferred trigger, and then the transaction is over.
+      if ((await transactionStatus(await this.connection())) === 'I') throw error;
       // To a failed transaction the server answers COMMIT with ROLLBACK, which TypeORM's own way tells.
       return this.passOn(args);
     }
@@ -209,6 +222,7 @@ class GroupedStatements {
   }
 
   private send(client: PostgresClient, statement: AnyStatement, sent: () => void): Promise<Result> {
+    this.hasSent = true;
     const isFree = !this.starting && this.startFailure === undefined && this.waiting.length === 0;
     if (!isFree) return this.sendInTurn(client, statement, sent);
     this.throwIfReleased();
@@ -221,7 +235,6 @@ class GroupedStatements {
     while (this.starting) await this.starting;
     if (this.startFailure !== undefined) throw this.startFailure;
     this.throwIfReleased();
-    if (!canGroup(client) || !isOne(statement)) await this.flush(client);
     const result =
       this.waiting.length > 0
         ? this.sendTogether(client, this.waiting.splice(0), statement)
@@ -241,7 +254,8 @@ class GroupedStatements {
 
   private sendTogether(client: PostgresClient, before: readonly Statement[], statement: AnyStatement): Promise<Result> {
     for (const each of before) this.log(each);
-    const sent = canGroup(client)
+    const isGroup = canGroup(client) && isOne(statement);
+    const sent = isGroup
       ? sendGroup(client, before, statement, keepsStatementsPrepared(this.queryRunner.dataSource))
       : sendOneByOne(client, [...before, statement]);
     const starts = before[0] === START || statement === START;
@@ -251,7 +265,7 @@ class GroupedStatements {
       if (starts && failure.completed === 0) this.startFailure = failure.cause;
       throw explain(failure, before);
     });
-    if (starts) {
+    if (starts || !isGroup) {
       const end = (): void => (this.starting = undefined);
       this.starting = result.then(end, end);
     }
@@ -259,7 +273,11 @@ class GroupedStatements {
   }
 
   private log({ text, values }: Statement): void {
-    this.queryRunner.dataSource.logger.logQuery(text, values as unknown[] | undefined, this.queryRunner);
+    try {
+      this.queryRunner.dataSource.logger.logQuery(text, values as unknown[] | undefined, this.queryRunner);
+    } catch {
+      // The statement is on its way, and what becomes of it must not be contradicted by a logger.
+    }
   }
 }
 
@@ -286,6 +304,8 @@ async function sendOneByOne(client: PostgresClient, statements: readonly AnyStat
 
 /** The extended protocol takes one statement at a time. Semicolons in texts and comments count too: then it is sent by itself. */
 function isOne({ text, values }: AnyStatement): boolean {
+  // An object, against TypeORM's types: pg's to understand.
+  if (typeof (text as unknown) !== 'string') return false;
   return (values !== undefined && values.length > 0) || !/;\s*\S/.test(text);
 }
 
@@ -315,7 +335,7 @@ export function groupStatements(queryRunner: QueryRunner): void {
 }
 
 /** The query runner's connection, without anything being sent on it. */
-export function connectionOf(queryRunner: QueryRunner): unknown {
+export function connectionOf(queryRunner: QueryRunner): PostgresClient | Promise<unknown> {
   const group = groups.get(queryRunner);
   return group ? (group.connected ?? group.connection()) : queryRunner.connect();
 }

@@ -5,7 +5,7 @@
  */
 export class UnsentStatements {
   private count = 0;
-  private waiting: (() => void)[] = [];
+  private readonly waiting: (() => void)[] = [];
 
   /** @param work calls `sent` when its statement is with `pg`; when the work has ended, that is taken to be true in any case */
   track<T>(work: (sent: () => void) => Promise<T>): Promise<T> {

@@ -137,7 +137,7 @@ export class EventRecorder {
     const claimedAtMs = performance.now();
     for (const [index, payload] of payloads.entries()) {
       const encoding = encodePayload(eventType.eventClass, payload);
-      const encoded = encoding instanceof Promise ? await encoding : encoding;
+      const encoded = 'then' in encoding ? await encoding : encoding;
       if ('invalid' in encoded) {
         // Of several payloads each problem says which one.
         const prefix = payloads.length > 1 ? `[${index}].` : '';
@@ -176,5 +176,5 @@ function encodePayload(eventClass: EventClass, payload: unknown): EncodedPayload
   if ('invalid' in serialized) return serialized;
   const validated = validatePayload(eventClass, JSON.parse(serialized.json));
   const encoded = (result: ValidatedPayload<object>): EncodedPayload => ('invalid' in result ? result : serialized);
-  return validated instanceof Promise ? validated.then(encoded) : encoded(validated);
+  return 'then' in validated ? validated.then(encoded) : encoded(validated);
 }
