@@ -44,12 +44,21 @@ class Stock {
 export default async function work(config: LatencyConfig, stage: Stage): Promise<WorkOutcome> {
   const times: Record<string, number> = {};
   const isProducer = config.role === 'producer';
+  let unsent = config.warmUp + config.count;
+  let allSent: () => void = () => undefined;
+  const sent = new Promise<void>((resolve) => (allSent = resolve));
+  const onSent = (): void => {
+    unsent -= 1;
+    if (unsent === 0) allSent();
+  };
   const app = await startApp({
     ...config,
     poolSize: 20,
     providers: isProducer ? [Orders] : [Stock],
     reliableMq: { rabbitmq: { uri: config.amqpUrl, exchange: config.exchange } },
-    hooks: isProducer ? { committed: (events) => events.forEach(({ eventId }) => (times[eventId] = now())) } : {},
+    hooks: isProducer
+      ? { committed: (events) => events.forEach(({ eventId }) => (times[eventId] = now())), sent: onSent }
+      : {},
   });
   stage.ready();
   if (isProducer) {
@@ -58,6 +67,8 @@ export default async function work(config: LatencyConfig, stage: Stage): Promise
     stage.begin();
     await atRate(config.perSecond, config.count, (number) => orders.place(number));
     stage.end();
+    // Closing gives back to the table what has not left yet, for another instance to publish.
+    await sent;
   } else {
     await stage.stopped;
     Object.assign(times, app.get(Stock).entered);
