@@ -1,5 +1,5 @@
-/** Bursts on their way at once. */
-const MAX_OPEN = 2;
+/** Bursts on their way at once. With two, one event in a hundred waited 5 to 7 ms for a confirm at 500 a second, with eight half a millisecond. */
+const MAX_OPEN = 8;
 /** So many messages are worth a burst of their own, however many are on their way. */
 const FULL_BURST = 100;
 /** A burst that the broker has not confirmed for so long, in milliseconds, holds nobody back: perhaps one queue of many is slow. */
@@ -16,7 +16,7 @@ export interface Burst {
 }
 
 /**
- * Lets messages of a busy service leave together. Broker and process pay for each write, not for each message in it; so while two
+ * Lets messages of a busy service leave together. Broker and process pay for each write, not for each message in it; so while eight
  * bursts are unconfirmed, what comes meanwhile waits for one of them and forms the next, as segments do in Nagle's algorithm
  * (RFC 896) and commits in a database's group commit. Above 1,600 messages a second bursts also keep a distance. A quiet service's
  * message never waits.

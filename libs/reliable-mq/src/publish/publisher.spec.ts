@@ -5,6 +5,9 @@ const ids = (items: readonly { readonly id: string }[]): string[] => items.map((
 const deferred = ({ calls }: Scripted): unknown[] =>
   calls.filter(({ hook }) => hook === 'deferred').map(({ argument }) => argument);
 
+/** Neither window nor buffer is what holds anything back. */
+const ROOMY = { windowSize: 1000, bufferSize: 1000, bufferBytes: 1_000_000 };
+
 describe('Publisher', () => {
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
@@ -80,18 +83,18 @@ describe('Publisher', () => {
       expect(transport.unanswered).toHaveLength(2);
     });
 
-    it('leaves at once in a quiet service, and in bursts while two are unconfirmed', async () => {
-      const { publisher, transport } = scripted();
-      const events = publications(6);
+    it('leaves at once in a quiet service, and in bursts while eight are unconfirmed', async () => {
+      const { publisher, transport } = scripted(ROOMY);
+      const events = publications(12);
       for (const event of events) publisher.offer([event]);
-      expect(transport.messageIds).toEqual(ids(events.slice(0, 2)));
+      expect(transport.messageIds).toEqual(ids(events.slice(0, 8)));
       transport.answer(1);
       await settleDown();
       expect(transport.messageIds).toEqual(ids(events.slice(1)));
     });
 
     it('leaves a busy service in bursts that keep a distance, however fast the broker confirms', async () => {
-      const { publisher, transport } = scripted({ windowSize: 1000, bufferSize: 1000, bufferBytes: 1_000_000 });
+      const { publisher, transport } = scripted(ROOMY);
       /** How many messages have left, all of them confirmed. */
       let left = 0;
       const confirm = (): number => {
@@ -114,20 +117,20 @@ describe('Publisher', () => {
     });
 
     it('waits for no burst that the broker does not confirm for longer than a moment', async () => {
-      const { publisher, transport } = scripted();
-      const events = publications(3);
+      const { publisher, transport } = scripted(ROOMY);
+      const events = publications(9);
       for (const event of events) publisher.offer([event]);
-      expect(transport.unanswered).toHaveLength(2);
+      expect(transport.unanswered).toHaveLength(8);
       await jest.advanceTimersByTimeAsync(20);
       expect(transport.messageIds).toEqual(ids(events));
     });
 
     it('waits for no burst when there are enough for one of their own', () => {
-      const { publisher, transport } = scripted({ windowSize: 1000, bufferSize: 1000, bufferBytes: 1_000_000 });
-      for (const event of publications(101)) publisher.offer([event]);
-      expect(transport.unanswered).toHaveLength(2);
+      const { publisher, transport } = scripted(ROOMY);
+      for (const event of publications(107)) publisher.offer([event]);
+      expect(transport.unanswered).toHaveLength(8);
       publisher.offer(publications(1));
-      expect(transport.unanswered).toHaveLength(102);
+      expect(transport.unanswered).toHaveLength(108);
     });
 
     it('is left to the compensation task, without a statement, when window and buffer are full', async () => {
