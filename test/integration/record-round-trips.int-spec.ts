@@ -282,10 +282,13 @@ describe('statements of a transaction', () => {
   it('that begin while the end waits are not overtaken by it, also when a subscriber holds them back', async () => {
     const { dataSource } = notes.notes.manager;
     const isLate = 'INSERT INTO late';
+    let client: { readonly readyForQuery?: boolean } | undefined;
     const subscriber = {
-      // Longer than the end waits for the sleeping statement.
+      // Until the end has asked how the transaction stands, which is an empty statement, and has its answer.
       beforeQuery: async ({ query }: { query: string }) => {
-        if (query.startsWith(isLate)) await new Promise((resolve) => setTimeout(resolve, 300));
+        if (!query.startsWith(isLate)) return;
+        await eventually(() => expect(sent).toContain(''));
+        await eventually(() => expect(client?.readyForQuery).toBe(true));
       },
     };
     dataSource.subscribers.push(subscriber);
@@ -293,6 +296,7 @@ describe('statements of a transaction', () => {
     try {
       await recording.events.transaction(async () => {
         await notes.notes.query('SELECT 1');
+        client = (await notes.notes.manager.queryRunner?.connect()) as typeof client;
         notes.notes.query('SELECT pg_sleep(0.1)').catch(() => undefined);
         await eventually(() => expect(business().filter((text) => text.endsWith('SELECT'))).toHaveLength(2));
         setImmediate(() => void notes.notes.query(`${isLate} VALUES ('a')`).catch(() => undefined));

@@ -14,6 +14,18 @@ export interface LinkConditions {
   readonly cutAfter: Record<Direction, number | undefined>;
 }
 
+/** A link that lets everything pass at once. */
+export function undisturbed(): LinkConditions {
+  return {
+    blackhole: false,
+    swallowedBytes: 0,
+    latencyMs: 0,
+    jitterMs: 0,
+    bytesPerSecond: undefined,
+    cutAfter: { toServer: undefined, toClient: undefined },
+  };
+}
+
 /** With a limit, pieces of a twentieth of a second: smooth, and a change of the limit shows soon. */
 const PIECES_PER_SECOND = 20;
 /** Bytes on their way (delayed ones) before the proxy stops reading from the sender. */

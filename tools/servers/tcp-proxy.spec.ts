@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { eventually } from '../../test/support/eventually';
-import { ProxiedConnection } from './proxied-connection';
+import { ProxiedConnection, undisturbed } from './proxied-connection';
 import { startProxy, type TcpProxy } from './tcp-proxy';
 
 // Loopback sockets of this process only: no server is needed, so this stays with the unit specs.
@@ -196,15 +196,7 @@ describe('TcpProxy', () => {
     const handles = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
     const before = handles();
     const { client, peer } = await open();
-    const conditions = {
-      blackhole: false,
-      swallowedBytes: 0,
-      latencyMs: 0,
-      jitterMs: 0,
-      bytesPerSecond: undefined,
-      cutAfter: { toServer: undefined, toClient: undefined },
-    };
-    const connection = new ProxiedConnection(client, peer, conditions, () => undefined);
+    const connection = new ProxiedConnection(client, peer, undisturbed(), () => undefined);
     client.end('x');
     connection.destroy();
     proxy.dropAll();

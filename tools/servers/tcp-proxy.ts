@@ -1,5 +1,5 @@
 import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
-import { ProxiedConnection, type Direction, type LinkConditions } from './proxied-connection';
+import { ProxiedConnection, type Direction, undisturbed } from './proxied-connection';
 
 export type { Direction } from './proxied-connection';
 
@@ -20,14 +20,7 @@ export async function startProxy(options: ProxyOptions): Promise<TcpProxy> {
 export class TcpProxy {
   private readonly server: Server;
   private readonly open = new Set<ProxiedConnection>();
-  private readonly conditions: LinkConditions = {
-    blackhole: false,
-    swallowedBytes: 0,
-    latencyMs: 0,
-    jitterMs: 0,
-    bytesPerSecond: undefined,
-    cutAfter: { toServer: undefined, toClient: undefined },
-  };
+  private readonly conditions = undisturbed();
   private boundPort = 0;
   private closed = false;
 

@@ -124,7 +124,8 @@ export class CommitTracker {
 
   /**
    * Two things that TypeORM does not see: PostgreSQL answers COMMIT with ROLLBACK, and no error, when a statement of the
-   * transaction had failed (where statements are grouped, most such commits fail by themselves); and applications may write `SAVEPOINT` or `ROLLBACK` themselves.
+   * transaction had failed (where statements are grouped, most such commits fail by themselves); and applications may write
+   * `SAVEPOINT` or `ROLLBACK` themselves.
    */
   private watch(queryRunner: QueryRunner, query: string, rawResults: unknown): void {
     if (query === 'START TRANSACTION') {
