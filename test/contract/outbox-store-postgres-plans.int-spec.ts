@@ -10,6 +10,7 @@ interface PlanNode {
   readonly 'Relation Name'?: string;
   readonly 'Index Name'?: string;
   readonly 'Index Cond'?: string;
+  readonly Filter?: string;
   readonly 'Actual Rows'?: number;
   readonly Plans?: readonly PlanNode[];
 }
@@ -99,16 +100,21 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
     expect(await accessPaths(() => outbox.claim(status, 500, 60_000, randomUUID()))).toEqual(new Set([DUE, PRIMARY]));
   });
 
-  it('claiming reads of the index only what is due, from where the last claim ended', async () => {
-    const claim = (): Promise<unknown> => outbox.claim('pending', 500, 60_000, randomUUID(), '2026-01-01');
-    const due = (await scans(claim)).find((node) => node['Index Name'] === DUE);
-    expect(due?.['Index Cond']).toMatch(/status.*due_at >= .*due_at <= statement_timestamp\(\)/);
-  });
+  it.each([{ dueFrom: '2026-01-01' }, { dueWithinMs: 60_000 }, undefined])(
+    'claiming reads of the index only what is due, and in the range %j',
+    async (range) => {
+      const claim = (): Promise<unknown> => outbox.claim('pending', 500, 60_000, randomUUID(), range);
+      const due = (await scans(claim)).find((node) => node['Index Name'] === DUE);
+      expect(due?.['Index Cond']).toMatch(/status.*due_at <= statement_timestamp\(\).*due_at >= /);
+      expect(due?.Filter).toBeUndefined();
+    },
+  );
 
   it('claiming a backlog that came after the last ANALYZE reads the index of due rows, analyzed or not', async () => {
     await fill(30_000, 'pending', "now() - n * interval '1 millisecond'", "interval '5 seconds'");
     const { lastDueAt } = await outbox.claim('pending', 500, 60_000, randomUUID());
-    const claim = (): Promise<unknown> => outbox.claim('pending', 500, 60_000, randomUUID(), lastDueAt);
+    const claim = (): Promise<unknown> =>
+      outbox.claim('pending', 500, 60_000, randomUUID(), { dueFrom: lastDueAt ?? '' });
     expect(await accessPaths(claim)).toEqual(new Set([DUE, PRIMARY]));
     await dataSource.query('ANALYZE reliable_mq_outbox');
     expect(await accessPaths(claim)).toEqual(new Set([DUE, PRIMARY]));

@@ -247,11 +247,22 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       // Committed late: it lies before the place where the first claim ended.
       await harness().setDueIn([a], -3000);
       await harness().setDueIn([c], -1000);
-      const second = await store().claim('pending', 2, LEASE_MS, randomUUID(), first.lastDueAt);
+      const second = await store().claim('pending', 2, LEASE_MS, randomUUID(), { dueFrom: first.lastDueAt ?? '' });
       expect(second.events.map(({ id }) => id)).toEqual([c]);
       const third = await store().claim('pending', 2, LEASE_MS, randomUUID());
       expect(third.events.map(({ id }) => id)).toEqual([a]);
       expect((await store().claim('pending', 2, LEASE_MS, randomUUID())).lastDueAt).toBeUndefined();
+    });
+
+    it('looks at what has been due for no longer than dueWithinMs', async () => {
+      const [long, short, future] = (await insert(3, randomUUID())) as [string, string, string];
+      await harness().setDueIn([long], -60_000);
+      await harness().setDueIn([short], -1000);
+      await harness().setDueIn([future], 60_000);
+      const near = await store().claim('pending', 3, LEASE_MS, randomUUID(), { dueWithinMs: 30_000 });
+      expect(near.events.map(({ id }) => id)).toEqual([short]);
+      const whole = await store().claim('pending', 3, LEASE_MS, randomUUID());
+      expect(whole.events.map(({ id }) => id)).toEqual([long]);
     });
   });
 

@@ -6,7 +6,7 @@ import { missingConsumers } from '../publish/publish-target';
 import type { Publisher } from '../publish/publisher';
 import type { StoreSet } from '../stores/stores';
 import type { Transport } from '../transport/transport';
-import { claimedBatches } from './claimed-batches';
+import { DueEvents } from './due-events';
 import type { Job } from './job';
 import { type Backlog, QueueBacklogs } from './queue-backlogs';
 
@@ -21,15 +21,18 @@ const JITTER = 0.2;
 export class ChaseReceiptsJob implements Job {
   readonly name = 'chase';
   readonly dataSource: string;
+  private readonly due: DueEvents;
 
   constructor(
-    private readonly set: StoreSet,
+    set: StoreSet,
     private readonly publisher: Publisher,
     private readonly transport: Transport,
     private readonly giveUp: GiveUp,
     private readonly options: Pick<ResolvedOptions, 'publish' | 'receipts' | 'compensation'>,
   ) {
     this.dataSource = set.name;
+    const { publish, compensation } = options;
+    this.due = new DueEvents(set.outbox, 'published', compensation.batchSize, publish.leaseMs);
   }
 
   ready(): boolean {
@@ -37,11 +40,9 @@ export class ChaseReceiptsJob implements Job {
   }
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    const { publish, compensation } = this.options;
     const goOn = (): boolean => !stop.aborted && this.ready();
-    const batches = claimedBatches(this.set.outbox, 'published', compensation.batchSize, publish.leaseMs, goOn);
     const backlogs = new QueueBacklogs(this.transport);
-    for await (const batch of batches) {
+    for await (const batch of this.due.claim(goOn)) {
       progress(batch.events.length);
       const again: Publication[] = [];
       for (const event of batch.events) {

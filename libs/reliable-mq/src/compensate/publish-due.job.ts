@@ -3,21 +3,23 @@ import { toPublication } from '../publish/publication';
 import type { Publisher } from '../publish/publisher';
 import type { StoreSet } from '../stores/stores';
 import type { Transport } from '../transport/transport';
-import { claimedBatches } from './claimed-batches';
+import { DueEvents } from './due-events';
 import type { Job } from './job';
 
 /** Publishes events that were committed and are not published: their process died, or the broker was away or said no. */
 export class PublishDueJob implements Job {
   readonly name = 'publish';
   readonly dataSource: string;
+  private readonly due: DueEvents;
 
   constructor(
-    private readonly set: StoreSet,
+    set: StoreSet,
     private readonly publisher: Publisher,
     private readonly transport: Transport,
-    private readonly options: Pick<ResolvedOptions, 'publish' | 'compensation'>,
+    { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
   ) {
     this.dataSource = set.name;
+    this.due = new DueEvents(set.outbox, 'pending', compensation.batchSize, publish.leaseMs);
   }
 
   ready(): boolean {
@@ -25,10 +27,8 @@ export class PublishDueJob implements Job {
   }
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    const { publish, compensation } = this.options;
     const goOn = (): boolean => !stop.aborted && this.ready();
-    const batches = claimedBatches(this.set.outbox, 'pending', compensation.batchSize, publish.leaseMs, goOn);
-    for await (const batch of batches) {
+    for await (const batch of this.due.claim(goOn)) {
       progress(batch.events.length);
       await this.publisher.submit(batch.events.map((event) => toPublication(event, batch)));
     }

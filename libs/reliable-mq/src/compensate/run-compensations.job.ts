@@ -12,7 +12,7 @@ import type { ClaimedEvent } from '../outbox/outbox.store';
 import type { TransactionContext } from '../record/transaction-context';
 import type { StoreSet } from '../stores/stores';
 import type { CompensationHandler, CompensationRegistry } from './compensation-registry';
-import { claimedBatches } from './claimed-batches';
+import { DueEvents } from './due-events';
 import type { Job } from './job';
 
 /** Events compensated at once: each holds a connection. */
@@ -26,6 +26,7 @@ export class RunCompensationsJob implements Job {
   private readonly logger = new Logger('ReliableMq');
   readonly name = 'compensate';
   readonly dataSource: string;
+  private readonly due: DueEvents;
   private readonly cutting = new AbortController();
 
   constructor(
@@ -37,6 +38,7 @@ export class RunCompensationsJob implements Job {
     private readonly onRetryIn: (delayMs: number) => void,
   ) {
     this.dataSource = set.name;
+    this.due = new DueEvents(set.outbox, 'dead', CONCURRENCY, options.timeoutMs + LEASE_MARGIN_MS);
   }
 
   ready(): boolean {
@@ -44,14 +46,7 @@ export class RunCompensationsJob implements Job {
   }
 
   async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    const leaseMs = this.options.timeoutMs + LEASE_MARGIN_MS;
-    for await (const { events, token } of claimedBatches(
-      this.set.outbox,
-      'dead',
-      CONCURRENCY,
-      leaseMs,
-      () => !stop.aborted,
-    )) {
+    for await (const { events, token } of this.due.claim(() => !stop.aborted)) {
       progress(events.length);
       const results = await Promise.allSettled(events.map((event) => this.compensate(event, token)));
       const failed = results.find((result) => result.status === 'rejected');

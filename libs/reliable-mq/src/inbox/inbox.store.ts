@@ -77,8 +77,18 @@ export interface InboxStore {
   /** Give a claimed row back without its attempt having counted: due at once. */
   release(key: InboxKey, token: string): Promise<boolean>;
 
-  /** Delete up to `limit` ended rows that ended more than `olderThanHours` ago. @returns how many */
-  prune(olderThanHours: number, limit: number): Promise<number>;
+  /**
+   * Delete up to `limit` ended rows that ended more than `olderThanHours` ago, those that ended first.
+   * @param endedFrom look only at what ended from this moment on (`lastEndedAt` of an earlier call), so that the dead index
+   *   entries before it are not walked
+   */
+  prune(olderThanHours: number, limit: number, endedFrom?: string): Promise<Pruned>;
+}
+
+export interface Pruned {
+  readonly count: number;
+  /** When the latest of them had ended, in the store's own notation. */
+  readonly lastEndedAt: string | undefined;
 }
 
 export interface InboxKey {

@@ -14,6 +14,7 @@ import {
   type InboxMessage,
   type InboxRow,
   type InboxStore,
+  type Pruned,
   type SharedClaim,
   type SharedMessage,
   SUSPECT_STARTS,
@@ -260,19 +261,21 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   /** Index reliable_mq_inbox_ended. */
-  async prune(olderThanHours: number, limit: number): Promise<number> {
-    const rows = await queryAlone(
+  async prune(olderThanHours: number, limit: number, endedFrom?: string): Promise<Pruned> {
+    const [row] = await queryAlone<{ count: number; last_ended_at: string | null }>(
       this.dataSource,
       `WITH ended AS MATERIALIZED (
          SELECT event_id, consumer FROM ${this.table}
-         WHERE ended_at < statement_timestamp() - $1::float8 * interval '1 hour'
+         WHERE ended_at < statement_timestamp() - $1::float8 * interval '1 hour' AND ended_at >= coalesce($3::timestamptz, '-infinity')
          ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
+       ), deleted AS (
+         DELETE FROM ${this.table} AS i USING ended
+         WHERE i.event_id = ended.event_id AND i.consumer = ended.consumer RETURNING i.ended_at
        )
-       DELETE FROM ${this.table} AS i USING ended
-       WHERE i.event_id = ended.event_id AND i.consumer = ended.consumer RETURNING 1`,
-      [olderThanHours, limit],
+       SELECT count(*)::int AS count, max(ended_at)::text AS last_ended_at FROM deleted`,
+      [olderThanHours, limit, endedFrom ?? null],
     );
-    return rows.length;
+    return { count: row?.count ?? 0, lastEndedAt: row?.last_ended_at ?? undefined };
   }
 }
 

@@ -19,11 +19,10 @@ export interface OutboxStore {
   /**
    * Take up to `limit` due rows of one status, oldest due first, for `leaseMs`; counts an attempt for each. Rows that another
    * transaction holds are passed over, so any number of instances may call it at once.
-   * @param dueFrom lower bound on `due_at` (`lastDueAt` of an earlier call), so that a long drain does not walk the dead index
-   *   entries that it has left behind; undefined looks at everything
+   * @param range which of them to look at, so that the dead index entries before it are not walked; undefined: at all
    * @returns the events in the order of their ids, which is about that of their commits
    */
-  claim(status: ClaimableStatus, limit: number, leaseMs: number, token: string, dueFrom?: string): Promise<Claim>;
+  claim(status: ClaimableStatus, limit: number, leaseMs: number, token: string, range?: DueRange): Promise<Claim>;
 
   /**
    * Write how publishing ended, for rows that still carry their token.
@@ -48,12 +47,16 @@ export interface OutboxStore {
 
   /**
    * Delete up to `limit` ended rows (never dead ones) that ended more than `olderThanHours` ago.
+   * @param afterId look only at later ids, so that the dead index entries before it are not walked
    * @returns the ids that were deleted, in order
    */
   prune(olderThanHours: number, limit: number, afterId?: string): Promise<readonly string[]>;
 }
 
 export type ClaimableStatus = Exclude<OutboxStatus, 'consumed'>;
+
+/** Due from this on (`lastDueAt` of an earlier claim), or for no longer than so many milliseconds. */
+export type DueRange = { readonly dueFrom: string } | { readonly dueWithinMs: number };
 
 export interface NewOutboxEvent {
   readonly id: string;

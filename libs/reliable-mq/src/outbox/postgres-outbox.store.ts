@@ -11,6 +11,7 @@ import type {
   Claim,
   ClaimableStatus,
   ClaimedEvent,
+  DueRange,
   NewOutboxEvent,
   OutboxStore,
   PublishSettlement,
@@ -80,14 +81,15 @@ export class PostgresOutboxStore implements OutboxStore {
     limit: number,
     leaseMs: number,
     token: string,
-    dueFrom = '-infinity',
+    range?: DueRange,
   ): Promise<Claim> {
     const counter = status === 'dead' ? 'compensation_attempts' : 'attempts';
     const rows = await queryAlone<ClaimedRow>(
       this.dataSource,
       `WITH due AS MATERIALIZED (
            SELECT id, due_at FROM ${this.table}
-           WHERE status = $1 AND due_at >= $5::timestamptz AND due_at <= statement_timestamp()
+           WHERE status = $1 AND due_at <= statement_timestamp()
+             AND due_at >= coalesce($5::timestamptz, statement_timestamp() - $6::float8 * ${MS}, '-infinity')
            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
          )
          UPDATE ${this.table} AS o
@@ -96,7 +98,7 @@ export class PostgresOutboxStore implements OutboxStore {
          RETURNING o.id, o.type, o.version, o.payload::text AS payload, o.headers, o.consumers, o.confirm, o.attempts,
            o.compensation_attempts, o.redrives, extract(epoch FROM statement_timestamp() - o.published_at) * 1000 AS published_ago_ms, o.outcomes, o.reason,
            due.due_at::text AS due_at, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
-      [status, limit, leaseMs, token, dueFrom],
+      [status, limit, leaseMs, token, ...boundsOf(range)],
     );
     const events = rows.map(toClaimedEvent).sort((a, b) => (a.id < b.id ? -1 : 1));
     const last = rows.reduce<ClaimedRow | undefined>(
@@ -287,6 +289,11 @@ export class PostgresOutboxStore implements OutboxStore {
     );
     return rows.map((row) => row.id).sort();
   }
+}
+
+function boundsOf(range: DueRange | undefined): [dueFrom: string | null, dueWithinMs: number | null] {
+  if (range === undefined) return [null, null];
+  return 'dueFrom' in range ? [range.dueFrom, null] : [null, range.dueWithinMs];
 }
 
 /** Placeholders of one new row; the lease and the token are $1 and $2 of all. */

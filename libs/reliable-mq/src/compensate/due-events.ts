@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import type { ClaimableStatus, ClaimedEvent, DueRange, OutboxStore } from '../outbox/outbox.store';
+import { ScanStart } from './scan-start';
+
+/**
+ * A row may become visible so long after the moment from which it is due (its transaction committed late), and the clocks of
+ * database and process may drift apart by so much, without being passed over, in milliseconds.
+ */
+const OVERLAP_MS = 60_000;
+
+/** Events claimed by one statement. */
+export interface ClaimedBatch {
+  readonly events: readonly ClaimedEvent[];
+  readonly token: string;
+  /** `performance.now()` before the claim: the lease must seem to end early here rather than late. */
+  readonly claimedAtMs: number;
+}
+
+/** The due events of one status, claimed batch by batch. */
+export class DueEvents {
+  /** `performance.now()` at the start of a run that left nothing. */
+  private readonly start = new ScanStart<number>();
+
+  /** @param leaseMs in milliseconds */
+  constructor(
+    private readonly outbox: OutboxStore,
+    private readonly status: ClaimableStatus,
+    private readonly batchSize: number,
+    private readonly leaseMs: number,
+  ) {}
+
+  /**
+   * Claims until nothing is left. Each batch starts where the last one ended, so that a long drain does not walk the dead index
+   * entries that it leaves behind; rows that were passed over are found by a later run.
+   * @param goOn asked before each claim
+   */
+  async *claim(goOn: () => boolean): AsyncGenerator<ClaimedBatch, void> {
+    const startedAtMs = performance.now();
+    const seenAtMs = this.start.next();
+    let range: DueRange | undefined =
+      seenAtMs === undefined ? undefined : { dueWithinMs: startedAtMs - seenAtMs + OVERLAP_MS };
+    while (goOn()) {
+      const token = randomUUID();
+      const claimedAtMs = performance.now();
+      const { events, lastDueAt } = await this.outbox.claim(this.status, this.batchSize, this.leaseMs, token, range);
+      if (range === undefined) this.start.tookFromStart(performance.now() - claimedAtMs);
+      const isLast = events.length < this.batchSize || lastDueAt === undefined;
+      if (isLast) this.start.reached(startedAtMs);
+      if (events.length > 0) yield { events, token, claimedAtMs };
+      if (isLast) return;
+      range = { dueFrom: lastDueAt };
+    }
+  }
+}
