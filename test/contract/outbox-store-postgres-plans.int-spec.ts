@@ -1,19 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { DataSource, type EntitySubscriberInterface } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOperationsStore } from '../../libs/reliable-mq/src/operations/postgres-operations.store';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-
-interface PlanNode {
-  readonly 'Node Type': string;
-  readonly 'Relation Name'?: string;
-  readonly 'Index Name'?: string;
-  readonly 'Index Cond'?: string;
-  readonly Filter?: string;
-  readonly 'Actual Rows'?: number;
-  readonly Plans?: readonly PlanNode[];
-}
+import { ExplainedStatements, type PlanNode } from '../support/explained-statements';
 
 const DUE = 'reliable_mq_outbox_due';
 const DEAD = 'reliable_mq_outbox_dead';
@@ -24,7 +15,7 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
   let dataSource: DataSource;
   let outbox: PostgresOutboxStore;
   let operations: PostgresOperationsStore;
-  let statements: { sql: string; parameters: unknown[] }[] = [];
+  let explained: ExplainedStatements;
   let unfinished: string[];
 
   beforeAll(async () => {
@@ -37,11 +28,7 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
     await fill(500, 'published', "now() + n * interval '1 second'", "interval '20 seconds'");
     await fill(20, 'dead', 'NULL', "interval '9 hours'");
     await dataSource.query('VACUUM ANALYZE reliable_mq_outbox');
-    const recorder: EntitySubscriberInterface = {
-      beforeQuery: ({ query, parameters }) =>
-        void statements.push({ sql: query, parameters: (parameters ?? []) as unknown[] }),
-    };
-    dataSource.subscribers.push(recorder);
+    explained = new ExplainedStatements(dataSource);
     outbox = new PostgresOutboxStore(dataSource);
     operations = new PostgresOperationsStore(dataSource);
     const rows = await dataSource.query<{ id: string }[]>(
@@ -71,22 +58,7 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
   }
 
   async function scans(call: () => Promise<unknown>): Promise<PlanNode[]> {
-    statements = [];
-    await call();
-    expect(statements).toHaveLength(1);
-    const [statement] = statements;
-    const queryRunner = dataSource.createQueryRunner();
-    await queryRunner.startTransaction();
-    try {
-      const explained = (await queryRunner.query(`EXPLAIN (FORMAT JSON) ${statement?.sql}`, statement?.parameters)) as {
-        'QUERY PLAN': { Plan: PlanNode }[];
-      }[];
-      const root = explained[0]?.['QUERY PLAN'][0]?.Plan as PlanNode;
-      return scansIn(root);
-    } finally {
-      await queryRunner.rollbackTransaction();
-      await queryRunner.release();
-    }
+    return scansIn(await explained.planOf(call, 'FORMAT JSON'));
   }
 
   function scansIn(node: PlanNode): PlanNode[] {
