@@ -37,7 +37,8 @@ describe('DueEvents', () => {
   });
 
   it('looks at everything in each run while that is quick', async () => {
-    const { due, ranges } = scripted([{ count: 1, tookMs: 50 }]);
+    const quick = { count: 1, tookMs: 50 };
+    const { due, ranges } = scripted([quick, quick, quick]);
     for (let times = 0; times < 3; times += 1) {
       await run(due);
       jest.advanceTimersByTime(10_000);
@@ -45,7 +46,7 @@ describe('DueEvents', () => {
     expect(ranges).toEqual([undefined, undefined, undefined]);
   });
 
-  it('where looking at everything is slow, looks a minute further back than its last run', async () => {
+  it('where looking at everything is slow, looks two minutes further back than its last run', async () => {
     const slow = { count: 0, tookMs: 2000 };
     const { due, ranges } = scripted([slow, slow, { count: 2 }, { count: 1 }]);
     await run(due);
@@ -53,22 +54,50 @@ describe('DueEvents', () => {
     jest.advanceTimersByTime(10_000);
     expect(await run(due)).toBe(3);
     // The run before began 12 seconds ago.
-    expect(ranges).toEqual([undefined, undefined, { dueWithinMs: 72_000 }, { dueFrom: 'after 3' }]);
+    expect(ranges).toEqual([undefined, undefined, { dueWithinMs: 132_000 }, { dueFrom: 'after 3' }]);
     jest.advanceTimersByTime(90_000);
     await run(due);
     expect(ranges.at(-1)).toBeUndefined();
   });
 
-  it('a run that was stopped has not seen everything', async () => {
+  it('a run that was stopped has not seen everything, be it in a range or from the start', async () => {
     const slow = { count: 0, tookMs: 2000 };
-    const { due, ranges } = scripted([slow, slow, { count: 2 }]);
+    const { due, ranges } = scripted([
+      slow,
+      slow,
+      { count: 2 },
+      { count: 0 },
+      { count: 2, tookMs: 2000 },
+      { count: 0 },
+    ]);
+    const once = (): (() => boolean) => {
+      let asked = 0;
+      return () => (asked += 1) === 1;
+    };
     await run(due);
     await run(due);
     jest.advanceTimersByTime(10_000);
-    let asked = 0;
-    await run(due, () => (asked += 1) === 1);
+    await run(due, once());
     jest.advanceTimersByTime(10_000);
     await run(due);
-    expect(ranges.slice(2)).toEqual([{ dueWithinMs: 72_000 }, { dueWithinMs: 82_000 }]);
+    expect(ranges.slice(2)).toEqual([{ dueWithinMs: 132_000 }, { dueWithinMs: 142_000 }]);
+    jest.advanceTimersByTime(90_000);
+    await run(due, once());
+    await run(due);
+    expect(ranges.slice(4)).toEqual([undefined, undefined]);
+  });
+
+  it('looks at what is due lately when looking at everything fails twice', async () => {
+    const ranges: (DueRange | undefined)[] = [];
+    const claim: OutboxStore['claim'] = (_status, _limit, _leaseMs, _token, range) => {
+      ranges.push(range);
+      if (range) return Promise.resolve({ events: [], lastDueAt: undefined });
+      jest.advanceTimersByTime(30_000);
+      return Promise.reject(new Error('the database did not answer'));
+    };
+    const due = new DueEvents({ claim } as OutboxStore, 'pending', BATCH, 30_000);
+    for (let times = 0; times < 2; times += 1) await expect(run(due)).rejects.toThrow('did not answer');
+    await run(due);
+    expect(ranges).toEqual([undefined, undefined, { dueWithinMs: 180_000 }]);
   });
 });

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { ClaimableStatus, ClaimedEvent, DueRange, OutboxStore } from '../outbox/outbox.store';
+import type { Claim, ClaimableStatus, ClaimedEvent, DueRange, OutboxStore } from '../outbox/outbox.store';
 import { ScanStart } from './scan-start';
 
 /**
- * A row may become visible so long after the moment from which it is due (its transaction committed late), and the clocks of
- * database and process may drift apart by so much, without being passed over, in milliseconds.
+ * A row may become visible so long after the moment from which it is due (its transaction committed late), a claim may wait for
+ * a connection, and the clocks of database and process may drift apart, by this much together, in milliseconds.
  */
-const OVERLAP_MS = 60_000;
+const OVERLAP_MS = 120_000;
 
 /** Events claimed by one statement. */
 export interface ClaimedBatch {
@@ -18,8 +18,8 @@ export interface ClaimedBatch {
 
 /** The due events of one status, claimed batch by batch. */
 export class DueEvents {
-  /** `performance.now()` at the start of a run that left nothing. */
-  private readonly start = new ScanStart<number>();
+  /** `performance.now()` at the beginning of the last run that left nothing from where it began. */
+  private readonly start = new ScanStart(performance.now());
 
   /** @param leaseMs in milliseconds */
   constructor(
@@ -37,15 +37,18 @@ export class DueEvents {
   async *claim(goOn: () => boolean): AsyncGenerator<ClaimedBatch, void> {
     const startedAtMs = performance.now();
     const seenAtMs = this.start.next();
-    let range: DueRange | undefined =
-      seenAtMs === undefined ? undefined : { dueWithinMs: startedAtMs - seenAtMs + OVERLAP_MS };
+    const isFromStart = seenAtMs === undefined;
+    let range: DueRange | undefined = isFromStart ? undefined : { dueWithinMs: startedAtMs - seenAtMs + OVERLAP_MS };
     while (goOn()) {
       const token = randomUUID();
       const claimedAtMs = performance.now();
-      const { events, lastDueAt } = await this.outbox.claim(this.status, this.batchSize, this.leaseMs, token, range);
-      if (range === undefined) this.start.tookFromStart(performance.now() - claimedAtMs);
+      const claim = (): Promise<Claim> => this.outbox.claim(this.status, this.batchSize, this.leaseMs, token, range);
+      const { events, lastDueAt }: Claim = await (range === undefined ? this.start.fromStart(claim) : claim());
       const isLast = events.length < this.batchSize || lastDueAt === undefined;
-      if (isLast) this.start.reached(startedAtMs);
+      if (isLast) {
+        this.start.reached(startedAtMs);
+        if (isFromStart) this.start.finished();
+      }
       if (events.length > 0) yield { events, token, claimedAtMs };
       if (isLast) return;
       range = { dueFrom: lastDueAt };

@@ -4,30 +4,51 @@ const SHARE = 50;
 const MAX_WAIT_MS = 300_000;
 
 /**
- * Where a job begins to read its index. Rows that were moved on or deleted leave entries behind, and a scan from the start walks
- * over all of them until vacuum removes them; where a transaction stays open for long it may not, and millions gather. Then a run
- * begins where an earlier one has been, and at the start only now and then, for what was passed over: rows that others held, and
- * those whose transaction took long to commit. While a scan from the start costs little, every run is one.
+ * Where a run of a job begins to read its index. Rows that were moved on or deleted leave entries behind, and a scan from the
+ * start walks over all of them until vacuum removes them; where a transaction stays open for long it may not, and millions gather.
+ * Then a run begins where an earlier one has been, and at the start only now and then, for what was passed over. While a scan
+ * from the start costs little, there is one in every run.
  */
 export class ScanStart<Position extends string | number> {
-  private position: Position | undefined;
-  private lastWholeMs = 0;
-  private wholeAgainAt = Number.NEGATIVE_INFINITY;
+  private costMs = 0;
+  private tookMs = 0;
+  private fromStartAt = Number.NEGATIVE_INFINITY;
+
+  /** @param position where to begin if scans from the start are slow and no run has been anywhere yet */
+  constructor(private position: Position) {}
 
   /** @returns undefined: the start of the index */
   next(): Position | undefined {
-    return performance.now() < this.wholeAgainAt ? this.position : undefined;
+    return performance.now() < this.fromStartAt ? this.position : undefined;
   }
 
-  /** What lies before this position has been looked at. */
+  /** Runs have been here; later than where another one was before, or it is ignored. */
   reached(position: Position): void {
-    if (this.position === undefined || position > this.position) this.position = position;
+    if (position > this.position) this.position = position;
   }
 
-  /** A statement that began at the start of the index took so long. One alone may have waited for something else: dead entries slow down each. */
-  tookFromStart(tookMs: number): void {
-    const costMs = Math.min(tookMs, this.lastWholeMs);
-    this.lastWholeMs = tookMs;
-    this.wholeAgainAt = performance.now() + Math.min(costMs * SHARE, MAX_WAIT_MS);
+  /**
+   * Runs the statement with which a run from the start begins. That it is slow once may have another cause, such as waiting for a
+   * connection; dead entries make it slow each time.
+   */
+  async fromStart<T>(statement: () => Promise<T>): Promise<T> {
+    const beganAtMs = performance.now();
+    let failed = true;
+    try {
+      const result = await statement();
+      failed = false;
+      return result;
+    } finally {
+      const tookMs = performance.now() - beganAtMs;
+      this.costMs = Math.min(tookMs, this.tookMs);
+      this.tookMs = tookMs;
+      // It may have taken longer than a statement may: what lies beyond the dead entries must not wait until that ends.
+      if (failed) this.finished();
+    }
+  }
+
+  /** A run from the start has left nothing. One that was interrupted is made up for by the next. */
+  finished(): void {
+    this.fromStartAt = performance.now() + Math.min(this.costMs * SHARE, MAX_WAIT_MS);
   }
 }

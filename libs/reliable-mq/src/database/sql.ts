@@ -11,6 +11,11 @@ import { groupOf } from './grouped-statements';
 
 const TERMINATE_DEADLINE_MS = 5000;
 
+/** A moment as text that is read back as the same moment under each DateStyle and TimeZone, and sorts in the order of time. */
+export function utcText(timestamp: string): string {
+  return `to_char(${timestamp} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}
+
 /**
  * Run one statement on a connection of its own, whatever transaction the caller may be in. A connection that does not answer
  * in time is closed, so that a half-open one can't stop a job forever.

@@ -20,10 +20,9 @@ export function newEventId(): string {
   advance(Date.now());
   const at = takeRandom();
   const byte = (index: number): string => HEX[pool[at + index] as number] as string;
-  const time = lastMs.toString(16).padStart(12, '0');
   const variant = HEX[0x80 | ((pool[at] as number) & 0x3f)] as string;
   return (
-    `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}-${variant}${byte(1)}-` +
+    `${timePart(lastMs)}-7${counter.toString(16).padStart(3, '0')}-${variant}${byte(1)}-` +
     byte(2) +
     byte(3) +
     byte(4) +
@@ -31,6 +30,16 @@ export function newEventId(): string {
     byte(6) +
     byte(7)
   );
+}
+
+/** An id that is lower than each that is made from this moment on, in milliseconds since 1970. */
+export function lowestEventId(ms: number): string {
+  return `${timePart(Math.max(0, Math.floor(ms)))}-0000-0000-000000000000`;
+}
+
+function timePart(ms: number): string {
+  const time = ms.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}`;
 }
 
 /** @returns where in the pool the next random bytes are */

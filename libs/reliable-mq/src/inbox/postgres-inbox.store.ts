@@ -3,7 +3,7 @@ import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
 import type { Statement } from '../database/grouped-query';
 import { statementName } from '../database/prepared-statements';
-import { qualifiedTable, queryAlone, queryBeforeCommit, queryGrouped } from '../database/sql';
+import { qualifiedTable, queryAlone, queryBeforeCommit, queryGrouped, utcText } from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
 import {
   type ClaimableQueue,
@@ -272,7 +272,7 @@ export class PostgresInboxStore implements InboxStore {
          DELETE FROM ${this.table} AS i USING ended
          WHERE i.event_id = ended.event_id AND i.consumer = ended.consumer RETURNING i.ended_at
        )
-       SELECT count(*)::int AS count, max(ended_at)::text AS last_ended_at FROM deleted`,
+       SELECT count(*)::int AS count, ${utcText('max(ended_at)')} AS last_ended_at FROM deleted`,
       [olderThanHours, limit, endedFrom ?? null],
     );
     return { count: row?.count ?? 0, lastEndedAt: row?.last_ended_at ?? undefined };

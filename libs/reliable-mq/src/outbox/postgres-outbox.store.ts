@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { appendHistory } from '../database/append-history';
 import type { SqlValue, Statement } from '../database/grouped-query';
 import { statementName } from '../database/prepared-statements';
-import { qualifiedTable, queryAlone, queryBeforeCommit, queryIn } from '../database/sql';
+import { qualifiedTable, queryAlone, queryBeforeCommit, queryIn, utcText } from '../database/sql';
 import { storableText } from '../domain/storable';
 import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from './outbox.entity';
 import type {
@@ -97,7 +97,7 @@ export class PostgresOutboxStore implements OutboxStore {
          FROM due WHERE o.id = due.id
          RETURNING o.id, o.type, o.version, o.payload::text AS payload, o.headers, o.consumers, o.confirm, o.attempts,
            o.compensation_attempts, o.redrives, extract(epoch FROM statement_timestamp() - o.published_at) * 1000 AS published_ago_ms, o.outcomes, o.reason,
-           due.due_at::text AS due_at, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
+           ${utcText('due.due_at')} AS due_at, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
       [status, limit, leaseMs, token, ...boundsOf(range)],
     );
     const events = rows.map(toClaimedEvent).sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -156,6 +156,7 @@ export class PostgresOutboxStore implements OutboxStore {
   /**
    * By primary key. `handled` is never overwritten, and `retrying` never overwrites a final outcome: receipts may arrive in any
    * order. Only declared consumers decide, where there are any. An ended event keeps its status; the outcome is kept beside it.
+   * What a receipt finds pending is due from now on as published: a scan for such rows may have passed the old moment.
    */
   async applyReceipts(receipts: readonly Receipt[]): Promise<AppliedReceipts> {
     const rows = await queryAlone<AppliedRow>(
@@ -210,6 +211,7 @@ export class PostgresOutboxStore implements OutboxStore {
                            WHEN d.next_status = 'dead' THEN clock_timestamp()
                            WHEN d.retry_ms IS NOT NULL AND d.all_reported
                              THEN greatest(o.due_at, clock_timestamp() + (d.retry_ms + ${RETRY_GRACE_MS}) * ${MS})
+                           WHEN d.status = 'pending' THEN greatest(o.due_at, clock_timestamp())
                            ELSE o.due_at END,
              published_at = coalesce(o.published_at, clock_timestamp()),
              ended_at = CASE WHEN d.next_status IN ('consumed', 'dead') THEN coalesce(o.ended_at, clock_timestamp()) END,
