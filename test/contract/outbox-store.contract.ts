@@ -502,6 +502,14 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       expect(await row(id)).toMatchObject({ status: 'consumed' });
     });
 
+    it('a receipt of one of several consumers for a pending event that has long been due makes it due as published from now on', async () => {
+      const id = await insertOne(randomUUID(), { consumers: ['stock', 'mail'] });
+      await harness().setDueIn([id], -3_600_000);
+      await store().applyReceipts([receipt(id, 'stock', 'handled')]);
+      const { events } = await store().claim('published', 1, LEASE_MS, randomUUID(), { dueWithinMs: 60_000 });
+      expect(events.map((event) => event.id)).toEqual([id]);
+    });
+
     it('a duplicate changes nothing, and is not news', async () => {
       const id = await insertOne(randomUUID());
       await store().applyReceipts([receipt(id, 'stock', 'handled')]);
