@@ -18,7 +18,7 @@ export interface ClaimedBatch {
 
 /** The due events of one status, claimed batch by batch. */
 export class DueEvents {
-  /** `performance.now()` at the beginning of the last run that left nothing from where it began. */
+  /** Its position: `performance.now()` at the beginning of the last run that left nothing, or when the process started. */
   private readonly start = new ScanStart(performance.now());
 
   /** @param leaseMs in milliseconds */

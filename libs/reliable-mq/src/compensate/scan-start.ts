@@ -22,7 +22,7 @@ export class ScanStart<Position extends string | number> {
     return performance.now() < this.fromStartAt ? this.position : undefined;
   }
 
-  /** Runs have been here; later than where another one was before, or it is ignored. */
+  /** A run has been as far as this. The furthest of all counts. */
   reached(position: Position): void {
     if (position > this.position) this.position = position;
   }
@@ -47,7 +47,7 @@ export class ScanStart<Position extends string | number> {
     }
   }
 
-  /** A run from the start has left nothing. One that was interrupted is made up for by the next. */
+  /** A run from the start has left nothing. After one that was interrupted the next begins at the start too. */
   finished(): void {
     this.fromStartAt = performance.now() + Math.min(this.costMs * SHARE, MAX_WAIT_MS);
   }

@@ -14,7 +14,8 @@ let counter = 0;
 /**
  * A new event id: UUIDv7 (RFC 9562 section 5.7), greater than every id that this process has made before, also within one
  * millisecond and after the clock was set back. So inserts touch the right edge of the primary key's index only, and events that
- * are found in the table are published in the order they were recorded in. Nothing compares the time in it with a clock's.
+ * are found in the table are published in the order they were recorded in. Only pruning compares the time in it with a clock's, to
+ * know where to begin and end.
  */
 export function newEventId(): string {
   advance(Date.now());
