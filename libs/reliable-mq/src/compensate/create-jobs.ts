@@ -4,8 +4,7 @@ import type { PublisherGroup } from '../publish/publisher-group';
 import type { RuntimeParts } from '../runtime-parts';
 import { ChaseReceiptsJob } from './chase-receipts.job';
 import type { Job } from './job';
-import { PruneInboxJob } from './prune-inbox.job';
-import { PruneOutboxJob } from './prune-outbox.job';
+import { PruneJob } from './prune.job';
 import { PublishDueJob } from './publish-due.job';
 import { RetryFailedJob } from './retry-failed.job';
 import { RunCompensationsJob } from './run-compensations.job';
@@ -30,11 +29,11 @@ export function createJobs(
         new PublishDueJob(set, publisher, transport, options),
         new ChaseReceiptsJob(set, publisher, transport, giveUp, options),
         new RunCompensationsJob(set, compensations, transactions, options.compensation, hooks, onCompensateIn),
-        new PruneOutboxJob(set, options.retention),
+        PruneJob.ofOutbox(set, options.retention),
       );
     }
     if (consumers) {
-      jobs.push(new RetryFailedJob(set, handlers, consumers.handling), new PruneInboxJob(set, options.retention));
+      jobs.push(new RetryFailedJob(set, handlers, consumers.handling), PruneJob.ofInbox(set, options.retention));
     }
   }
   return jobs;

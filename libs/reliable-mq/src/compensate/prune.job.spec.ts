@@ -2,8 +2,7 @@ import type { InboxStore } from '../inbox/inbox.store';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { StoreSet } from '../stores/stores';
 import type { Job } from './job';
-import { PruneInboxJob } from './prune-inbox.job';
-import { PruneOutboxJob } from './prune-outbox.job';
+import { PruneJob } from './prune.job';
 
 const RETENTION = { outboxHours: 1, inboxHours: 1, pruneIntervalMs: 60_000, pruneBatchSize: 2 };
 /** Beyond what a job takes for where to begin by itself. */
@@ -36,7 +35,7 @@ describe.each(['outbox', 'inbox'] as const)('The job that prunes the %s', (table
       },
     };
     const set = { name: 'default', outbox, inbox } as unknown as StoreSet;
-    job = table === 'outbox' ? new PruneOutboxJob(set, RETENTION) : new PruneInboxJob(set, RETENTION);
+    job = table === 'outbox' ? PruneJob.ofOutbox(set, RETENTION) : PruneJob.ofInbox(set, RETENTION);
   });
   afterEach(() => jest.useRealTimers());
 
