@@ -21,7 +21,7 @@ describe('the benchmarks that are run', () => {
   });
 
   it('are with --full also those on millions of rows', () => {
-    expect(chosen('--full')).toEqual(expect.arrayContaining(['big-table-10m', 'bloat']));
+    expect(chosen('--full')).toEqual(expect.arrayContaining(['big-table-10m', 'bloat', 'bloat-held']));
     expect(chosen('--full')).not.toContain('peers-drain');
   });
 

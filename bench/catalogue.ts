@@ -1,6 +1,6 @@
 import type { Benchmark } from './benchmark';
 import { bigTableFull, bigTableShort } from './benchmarks/big-table';
-import { bloat } from './benchmarks/bloat';
+import { bloat, bloatHeld } from './benchmarks/bloat';
 import { consume } from './benchmarks/consume';
 import { drain } from './benchmarks/drain';
 import { idle } from './benchmarks/idle';
@@ -23,6 +23,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   bigTableShort,
   bigTableFull,
   bloat,
+  bloatHeld,
   memory,
   idle,
   peersRecord,

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { ClaimableQueue, InboxKey, InboxMessage, InboxStore } from '../../libs/reliable-mq/src/inbox/inbox.store';
+import type {
+  ClaimableQueue,
+  InboxKey,
+  InboxMessage,
+  InboxStore,
+  SharedMessage,
+} from '../../libs/reliable-mq/src/inbox/inbox.store';
 import { eventually } from '../support/eventually';
 
 /** A store on a real database, with what the suite needs to look at it from outside. */
@@ -52,6 +58,10 @@ function message(overrides: Partial<InboxMessage> = {}): InboxMessage {
     redrives: 0,
     ...overrides,
   };
+}
+
+function shared(keys: readonly InboxKey[]): readonly SharedMessage[] {
+  return keys.map(({ eventId }) => ({ eventId, stored: { type: 'order.created', version: 1, redrives: 2 } }));
 }
 
 /** What every InboxStore promises. */
@@ -145,6 +155,126 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         await expect(store.insertHandled(transaction.manager, other, message())).resolves.toBe(true);
         await expect(store.insertHandled(transaction.manager, key, message())).resolves.toBe(false);
         await transaction.commit();
+      });
+    });
+
+    describe('insertHandledAll', () => {
+      it('stores the rows with the transaction that handles, and claims those that nobody had', async () => {
+        const [taken, ...free] = [newKey(), newKey(), newKey()];
+        await store.park(taken, message(), 'no');
+        const transaction = await begin();
+        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([...free, taken]));
+        expect(claim).toMatchObject({ consumer: 'stock', eventIds: new Set(free.map(({ eventId }) => eventId)) });
+        for (const key of free) await expect(harness.row(key)).resolves.toBeUndefined();
+        await transaction.commit();
+        for (const key of free)
+          await expect(harness.row(key)).resolves.toMatchObject({
+            type: 'order.created',
+            version: 1,
+            status: 'handled',
+            attempts: 1,
+            redrives: 2,
+            due_at: null,
+            body: null,
+            ended_at: expect.any(Date) as Date,
+          });
+        await expect(harness.row(taken)).resolves.toMatchObject({ status: 'rejected' });
+      });
+
+      it('claims nothing when all are taken', async () => {
+        const key = newKey();
+        await store.park(key, message(), 'no');
+        const transaction = await begin();
+        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([key]));
+        expect(claim).toEqual({ consumer: 'stock', eventIds: new Set(), transaction: undefined });
+        await transaction.rollback();
+      });
+
+      it('takes a row for each consumer of one event', async () => {
+        const key = newKey('stock');
+        const transaction = await begin();
+        for (const consumer of ['stock', 'stock.audit']) {
+          const { eventIds } = await store.insertHandledAll(transaction.manager, consumer, shared([key]));
+          expect(eventIds).toEqual(new Set([key.eventId]));
+        }
+        await transaction.commit();
+      });
+
+      it('makes a second one wait that has the same messages in another order, without a deadlock', async () => {
+        const keys = Array.from({ length: 50 }, () => newKey());
+        const [first, second] = [await begin(), await begin()];
+        const claimed = await store.insertHandledAll(first.manager, 'stock', shared(keys.slice(0, 25)));
+        const waiting = store.insertHandledAll(second.manager, 'stock', shared(keys.toReversed()));
+        await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
+        await first.commit();
+        const { eventIds } = await waiting;
+        await second.commit();
+        expect(claimed.eventIds.size + eventIds.size).toBe(50);
+        expect([...eventIds].some((id) => claimed.eventIds.has(id))).toBe(false);
+      });
+
+      it('never deadlocks, whatever the orders', async () => {
+        const keys = Array.from({ length: 200 }, () => newKey());
+        const claims = await Promise.all(
+          Array.from({ length: 8 }, async (_, index) => {
+            const order = index % 2 === 0 ? keys : keys.toReversed();
+            const transaction = await begin();
+            const { eventIds } = await store.insertHandledAll(transaction.manager, 'stock', shared(order));
+            await transaction.commit();
+            return [...eventIds];
+          }),
+        );
+        expect(claims.flat().toSorted()).toEqual(keys.map(({ eventId }) => eventId).toSorted());
+      });
+    });
+
+    describe('withdraw', () => {
+      it('takes rows back in the transaction that claimed them, those of other messages and consumers stay', async () => {
+        const [handled, failed] = [newKey(), newKey()];
+        const ofAnother = { ...failed, consumer: 'stock.audit' };
+        const transaction = await begin();
+        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([handled, failed]));
+        await store.insertHandled(transaction.manager, ofAnother, message());
+        await store.withdraw(transaction.manager, claim, [failed.eventId]);
+        await transaction.commit();
+        await expect(harness.row(failed)).resolves.toBeUndefined();
+        for (const key of [handled, ofAnother])
+          await expect(harness.row(key)).resolves.toMatchObject({ status: 'handled' });
+      });
+
+      it('leaves rows alone that were there before the claim', async () => {
+        const [taken, free] = [newKey(), newKey()];
+        await store.park(taken, message(), 'no');
+        const transaction = await begin();
+        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([taken, free]));
+        await store.withdraw(transaction.manager, claim, [taken.eventId, free.eventId]);
+        await transaction.commit();
+        await expect(harness.row(taken)).resolves.toMatchObject({ status: 'rejected' });
+        await expect(harness.row(free)).resolves.toBeUndefined();
+      });
+    });
+
+    describe('withdrawCommitted', () => {
+      it('takes rows back that were committed although nobody had handled their messages', async () => {
+        const [handled, unhandled] = [newKey(), newKey()];
+        const transaction = await begin();
+        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([handled, unhandled]));
+        await transaction.commit();
+        await store.withdrawCommitted(claim, [unhandled.eventId]);
+        await expect(harness.row(unhandled)).resolves.toBeUndefined();
+        await expect(harness.row(handled)).resolves.toMatchObject({ status: 'handled' });
+      });
+
+      it('leaves the row of whoever handled the message after the claim was rolled back', async () => {
+        const key = newKey();
+        const lost = await begin();
+        const claim = await store.insertHandledAll(lost.manager, 'stock', shared([key]));
+        await lost.rollback();
+        const other = await begin();
+        await store.insertHandled(other.manager, key, message());
+        await other.commit();
+        await store.withdrawCommitted(claim, [key.eventId]);
+        await expect(harness.row(key)).resolves.toMatchObject({ status: 'handled' });
       });
     });
 
