@@ -1,10 +1,5 @@
+import { deferred } from '../../../../test/support/deferred';
 import { Isolation } from './isolation';
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((onResolve) => (resolve = onResolve));
-  return { promise, resolve };
-}
 
 /** Lets everything run that can run. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
