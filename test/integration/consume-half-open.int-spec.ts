@@ -1,7 +1,8 @@
 import { startProxy } from '../../tools/servers/tcp-proxy';
+import { deferred } from '../support/deferred';
 import { createTestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { Consuming, deferred } from './consume-harness';
+import { Consuming } from './consume-harness';
 
 describe('a connection to the database that is dead and looks open', () => {
   it('delays what was delivered, costs no attempt, and is replaced', async () => {

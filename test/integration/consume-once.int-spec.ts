@@ -10,8 +10,9 @@ import {
 } from 'nestjs-reliable-mq';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
+import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
-import { Consuming, deferred, Effect, NoteHandler, NoteTaken, Script, SERVICE } from './consume-harness';
+import { Consuming, Effect, NoteHandler, NoteTaken, Script, SERVICE } from './consume-harness';
 
 @ReliableEvent({ type: 'note.filed', confirm: false })
 class NoteFiled {

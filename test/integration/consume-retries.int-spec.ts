@@ -7,9 +7,10 @@ import {
   ReliableEventHandler,
   type HandlingRef,
 } from 'nestjs-reliable-mq';
+import { deferred } from '../support/deferred';
 import { HEADER } from '../support/wire-headers';
 import { eventually } from '../support/eventually';
-import { Consuming, deferred, NoteHandler, NoteTaken, Script, SERVICE } from './consume-harness';
+import { Consuming, NoteHandler, NoteTaken, Script, SERVICE } from './consume-harness';
 
 @ReliableEvent({ type: 'policy.tried' })
 class PolicyTried {

@@ -4,16 +4,9 @@ import { EventRecorder, RejectEvent, ReliableEvent, ReliableEventHandler } from 
 import type { EventContext, Hooks } from 'nestjs-reliable-mq';
 import { Validate, ValidatorConstraint, type ValidatorConstraintInterface } from 'class-validator';
 import { DataSource, type QueryRunner, Repository } from 'typeorm';
+import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
-import {
-  Consuming,
-  type ConsumingOptions,
-  deferred,
-  Effect,
-  type InboxRowView,
-  NoteTaken,
-  Script,
-} from './consume-harness';
+import { Consuming, type ConsumingOptions, Effect, type InboxRowView, NoteTaken, Script } from './consume-harness';
 
 @ReliableEvent({ type: 'note.copied', confirm: false })
 class NoteCopied {

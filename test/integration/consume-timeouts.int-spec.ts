@@ -1,6 +1,7 @@
 import { DataSource } from 'typeorm';
+import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
-import { Consuming, deferred, Effect, NoteHandler } from './consume-harness';
+import { Consuming, Effect, NoteHandler } from './consume-harness';
 
 const TIMEOUT_MS = 300;
 

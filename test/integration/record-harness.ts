@@ -129,15 +129,3 @@ export async function startRecording(options: RecordingOptions = {}): Promise<Re
     },
   };
 }
-
-export interface Deferred {
-  readonly promise: Promise<void>;
-  resolve(): void;
-}
-
-/** A moment that the spec decides. */
-export function deferred(): Deferred {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((fulfil) => (resolve = fulfil));
-  return { promise, resolve };
-}

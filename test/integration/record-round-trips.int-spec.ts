@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, TransactionAbortedError, TransactionalEvent } from 'nestjs-reliable-mq';
 import { Client, Connection } from 'pg';
-import { Repository } from 'typeorm';
+import { DataSource, type DataSourceOptions, Repository } from 'typeorm';
 import { eventually } from '../support/eventually';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
 
@@ -364,6 +364,32 @@ describe('statements of a transaction', () => {
     );
   });
 
+  it('are committed and published although the logger throws for each that the library sends', async () => {
+    const logged: string[] = [];
+    const logger = jest.spyOn(recording.app.dataSource.logger, 'logQuery').mockImplementation((text) => {
+      const summary = summaryOf(text);
+      // What TypeORM itself logs it logs before it sends: there the transaction fails, as without the library.
+      if (summary === 'INSERT INTO note') return;
+      logged.push(summary);
+      throw new Error('the disk is full');
+    });
+    await notes.write('a');
+    logger.mockRestore();
+    expect(logged).toEqual(expect.arrayContaining(['START', 'INSERT INTO reliable_mq_outbox', 'COMMIT']));
+    expect(await recording.notes()).toEqual(['a']);
+    expect(await recording.published()).toEqual(['a']);
+  });
+
+  it('are sent by themselves when an object stands in the place of their text, which pg takes and TypeORM’s types do not', async () => {
+    await recording.events.transaction(async () => {
+      await recording.events.record(noteWritten('a'));
+      await notes.notes.query({ text: 'INSERT INTO note (text) VALUES ($1)', values: ['a'] } as unknown as string);
+    });
+    expect(business()).toEqual(['START', 'INSERT INTO reliable_mq_outbox', 'INSERT INTO note', 'COMMIT']);
+    expect(await recording.notes()).toEqual(['a']);
+    expect(await recording.published()).toEqual(['a']);
+  });
+
   it('begin after the isolation level is set', async () => {
     const level = await recording.events.transaction(
       () => notes.notes.query(`SELECT current_setting('transaction_isolation') AS level`),
@@ -383,6 +409,29 @@ describe('statements of a transaction', () => {
     expect(business()).toEqual(['START', 'INSERT INTO note', 'INSERT INTO reliable_mq_outbox', 'COMMIT']);
     expect(await recording.published()).toEqual(['a']);
     expect(await recording.notes()).toEqual(['a']);
+  });
+
+  it('are sent one after the other in pg’s pipeline mode, where a group would be written before it is known what the last has prepared', async () => {
+    const piped = await startRecording({
+      providers: [Notes],
+      onDataSource: ({ options }) => new DataSource({ ...options, extra: { pipeline: true } } as DataSourceOptions),
+    });
+    try {
+      await piped.app.get(Notes).write('a');
+      expect(business()).toEqual(
+        expect.arrayContaining(['START', 'INSERT INTO note', 'INSERT INTO reliable_mq_outbox', 'COMMIT']),
+      );
+      await Promise.all(['b', 'c', 'd'].map((text) => piped.app.get(Notes).write(text)));
+      const refused = piped.events.transaction(async () => {
+        await piped.app.get(Notes).write('e');
+        await piped.app.query('SELECT 1/0');
+      });
+      await expect(refused).rejects.toThrow('division by zero');
+      expect(await piped.notes()).toEqual(['a', 'b', 'c', 'd']);
+      expect((await piped.published()).toSorted()).toEqual(['a', 'b', 'c', 'd']);
+    } finally {
+      await piped.close();
+    }
   });
 
   it('work with versions of pg that do not tell of the transaction: the event is inserted at once', async () => {

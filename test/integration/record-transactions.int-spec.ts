@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource, InjectEntityManager, InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, NoTransactionError, TransactionalEvent } from 'nestjs-reliable-mq';
 import { DataSource, EntityManager, Repository } from 'typeorm';
-import { Note, NoteWritten, type Recording, deferred, noteWritten, startRecording } from './record-harness';
+import { deferred } from '../support/deferred';
+import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
 
 /** As TypeORM's and Nest's documentation have it: with a manager of its own. */
 @Injectable()

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import { MemoryBroker, ReliableMqHealth } from 'nestjs-reliable-mq';
 import { startProxy } from '../../tools/servers/tcp-proxy';
+import { deferred } from '../support/deferred';
 import { HEADER } from '../support/wire-headers';
 import { createTestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
 import { QUICK, startReliableApp } from '../support/reliable-app';
-import { Consuming, deferred, Effect, NoteHandler, Script, SERVICE } from './consume-harness';
+import { Consuming, Effect, NoteHandler, Script, SERVICE } from './consume-harness';
 
 describe('an application that closes', () => {
   it('lets the handlers that run finish, takes nothing more, and reports what they did', async () => {

@@ -1,15 +1,15 @@
 /** A promise that the test settles. */
-export interface Deferred {
-  readonly promise: Promise<void>;
-  resolve(): void;
+export interface Deferred<T = void> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
   reject(reason: unknown): void;
 }
 
 /** `Promise.withResolvers`, which Node 20 does not have. */
-export function deferred(): Deferred {
-  let resolve: () => void = () => undefined;
+export function deferred<T = void>(): Deferred<T> {
+  let resolve: (value: T) => void = () => undefined;
   let reject: (reason: unknown) => void = () => undefined;
-  const promise = new Promise<void>((onResolve, onReject) => {
+  const promise = new Promise<T>((onResolve, onReject) => {
     resolve = onResolve;
     reject = onReject;
   });
