@@ -24,6 +24,11 @@ function die(): void {
   for (;;);
 }
 
+/** As when the machine is suspended, or its network is gone: connections stay open, and nobody speaks. */
+function freeze(): void {
+  process.kill(process.pid, 'SIGSTOP');
+}
+
 function say(what: string, details: object): void {
   process.stdout.write(`${JSON.stringify({ what, ...details })}\n`);
 }
@@ -58,13 +63,14 @@ const STEPS: readonly (keyof Hooks)[] = [
   'receiptsSent',
 ];
 
-/** Says each step, and dies at one of them. */
+/** Says each step, and dies or freezes at one of them. */
 const hooks: Partial<Hooks> = Object.fromEntries(
   STEPS.map((step) => [
     step,
     (argument: object): void => {
       say(step, argument);
       if (step === environment.DIE_AT) die();
+      if (step === environment.FREEZE_AT) freeze();
     },
   ]),
 );
@@ -74,7 +80,12 @@ const hooks: Partial<Hooks> = Object.fromEntries(
     TypeOrmModule.forRoot({ type: 'postgres', url: environment.DATABASE_URL, retryAttempts: 0, poolSize: 20 }),
     ReliableMqModule.forRoot({
       service: environment.SERVICE,
-      rabbitmq: { uri: environment.AMQP_URL, exchange: environment.EXCHANGE, reconnectMs: 100 },
+      rabbitmq: {
+        uri: environment.AMQP_URL,
+        exchange: environment.EXCHANGE,
+        reconnectMs: 100,
+        heartbeatSeconds: Number(environment.HEARTBEAT_SECONDS ?? 10),
+      },
       consume: {
         timeoutMs: Number(environment.TIMEOUT_MS ?? 5_000),
         prefetch: 10,

@@ -16,15 +16,21 @@ export interface ConsumerAppEnvironment {
   readonly EXCHANGE: string;
   /** Name of the hook at which the process kills itself. */
   readonly DIE_AT?: string;
+  /** Name of the hook at which the process stops itself, until somebody lets it go on. */
+  readonly FREEZE_AT?: string;
   /** `yes`: messages that say `hang` do. */
   readonly MAY_HANG?: string;
   readonly TIMEOUT_MS?: string;
+  readonly HEARTBEAT_SECONDS?: string;
   readonly DRAIN_MS?: string;
   /** `yes`: the handler shares its commits between messages. */
   readonly SHARE_COMMITS?: 'yes' | 'no';
 }
 
-type Choices = Pick<ConsumerAppEnvironment, 'DIE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'DRAIN_MS' | 'SHARE_COMMITS'>;
+type Choices = Pick<
+  ConsumerAppEnvironment,
+  'DIE_AT' | 'FREEZE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'HEARTBEAT_SECONDS' | 'DRAIN_MS' | 'SHARE_COMMITS'
+>;
 
 export interface Step {
   readonly what: string;
@@ -118,7 +124,7 @@ export class ConsumerField {
         expect(row).toMatchObject({ status });
         return row as InboxRow;
       },
-      { deadlineMs: 30_000 },
+      { deadlineMs: 60_000 },
     );
   }
 

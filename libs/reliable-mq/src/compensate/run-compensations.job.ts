@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import type { QueryRunner } from 'typeorm';
-import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection, within } from '../database/deadline';
-import { terminateBackend } from '../database/sql';
+import { acquireQueryRunner, DatabaseDeadlineError, within } from '../database/deadline';
+import { limitIdleTime } from '../database/idle-limit';
+import { endConnection } from '../database/sql';
 import { backoffMs } from '../domain/backoff';
 import { describeError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
@@ -117,6 +117,7 @@ export class RunCompensationsJob implements Job {
     const queryRunner = await acquireQueryRunner(dataSource, timeoutMs);
     this.hooks.run('compensating', { eventId: event.id, type: event.type, attempt: event.compensationAttempts });
     const work = this.transactions.runNew(queryRunner, undefined, async () => {
+      await limitIdleTime(queryRunner.manager, timeoutMs + LEASE_MARGIN_MS);
       // First, so that two runs of one compensation wait for each other instead of both calling the handler.
       if (!(await outbox.settleCompensated(queryRunner.manager, event.id, token, true))) throw new ClaimLost();
       await this.transactions.inside(dataSource, queryRunner, true, () => handler.invoke(payload, failure));
@@ -129,15 +130,9 @@ export class RunCompensationsJob implements Job {
         () => new DatabaseDeadlineError(`${handler.label} did not finish within ${timeoutMs} ms`),
       );
     } catch (error) {
-      if (error instanceof DatabaseDeadlineError) await this.cutConnection(queryRunner, error);
+      if (error instanceof DatabaseDeadlineError) await endConnection(queryRunner, error);
       throw error;
     }
-  }
-
-  /** Here and at the server, where a statement may wait for a lock, and does not notice that nobody listens. */
-  private async cutConnection(queryRunner: QueryRunner, reason: Error): Promise<void> {
-    const serverProcess = await destroyConnection(queryRunner, reason).catch(() => undefined);
-    if (serverProcess !== undefined) await terminateBackend(this.set.dataSource, serverProcess).catch(() => undefined);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { isDatabaseUnavailable } from '../database/database-errors';
 import { acquireQueryRunner, DatabaseDeadlineError, hasLostTransaction } from '../database/deadline';
+import { limitIdleTime } from '../database/idle-limit';
 import { describeError, HandlerTimeoutError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import type { TransactionContext } from '../record/transaction-context';
@@ -80,6 +81,7 @@ export class AttemptRunner {
         handlingLeaseMs(handler.timeoutMs),
         () => new DatabaseDeadlineError('the claim of the inbox row was not answered'),
       );
+      await limitIdleTime(queryRunner.manager, handlingLeaseMs(handler.timeoutMs));
       if (!(await claim(queryRunner.manager))) throw new RowTaken();
       watchdog.enter(handler.timeoutMs, () => new HandlerTimeoutError(consumer, eventId, handler.timeoutMs));
       progress.phase = 'handling';

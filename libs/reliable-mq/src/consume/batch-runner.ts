@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { QueryRunner } from 'typeorm';
 import { isDatabaseUnavailable, isTransient, sqlState } from '../database/database-errors';
 import { acquireQueryRunner, DatabaseDeadlineError } from '../database/deadline';
+import { limitIdleTime } from '../database/idle-limit';
 import { failureInSavepoint, isInSavepoint, undoSavepoint } from '../database/savepoint';
 import { describeError, HandlerTimeoutError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
@@ -78,6 +79,7 @@ export class BatchRunner {
     await this.transactions.runNew(queryRunner, undefined, async () => {
       // A concurrent duplicate makes the claim wait until its own attempt has ended, which may take as long as a lease.
       enter(handlingLeaseMs(handler.timeoutMs), 'claim of the inbox rows');
+      await limitIdleTime(queryRunner.manager, handlingLeaseMs(handler.timeoutMs));
       batch.claim = await inbox.insertHandledAll(queryRunner.manager, handler.consumer, messages);
       const startedAt = performance.now();
       for (const message of messages) {

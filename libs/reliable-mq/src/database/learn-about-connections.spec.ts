@@ -7,7 +7,7 @@ describe('what is learnt about connections', () => {
     ({
       createQueryRunner: () => ({
         connect: () => Promise.resolve(connection),
-        query: () => Promise.resolve({ records: [{ pid: serverPid }] }),
+        query: () => Promise.resolve({ records: [{ pid: serverPid, idle_limit_ms: '0' }] }),
         release: () => Promise.resolve(),
       }),
     }) as unknown as DataSource;

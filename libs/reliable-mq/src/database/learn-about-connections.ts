@@ -6,13 +6,14 @@ import {
   STATEMENT_DEADLINE_MS,
   within,
 } from './deadline';
+import { knowIdleLimit } from './idle-limit';
 import { keepStatementsPrepared } from './prepared-statements';
 import { queryOn } from './sql';
 
 /**
  * Find out whether statements may stay prepared on this DataSource's connections. Not behind a connection pooler: one that
  * gives out a server per transaction may not know them there (PgBouncer before 1.21). A pooler shows a process id of its own
- * making, so the connection's is compared with the server's.
+ * making, so the connection's is compared with the server's. And how long the server lets a transaction be idle.
  */
 export async function learnAboutConnections(dataSource: DataSource): Promise<void> {
   const queryRunner = await acquireQueryRunner(dataSource, STATEMENT_DEADLINE_MS);
@@ -20,10 +21,15 @@ export async function learnAboutConnections(dataSource: DataSource): Promise<voi
     const { processID } = (await queryRunner.connect()) as { readonly processID?: number | null };
     const [row] = await within(
       STATEMENT_DEADLINE_MS,
-      queryOn<{ pid: number }>(queryRunner, 'SELECT pg_backend_pid() AS pid'),
-      () => new DatabaseDeadlineError('the database did not say which of its processes serves the connection'),
+      queryOn<{ pid: number; idle_limit_ms: string }>(
+        queryRunner,
+        `SELECT pg_backend_pid() AS pid, setting AS idle_limit_ms FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`,
+      ),
+      () => new DatabaseDeadlineError('the database did not tell about the connection'),
     );
-    if (row !== undefined && row.pid === processID) keepStatementsPrepared(dataSource);
+    if (row === undefined) return;
+    knowIdleLimit(dataSource, Number(row.idle_limit_ms));
+    if (row.pid === processID) keepStatementsPrepared(dataSource);
   } catch (error) {
     // Nobody else may get a connection that does not answer.
     if (error instanceof DatabaseDeadlineError) await destroyConnection(queryRunner, error);

@@ -18,13 +18,32 @@ export function utcText(timestamp: string): string {
 
 /**
  * Run one statement on a connection of its own, whatever transaction the caller may be in. A connection that does not answer
- * in time is closed, so that a half-open one can't stop a job forever.
+ * in time is closed, so that a half-open one can't stop a job forever; at the server too, where the statement would go on waiting
+ * for a lock although nobody listens. Whoever tries again in time would otherwise gather sessions there until it takes no more.
+ * @param deadlineMs for the connection, and then for the answer, in milliseconds
+ * @throws DatabaseUnavailableError when there is no connection, DatabaseDeadlineError when there is no answer
  */
-export async function queryAlone<Row>(
+export function queryAlone<Row>(
   dataSource: DataSource,
   sql: string,
   parameters: readonly unknown[] = [],
   deadlineMs: number = STATEMENT_DEADLINE_MS,
+): Promise<Row[]> {
+  return answerWithin<Row>(deadlineMs, dataSource, sql, parameters, endConnection);
+}
+
+/** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
+export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
+  // Waits for no lock: if the server could be asked to end it, it would have answered.
+  await answerWithin(deadlineMs, dataSource, 'SELECT 1', [], destroyConnection);
+}
+
+async function answerWithin<Row>(
+  deadlineMs: number,
+  dataSource: DataSource,
+  sql: string,
+  parameters: readonly unknown[],
+  cut: (queryRunner: QueryRunner, reason: Error) => Promise<unknown>,
 ): Promise<Row[]> {
   const queryRunner = await acquireQueryRunner(dataSource, deadlineMs);
   try {
@@ -34,16 +53,17 @@ export async function queryAlone<Row>(
       () => new DatabaseDeadlineError(`the database did not answer within ${deadlineMs} ms`),
     );
   } catch (error) {
-    if (error instanceof DatabaseDeadlineError) await destroyConnection(queryRunner, error);
+    if (error instanceof DatabaseDeadlineError) await cut(queryRunner, error);
     throw error;
   } finally {
     await queryRunner.release();
   }
 }
 
-/** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
-export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
-  await queryAlone(dataSource, 'SELECT 1', [], deadlineMs);
+/** Close the query runner's connection for good, here and at the server as far as that can be reached. */
+export async function endConnection(queryRunner: QueryRunner, reason: Error): Promise<void> {
+  const serverProcess = await destroyConnection(queryRunner, reason).catch(() => undefined);
+  if (serverProcess !== undefined) await terminateBackend(queryRunner.dataSource, serverProcess).catch(() => undefined);
 }
 
 /**

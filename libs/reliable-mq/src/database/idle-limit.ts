@@ -1,0 +1,27 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { queryBeforeCommit } from './sql';
+
+/** What the server itself allows a transaction to be idle, in milliseconds, where that is known; 0: for ever. */
+const allowed = new WeakMap<DataSource, number>();
+
+/** @param limitMs `idle_in_transaction_session_timeout` of the DataSource's sessions, in milliseconds; 0: none */
+export function knowIdleLimit(dataSource: DataSource, limitMs: number): void {
+  allowed.set(dataSource, limitMs);
+}
+
+/**
+ * Let the server roll the open transaction back, and end its session, when it has heard nothing for so long. A process that is
+ * frozen, or whose machine or network is gone, would hold its locks until TCP gives the connection up, two hours by default; and
+ * whoever is given its messages would wait for as long. A shorter limit of the server's own stays.
+ * Sent together with the next statement.
+ * @param limitMs longer than this process itself lets the transaction go on without a statement, in milliseconds
+ */
+export async function limitIdleTime(manager: EntityManager, limitMs: number): Promise<void> {
+  const ownMs = (manager.queryRunner && allowed.get(manager.queryRunner.dataSource)) ?? 0;
+  if (ownMs > 0 && ownMs <= limitMs) return;
+  const ms = Math.ceil(limitMs);
+  await queryBeforeCommit(manager, {
+    text: `SET LOCAL idle_in_transaction_session_timeout = ${ms}`,
+    name: `reliable_mq_idle_limit_${ms}`,
+  });
+}
