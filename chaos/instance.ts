@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ArmMessage, FiredMessage, Trigger } from './apps/trigger';
+import { type ArmMessage, type FiredMessage, sameTrigger, type Trigger } from './apps/trigger';
 import { monotonicMs, pause, waitUntil } from './clock';
 
 const RESTART_AFTER_MS = 150;
@@ -9,6 +9,8 @@ const RESTART_AFTER_MS = 150;
 const STARTED_AFTER_MS = 1_500;
 const RESTART_AFTER_FAILURE_MS = 1_000;
 const HEALTH_WITHIN_MS = 2_000;
+/** One that froze after all, a moment before it was told not to, goes on after this long. */
+const LATE_FREEZE_MS = 1_000;
 
 const LIBFAKETIME = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map(
   (machine) => `/usr/lib/${machine}/faketime/libfaketime.so.1`,
@@ -93,6 +95,7 @@ export class Instance {
     this.sendTrigger();
     await waitUntil(() => fired, withinMs, 20);
     this.armed = undefined;
+    if (!fired) this.send({ disarm: trigger });
     return fired;
   }
 
@@ -145,15 +148,22 @@ export class Instance {
 
   private receive({ fired }: FiredMessage): void {
     const { armed } = this;
-    if (!armed || JSON.stringify(fired) !== JSON.stringify(armed.trigger)) return;
-    this.armed = undefined;
-    armed.onFired();
+    if (armed && sameTrigger(fired, armed.trigger)) {
+      this.armed = undefined;
+      armed.onFired();
+    } else if (fired.action === 'SIGSTOP') {
+      // Nobody waits for it any more, and it would stay frozen.
+      void pause(LATE_FREEZE_MS).then(() => this.signal('SIGCONT'));
+    }
   }
 
   /** Also to a process that has just been started: it may have died of something else meanwhile. */
   private sendTrigger(): void {
-    if (!this.armed || !this.child?.connected) return;
-    this.child.send({ arm: this.armed.trigger } satisfies ArmMessage, () => undefined);
+    if (this.armed) this.send({ arm: this.armed.trigger });
+  }
+
+  private send(message: ArmMessage): void {
+    if (this.child?.connected) this.child.send(message, () => undefined);
   }
 
   private clock(): Record<string, string> {

@@ -8,7 +8,7 @@ import { runService } from '../../apps/platform/run-service';
 import type { ServiceIdentity, ServiceSettings } from '../../apps/platform/settings';
 import { monotonicMs } from '../clock';
 import { readSku } from './orders-to-fail';
-import type { ArmMessage, FiredMessage, Trigger } from './trigger';
+import { type ArmMessage, type FiredMessage, type Trigger, sameTrigger } from './trigger';
 
 const STEPS: readonly (keyof Hooks)[] = [
   ...([
@@ -100,7 +100,10 @@ function openTrace(): Trace {
 
 function saboteur(trace: Trace): Partial<Hooks> {
   const armed = new Map<Trigger, number>();
-  process.on('message', ({ arm }: ArmMessage) => armed.set(arm, arm.nth));
+  process.on('message', (message: ArmMessage) => {
+    if ('arm' in message) armed.set(message.arm, message.arm.nth);
+    else for (const trigger of [...armed.keys()]) if (sameTrigger(trigger, message.disarm)) armed.delete(trigger);
+  });
   const reached = (step: keyof Hooks, detail: unknown): void => {
     if (!NOT_TRACED.has(step)) trace(step, detail);
     for (const [trigger, left] of armed) {

@@ -11,9 +11,11 @@ export interface Trigger {
   readonly action: 'SIGKILL' | 'SIGSTOP';
 }
 
-/** To an app. */
-export interface ArmMessage {
-  readonly arm: Trigger;
+/** To an app: be ready for it, or be so no longer. */
+export type ArmMessage = { readonly arm: Trigger } | { readonly disarm: Trigger };
+
+export function sameTrigger(one: Trigger, other: Trigger): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** From an app, right before it does so. */

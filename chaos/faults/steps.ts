@@ -8,8 +8,18 @@ import { back, oneOf } from './processes';
 
 /** Something else may be broken at the moment. */
 const REACHED_WITHIN_MS = 40_000;
-/** Frozen at a step: longer than a lease and than a handler may take. */
+/** Frozen at a step: longer than a lease of the outbox and than a handler may take. */
 const FROZEN_MS = 6_000;
+/** Longer than the broker waits for a heartbeat, and than the lease of a handling: its messages are another's by then. */
+const FROZEN_LONG_MS = 30_000;
+
+/** Where processes freeze, and for how long. */
+const FREEZES: readonly { readonly at: string; readonly ms: number; readonly forLong?: string }[] = [
+  { at: 'sent', ms: FROZEN_MS },
+  { at: 'settling', ms: FROZEN_MS },
+  { at: 'handlerReturned', ms: FROZEN_MS },
+  { at: 'handlerReturned', ms: FROZEN_LONG_MS, forLong: 'until its messages are given to another' },
+];
 
 interface Step {
   readonly app: AppName;
@@ -115,19 +125,19 @@ export const STEP_FAULTS: readonly FaultKind[] = [
       return done.join('; ');
     },
   },
-  ...(['sent', 'settling', 'handlerReturned'] as const).map((name): FaultKind => {
-    const step = STEPS.find((one) => one.step === name) as Step;
+  ...FREEZES.map(({ at, ms, forLong }): FaultKind => {
+    const step = STEPS.find((one) => one.step === at) as Step;
     return {
-      name: `${step.app} freezes ${step.what}`,
+      name: `${step.app} freezes ${step.what}${forLong ? `, ${forLong}` : ''}`,
       family: 'step',
       lane: step.app,
-      seconds: 8,
+      seconds: ms / 1_000 + 2,
       inject: async (world, random) => {
         const instance = oneOf(world, step.app, random);
         await reach(world, [instance], step, { ...trigger(step, random), action: 'SIGSTOP' });
-        await pause(FROZEN_MS);
+        await pause(ms);
         instance.signal('SIGCONT');
-        return `${instance.name} for ${FROZEN_MS} ms`;
+        return `${instance.name} for ${ms} ms`;
       },
     };
   }),
