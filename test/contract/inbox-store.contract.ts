@@ -314,6 +314,19 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         await first.commit();
         await expect(adopted).resolves.toBe(false);
       });
+
+      it('holds the row for a whole lease after it has waited, not for what the wait has left of it', async () => {
+        const key = newKey();
+        const first = await begin();
+        await store.insertHandled(first.manager, key, message());
+        const adopted = store.adopt(key, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2);
+        await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
+        await new Promise((resolve) => setTimeout(resolve, 1_200));
+        await first.rollback();
+        await expect(adopted).resolves.toBe(true);
+        const { received_at: began, due_at: due } = (await harness.row(key)) as StoredRow & { received_at: Date };
+        expect((due as Date).getTime() - began.getTime()).toBeGreaterThanOrEqual(LEASE_MS + 1_000);
+      });
     });
 
     describe('insertFailure', () => {

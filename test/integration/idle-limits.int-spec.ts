@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ReliableEventHandler } from 'nestjs-reliable-mq';
 import type { EventContext } from 'nestjs-reliable-mq';
 import { Client } from 'pg';
+import { DataSource } from 'typeorm';
 import { createTestDatabase } from '../support/database';
 import { Consuming, type ConsumingOptions, NoteHandler, NoteTaken, Script } from './consume-harness';
 
@@ -11,10 +12,14 @@ const LEASE = '17s';
 
 @Injectable()
 class SharingHandler {
+  readonly transactions = new Set<unknown>();
+
   constructor(readonly script: Script) {}
 
   @ReliableEventHandler(NoteTaken, { shareCommits: true })
   async take(event: NoteTaken, context: EventContext): Promise<void> {
+    const [row] = await context.manager.query<unknown[]>('SELECT pg_current_xact_id()::text AS id');
+    this.transactions.add((row as { id: string }).id);
     await this.script.onEvent(event, context);
   }
 }
@@ -40,6 +45,7 @@ describe('how long the server waits for the next statement of a transaction', ()
       };
       const ids = Array.from({ length: count }, () => consuming.send('a'));
       for (const id of ids) await consuming.settled(id, 'handled');
+      if (count > 1) expect(consuming.app.get(SharingHandler).transactions.size).toBe(1);
       // The session's own setting is what it was.
       await limit((sql) => consuming.app.query(sql));
       return limits;
@@ -74,6 +80,25 @@ describe('how long the server waits for the next statement of a transaction', ()
       await expect(limitsIn({ database })).resolves.toEqual([expected, expected, own]);
     } finally {
       await database.drop();
+    }
+  });
+
+  it('costs a message no attempt when it is over after the handler has done its part', async () => {
+    const consuming = await Consuming.start({ reliableMq: { consume: { maxAttempts: 1 } } });
+    const outside = await new DataSource({ type: 'postgres', url: consuming.database.url, poolSize: 1 }).initialize();
+    try {
+      consuming.script.onEvent = async (_, { manager }) => {
+        if (consuming.script.calls.length > 1) return;
+        const [session] = await manager.query<[{ pid: number }]>('SELECT pg_backend_pid() AS pid');
+        await outside.query('SELECT pg_terminate_backend($1)', [session.pid]);
+      };
+      const id = consuming.send('a');
+      await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ history: [] });
+      await expect(consuming.notes(id)).resolves.toEqual(['a']);
+      expect(consuming.callsOf(id)).toHaveLength(2);
+    } finally {
+      await outside.destroy();
+      await consuming.close();
     }
   });
 });

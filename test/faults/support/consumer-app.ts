@@ -24,8 +24,12 @@ function die(): void {
   for (;;);
 }
 
-/** As when the machine is suspended, or its network is gone: connections stay open, and nobody speaks. */
+let hasFrozen = false;
+
+/** As when the machine is suspended, or its network is gone: connections stay open, and nobody speaks. Once. */
 function freeze(): void {
+  if (hasFrozen) return;
+  hasFrozen = true;
   process.kill(process.pid, 'SIGSTOP');
 }
 

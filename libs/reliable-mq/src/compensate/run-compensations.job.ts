@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import { acquireQueryRunner, DatabaseDeadlineError, within } from '../database/deadline';
+import type { QueryRunner } from 'typeorm';
+import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection, within } from '../database/deadline';
 import { limitIdleTime } from '../database/idle-limit';
-import { endConnection } from '../database/sql';
+import { terminateBackend } from '../database/sql';
 import { backoffMs } from '../domain/backoff';
 import { describeError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
@@ -130,9 +131,15 @@ export class RunCompensationsJob implements Job {
         () => new DatabaseDeadlineError(`${handler.label} did not finish within ${timeoutMs} ms`),
       );
     } catch (error) {
-      if (error instanceof DatabaseDeadlineError) await endConnection(queryRunner, error);
+      if (error instanceof DatabaseDeadlineError) await this.cutConnection(queryRunner, error);
       throw error;
     }
+  }
+
+  /** Here and at the server, where a statement may wait for a lock, and does not notice that nobody listens. */
+  private async cutConnection(queryRunner: QueryRunner, reason: Error): Promise<void> {
+    const serverProcess = await destroyConnection(queryRunner, reason).catch(() => undefined);
+    if (serverProcess !== undefined) await terminateBackend(this.set.dataSource, serverProcess).catch(() => undefined);
   }
 }
 

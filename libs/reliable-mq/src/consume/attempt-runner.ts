@@ -115,7 +115,7 @@ export class AttemptRunner {
   private async afterFailure(
     { handler }: ReadMessage,
     queryRunner: QueryRunner,
-    { phase }: Progress,
+    { phase, failure }: Progress,
     error: unknown,
   ): Promise<AttemptResult> {
     const connectionLost = queryRunner.isTransactionActive;
@@ -124,6 +124,8 @@ export class AttemptRunner {
     if (!connectionLost) return toFailure(error);
     const away = await whyAway(handler.stores.dataSource);
     if (away !== undefined) return { kind: 'unavailable', error: away, started };
+    // The handler has done its part; whether that was committed, its inbox row says.
+    if (phase === 'ending' && !failure) return { kind: 'unavailable', error, started };
     return { kind: 'failed', reason: `its database connection was lost: ${describeError(error)}` };
   }
 

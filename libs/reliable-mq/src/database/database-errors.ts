@@ -3,10 +3,11 @@ import { DatabaseUnavailableError } from './deadline';
 
 /**
  * SQLSTATEs, or their beginnings, that say nothing about the statement: connection lost (08), out of resources (53), shutting
- * down or starting (57P), system error (58), a standby that takes no writes (25006), a session that was cut (25P03).
+ * down or starting (57P), system error (58), a standby that takes no writes (25006), a session that was
+ * idle, or its transaction open, for too long (25P03, 25P04).
  * PostgreSQL documentation, Appendix A.
  */
-const UNAVAILABLE = ['08', '53', '57P', '58', '25006', '25P03'];
+const UNAVAILABLE = ['08', '53', '57P', '58', '25006', '25P03', '25P04'];
 
 /** Whether a statement failed because the database could not be asked, and not because of what was asked. */
 export function isDatabaseUnavailable(error: unknown): boolean {

@@ -10,10 +10,10 @@ export function knowIdleLimit(dataSource: DataSource, limitMs: number): void {
 }
 
 /**
- * Let the server roll the open transaction back, and end its session, when it has heard nothing for so long. A process that is
- * frozen, or whose machine or network is gone, would hold its locks until TCP gives the connection up, two hours by default; and
- * whoever is given its messages would wait for as long. A shorter limit of the server's own stays.
- * Sent together with the next statement.
+ * Let the server roll the open transaction back, and end its session, when it has waited for a statement for so long. A process that
+ * is frozen, or whose machine or network is gone, would hold its locks until TCP gives the connection up, two hours by default; and
+ * whoever is given its messages would wait for as long. A shorter limit that the server had when the application started stays.
+ * Sent together with the next statement where statements can be grouped.
  * @param limitMs longer than this process itself lets the transaction go on without a statement, in milliseconds
  */
 export async function limitIdleTime(manager: EntityManager, limitMs: number): Promise<void> {

@@ -21,9 +21,10 @@ export async function learnAboutConnections(dataSource: DataSource): Promise<voi
     const { processID } = (await queryRunner.connect()) as { readonly processID?: number | null };
     const [row] = await within(
       STATEMENT_DEADLINE_MS,
-      queryOn<{ pid: number; idle_limit_ms: string }>(
+      queryOn<{ pid: number; idle_limit_ms: string | null }>(
         queryRunner,
-        `SELECT pg_backend_pid() AS pid, setting AS idle_limit_ms FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`,
+        `SELECT pg_backend_pid() AS pid,
+           (SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS idle_limit_ms`,
       ),
       () => new DatabaseDeadlineError('the database did not tell about the connection'),
     );

@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { cancelStatement } from './cancel';
 import {
   acquireQueryRunner,
   DatabaseDeadlineError,
@@ -18,8 +19,7 @@ export function utcText(timestamp: string): string {
 
 /**
  * Run one statement on a connection of its own, whatever transaction the caller may be in. A connection that does not answer
- * in time is closed, so that a half-open one can't stop a job forever; at the server too, where the statement would go on waiting
- * for a lock although nobody listens. Whoever tries again in time would otherwise gather sessions there until it takes no more.
+ * in time is closed, so that a half-open one can't stop a job forever.
  * @param deadlineMs for the connection, and then for the answer, in milliseconds
  * @throws DatabaseUnavailableError when there is no connection, DatabaseDeadlineError when there is no answer
  */
@@ -29,13 +29,28 @@ export function queryAlone<Row>(
   parameters: readonly unknown[] = [],
   deadlineMs: number = STATEMENT_DEADLINE_MS,
 ): Promise<Row[]> {
-  return answerWithin<Row>(deadlineMs, dataSource, sql, parameters, endConnection);
+  return answerWithin<Row>(deadlineMs, dataSource, sql, parameters, destroyConnection);
+}
+
+/**
+ * The same for a statement that is meant to wait for another transaction. One that has waited for too long is ended at the server
+ * too: whoever tries it again in time would otherwise gather sessions there, until it takes no more.
+ */
+export function queryWaiting<Row>(
+  dataSource: DataSource,
+  sql: string,
+  parameters: readonly unknown[],
+  waitMs: number,
+): Promise<Row[]> {
+  return answerWithin<Row>(waitMs, dataSource, sql, parameters, async (queryRunner, reason) => {
+    await cancelStatement(queryRunner).catch(() => undefined);
+    await destroyConnection(queryRunner, reason);
+  });
 }
 
 /** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
 export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
-  // Waits for no lock: if the server could be asked to end it, it would have answered.
-  await answerWithin(deadlineMs, dataSource, 'SELECT 1', [], destroyConnection);
+  await queryAlone(dataSource, 'SELECT 1', [], deadlineMs);
 }
 
 async function answerWithin<Row>(
@@ -58,12 +73,6 @@ async function answerWithin<Row>(
   } finally {
     await queryRunner.release();
   }
-}
-
-/** Close the query runner's connection for good, here and at the server as far as that can be reached. */
-export async function endConnection(queryRunner: QueryRunner, reason: Error): Promise<void> {
-  const serverProcess = await destroyConnection(queryRunner, reason).catch(() => undefined);
-  if (serverProcess !== undefined) await terminateBackend(queryRunner.dataSource, serverProcess).catch(() => undefined);
 }
 
 /**

@@ -3,7 +3,7 @@ import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
 import type { Statement } from '../database/grouped-query';
 import { statementName } from '../database/prepared-statements';
-import { qualifiedTable, queryAlone, queryBeforeCommit, queryGrouped, utcText } from '../database/sql';
+import { qualifiedTable, queryAlone, queryBeforeCommit, queryGrouped, queryWaiting, utcText } from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
 import {
   type ClaimableQueue,
@@ -21,6 +21,8 @@ import {
 } from './inbox.store';
 
 const MS = "interval '1 millisecond'";
+/** What remains of a lease counts from here on as less than a whole one, in milliseconds. */
+const LEASE_RENEWED_AFTER_MS = 1000;
 
 /** A statement that is the same each time. */
 type Named = Required<Pick<Statement, 'text' | 'name'>>;
@@ -105,7 +107,8 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async adopt(key: InboxKey, message: InboxMessage, claim: InboxClaim, unfinishedStarts: number): Promise<boolean> {
-    const rows = await queryAlone(
+    const beganAtMs = performance.now();
+    const rows = await queryWaiting(
       this.dataSource,
       `INSERT INTO ${this.table}
          (event_id, consumer, type, version, status, attempts, unfinished_starts, due_at, claim_token, reason, body, properties, redrives)
@@ -125,12 +128,24 @@ export class PostgresInboxStore implements InboxStore {
       ],
       claim.leaseMs,
     );
+    if (rows.length === 0) return false;
+    // The lease was reckoned before the statement waited for another transaction, which may have used it up.
+    return performance.now() - beganAtMs < LEASE_RENEWED_AFTER_MS || this.renew(key, claim);
+  }
+
+  private async renew(key: InboxKey, { token, leaseMs }: InboxClaim): Promise<boolean> {
+    const rows = await queryAlone(
+      this.dataSource,
+      `UPDATE ${this.table} SET due_at = clock_timestamp() + $4::float8 * ${MS}
+       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
+      [key.eventId, key.consumer, token, leaseMs],
+    );
     return rows.length === 1;
   }
 
   async insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean> {
     const { status, delayMs } = toColumns(failure);
-    const rows = await queryAlone(
+    const rows = await queryWaiting(
       this.dataSource,
       `INSERT INTO ${this.table} AS i
          (event_id, consumer, type, version, status, attempts, due_at, ended_at, reason, history, body, properties, redrives)
