@@ -297,6 +297,29 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         expect(row?.due_in_ms).toBeLessThanOrEqual(LEASE_MS);
       });
 
+      it('is the same claim when its answer was lost and it is asked for again', async () => {
+        const key = newKey();
+        const claim = { token: randomUUID(), leaseMs: LEASE_MS };
+        await expect(store.adopt(key, message(), claim, 2)).resolves.toBe(true);
+        await harness.age(key, LEASE_MS / 2);
+        await expect(store.adopt(key, message(), claim, 2)).resolves.toBe(true);
+        const row = await harness.row(key);
+        expect(row).toMatchObject({ attempts: 1, unfinished_starts: 2, claim_token: claim.token });
+        expect(row?.due_in_ms).toBeGreaterThan(LEASE_MS / 2);
+      });
+
+      it('gives up waiting after the lease, at the server too', async () => {
+        const key = newKey();
+        const first = await begin();
+        await store.insertHandled(first.manager, key, message());
+        const waiting = store.adopt(key, message(), { token: randomUUID(), leaseMs: 2_000 }, 2);
+        const refused = expect(waiting).rejects.toThrow('another transaction has held the row for 2000 ms');
+        await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
+        await refused;
+        await eventually(async () => expect(await harness.waitingForLocks()).toBe(0));
+        await first.commit();
+      });
+
       it('leaves a row alone that exists', async () => {
         const key = newKey();
         await failing(key, 0);

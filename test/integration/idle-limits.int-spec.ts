@@ -83,7 +83,7 @@ describe('how long the server waits for the next statement of a transaction', ()
     }
   });
 
-  it('costs a message no attempt when it is over after the handler has done its part', async () => {
+  it('costs a message no attempt when the server has ended the session and the handler has done its part', async () => {
     const consuming = await Consuming.start({ reliableMq: { consume: { maxAttempts: 1 } } });
     const outside = await new DataSource({ type: 'postgres', url: consuming.database.url, poolSize: 1 }).initialize();
     try {

@@ -6,14 +6,14 @@ import { describeError, RejectEvent } from '../domain/errors';
  * - `taken`: the inbox row could not be claimed: another delivery or instance has it; nothing was run
  * - `failed`, `rejected`: the handler said so; rolled back
  * - `unavailable`: the database went away, and it is not known whether the commit happened: the inbox knows, later.
- *   `started`: the handler had begun
+ *   `started`: the handler had begun; `isBack`: only its connection was lost, and the database answers
  * - `stopped`: cut off because the process must stop; rolled back
  */
 export type AttemptResult =
   | { readonly kind: 'handled'; readonly durationMs: number }
   | { readonly kind: 'taken' | 'stopped' }
   | AttemptFailure
-  | { readonly kind: 'unavailable'; readonly error: unknown; readonly started: boolean };
+  | { readonly kind: 'unavailable'; readonly error: unknown; readonly started: boolean; readonly isBack?: true };
 
 export interface AttemptFailure {
   readonly kind: 'failed' | 'rejected';

@@ -125,7 +125,7 @@ export class AttemptRunner {
     const away = await whyAway(handler.stores.dataSource);
     if (away !== undefined) return { kind: 'unavailable', error: away, started };
     // The handler has done its part; whether that was committed, its inbox row says.
-    if (phase === 'ending' && !failure) return { kind: 'unavailable', error, started };
+    if (phase === 'ending' && !failure) return { kind: 'unavailable', error, started, isBack: true };
     return { kind: 'failed', reason: `its database connection was lost: ${describeError(error)}` };
   }
 

@@ -86,7 +86,7 @@ export class Attempts {
         return this.outcomes.settleFailure(stores, ref, token, failure);
       }
       case 'unavailable':
-        await this.outcomes.recovered(stores, result.error);
+        if (!result.isBack) await this.outcomes.recovered(stores, result.error);
         await this.outcomes.giveBack(stores, ref, token);
         return undefined;
       case 'stopped':
@@ -109,7 +109,7 @@ export class Attempts {
         return this.outcomes.insertFailure(stores, ref, stored, failure, handlingLeaseMs(handler.timeoutMs));
       }
       case 'unavailable':
-        await this.outcomes.recovered(stores, result.error);
+        if (!result.isBack) await this.outcomes.recovered(stores, result.error);
         return 'again';
       case 'stopped':
         return undefined;

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { cancelStatement } from './cancel';
+import { sqlState } from './database-errors';
 import {
   acquireQueryRunner,
   DatabaseDeadlineError,
@@ -11,6 +11,8 @@ import type { Statement } from './grouped-query';
 import { groupOf } from './grouped-statements';
 
 const TERMINATE_DEADLINE_MS = 5000;
+/** What the answer to a statement may take beyond its waiting. */
+const ANSWER_MARGIN_MS = 5000;
 
 /** A moment as text that is read back as the same moment under each DateStyle and TimeZone, and sorts in the order of time. */
 export function utcText(timestamp: string): string {
@@ -23,42 +25,11 @@ export function utcText(timestamp: string): string {
  * @param deadlineMs for the connection, and then for the answer, in milliseconds
  * @throws DatabaseUnavailableError when there is no connection, DatabaseDeadlineError when there is no answer
  */
-export function queryAlone<Row>(
+export async function queryAlone<Row>(
   dataSource: DataSource,
   sql: string,
   parameters: readonly unknown[] = [],
   deadlineMs: number = STATEMENT_DEADLINE_MS,
-): Promise<Row[]> {
-  return answerWithin<Row>(deadlineMs, dataSource, sql, parameters, destroyConnection);
-}
-
-/**
- * The same for a statement that is meant to wait for another transaction. One that has waited for too long is ended at the server
- * too: whoever tries it again in time would otherwise gather sessions there, until it takes no more.
- */
-export function queryWaiting<Row>(
-  dataSource: DataSource,
-  sql: string,
-  parameters: readonly unknown[],
-  waitMs: number,
-): Promise<Row[]> {
-  return answerWithin<Row>(waitMs, dataSource, sql, parameters, async (queryRunner, reason) => {
-    await cancelStatement(queryRunner).catch(() => undefined);
-    await destroyConnection(queryRunner, reason);
-  });
-}
-
-/** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
-export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
-  await queryAlone(dataSource, 'SELECT 1', [], deadlineMs);
-}
-
-async function answerWithin<Row>(
-  deadlineMs: number,
-  dataSource: DataSource,
-  sql: string,
-  parameters: readonly unknown[],
-  cut: (queryRunner: QueryRunner, reason: Error) => Promise<unknown>,
 ): Promise<Row[]> {
   const queryRunner = await acquireQueryRunner(dataSource, deadlineMs);
   try {
@@ -68,11 +39,47 @@ async function answerWithin<Row>(
       () => new DatabaseDeadlineError(`the database did not answer within ${deadlineMs} ms`),
     );
   } catch (error) {
-    if (error instanceof DatabaseDeadlineError) await cut(queryRunner, error);
+    if (error instanceof DatabaseDeadlineError) await destroyConnection(queryRunner, error);
     throw error;
   } finally {
     await queryRunner.release();
   }
+}
+
+/** SQLSTATE lock_not_available: what `lock_timeout` says. */
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/**
+ * As the source of an INSERT's row: from here on the statement waits for each lock no longer than the parameter says, in
+ * milliseconds. Not at the client alone: closing a connection does not end a statement that waits, and whoever tries it again
+ * in time would gather sessions at the server, until it takes no more.
+ */
+export function lockTimeout(parameter: string): string {
+  return `(SELECT set_config('lock_timeout', ${parameter}::text, true)) AS limited`;
+}
+
+/**
+ * Run one statement on a connection of its own that may wait for another transaction. It must begin with `lockTimeout`.
+ * @param waitMs how long, in milliseconds
+ * @throws DatabaseDeadlineError when that was not enough, or there is no answer
+ */
+export async function queryWaiting<Row>(
+  dataSource: DataSource,
+  sql: string,
+  parameters: readonly unknown[],
+  waitMs: number,
+): Promise<Row[]> {
+  try {
+    return await queryAlone<Row>(dataSource, sql, parameters, waitMs + ANSWER_MARGIN_MS);
+  } catch (error) {
+    if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+    throw new DatabaseDeadlineError(`another transaction has held the row for ${waitMs} ms`, { cause: error });
+  }
+}
+
+/** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
+export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
+  await queryAlone(dataSource, 'SELECT 1', [], deadlineMs);
 }
 
 /**

@@ -3,7 +3,15 @@ import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
 import type { Statement } from '../database/grouped-query';
 import { statementName } from '../database/prepared-statements';
-import { qualifiedTable, queryAlone, queryBeforeCommit, queryGrouped, queryWaiting, utcText } from '../database/sql';
+import {
+  lockTimeout,
+  qualifiedTable,
+  queryAlone,
+  queryBeforeCommit,
+  queryGrouped,
+  queryWaiting,
+  utcText,
+} from '../database/sql';
 import { INBOX_TABLE, type InboxStatus } from './inbox.entity';
 import {
   type ClaimableQueue,
@@ -112,7 +120,8 @@ export class PostgresInboxStore implements InboxStore {
       this.dataSource,
       `INSERT INTO ${this.table}
          (event_id, consumer, type, version, status, attempts, unfinished_starts, due_at, claim_token, reason, body, properties, redrives)
-       VALUES ($1, $2, $3, $4, 'failed', 1, $5, clock_timestamp() + $6::float8 * ${MS}, $7, 'started, not finished', $8, $9, $10)
+       SELECT $1, $2, $3, $4::int, 'failed', 1, $5::int, clock_timestamp() + $6::float8 * ${MS}, $7::uuid, 'started, not finished',
+         $8::bytea, $9::jsonb, $10::int FROM ${lockTimeout('$11')}
        ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
       [
         key.eventId,
@@ -125,12 +134,14 @@ export class PostgresInboxStore implements InboxStore {
         message.body,
         storableJson(message.properties),
         message.redrives,
+        claim.leaseMs,
       ],
       claim.leaseMs,
     );
-    if (rows.length === 0) return false;
-    // The lease was reckoned before the statement waited for another transaction, which may have used it up.
-    return performance.now() - beganAtMs < LEASE_RENEWED_AFTER_MS || this.renew(key, claim);
+    if (rows.length === 1 && performance.now() - beganAtMs < LEASE_RENEWED_AFTER_MS) return true;
+    // The lease was reckoned before the statement waited for another transaction, which may have used it up. And the row that is
+    // in the way may be this claim's own: of an earlier call whose answer was lost.
+    return this.renew(key, claim);
   }
 
   private async renew(key: InboxKey, { token, leaseMs }: InboxClaim): Promise<boolean> {
@@ -149,9 +160,10 @@ export class PostgresInboxStore implements InboxStore {
       this.dataSource,
       `INSERT INTO ${this.table} AS i
          (event_id, consumer, type, version, status, attempts, due_at, ended_at, reason, history, body, properties, redrives)
-       VALUES ($1, $2, $3, $4, $5, 1, clock_timestamp() + $6::float8 * ${MS},
-         CASE WHEN $6::float8 IS NULL THEN clock_timestamp() END, $7,
-         jsonb_build_array(jsonb_build_object('attempt', 1, 'at', statement_timestamp(), 'reason', $7::text)), $8, $9, $10)
+       SELECT $1, $2, $3, $4::int, $5, 1, clock_timestamp() + $6::float8 * ${MS},
+         CASE WHEN $6::float8 IS NULL THEN clock_timestamp() END, $7::text,
+         jsonb_build_array(jsonb_build_object('attempt', 1, 'at', statement_timestamp(), 'reason', $7::text)),
+         $8::bytea, $9::jsonb, $10::int FROM ${lockTimeout('$11')}
        ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
       [
         key.eventId,
@@ -164,6 +176,7 @@ export class PostgresInboxStore implements InboxStore {
         message.body,
         storableJson(message.properties),
         message.redrives,
+        waitMs,
       ],
       waitMs,
     );
