@@ -13,6 +13,8 @@ import { groupOf } from './grouped-statements';
 const TERMINATE_DEADLINE_MS = 5000;
 /** What the answer to a statement may take beyond its waiting. */
 const ANSWER_MARGIN_MS = 5000;
+/** SQLSTATE lock_not_available: what `lock_timeout` says. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** A moment as text that is read back as the same moment under each DateStyle and TimeZone, and sorts in the order of time. */
 export function utcText(timestamp: string): string {
@@ -45,9 +47,6 @@ export async function queryAlone<Row>(
     await queryRunner.release();
   }
 }
-
-/** SQLSTATE lock_not_available: what `lock_timeout` says. */
-const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * As the source of an INSERT's row: from here on the statement waits for each lock no longer than the parameter says, in

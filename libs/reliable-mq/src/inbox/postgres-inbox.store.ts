@@ -29,7 +29,7 @@ import {
 } from './inbox.store';
 
 const MS = "interval '1 millisecond'";
-/** What remains of a lease counts from here on as less than a whole one, in milliseconds. */
+/** A claim that took longer than this to get has used up a part of its lease, and is given a whole one, in milliseconds. */
 const LEASE_RENEWED_AFTER_MS = 1000;
 
 /** A statement that is the same each time. */
