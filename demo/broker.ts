@@ -28,7 +28,7 @@ export async function provideBroker(
   cleanUp: CleanUp,
 ): Promise<DemoBroker> {
   const { url, problem } = wanted === 'memory' ? { url: undefined, problem: undefined } : await find();
-  if (url) return rabbitmq(url, namespace, cleanUp);
+  if (url) return rabbitmq(url, problem, namespace, cleanUp);
   if (wanted === 'rabbitmq')
     throw new Error(problem ?? 'No RabbitMQ answers on 127.0.0.1:5672, and AMQP_URL is not set.');
   return memory(problem ?? (wanted ? undefined : 'no RabbitMQ answers on this machine, and AMQP_URL is not set'));
@@ -39,11 +39,12 @@ export async function deleteAbandoned(url: string, namespaces: readonly string[]
   for (const namespace of namespaces) await deleteAll(url, namespace).catch(() => undefined);
 }
 
+/** One that the environment names and that does not answer is a problem to tell, and one on this machine does as well. */
 async function find(): Promise<{ url: string | undefined; problem: string | undefined }> {
   try {
     return { url: await findRabbitmq(), problem: undefined };
   } catch (error) {
-    return { url: undefined, problem: firstSentence(error) };
+    return { url: await findRabbitmq({}), problem: firstSentence(error) };
   }
 }
 
@@ -52,7 +53,7 @@ function memory(problem: string | undefined): DemoBroker {
   return {
     kind: 'memory',
     url: '',
-    description: `in-memory transport, inside this process${problem ? ` (${problem})` : ''}`,
+    description: `in-memory transport, inside this process${because(problem)}`,
     options: { transport: broker },
     absence: {
       how: 'the in-memory broker goes offline',
@@ -63,10 +64,15 @@ function memory(problem: string | undefined): DemoBroker {
 }
 
 /** All connections go through a proxy, whose cutting is the broker's absence: the broker itself may be in use by others. */
-async function rabbitmq(url: string, namespace: string, cleanUp: CleanUp): Promise<DemoBroker> {
+async function rabbitmq(
+  url: string,
+  problem: string | undefined,
+  namespace: string,
+  cleanUp: CleanUp,
+): Promise<DemoBroker> {
   cleanUp.add(() => deleteAll(url, namespace));
   const { protocol, hostname, port } = new URL(url);
-  const description = `RabbitMQ at ${maskedUrl(url)}; queues of its own, deleted at the end`;
+  const description = `RabbitMQ at ${maskedUrl(url)}; queues of its own, deleted at the end${because(problem)}`;
   // The certificate of a TLS connection would not match the proxy's address.
   if (protocol !== 'amqp:')
     return { kind: 'rabbitmq', url, description, options: { rabbitmq: { uri: url } }, absence: undefined };
@@ -98,6 +104,10 @@ async function deleteAll(url: string, namespace: string): Promise<void> {
   } finally {
     await connection.close().catch(() => undefined);
   }
+}
+
+function because(problem: string | undefined): string {
+  return problem ? ` (${problem})` : '';
 }
 
 /** Without what follows for the tests: how to get a private one. */

@@ -2,7 +2,8 @@ import { IsInt, IsUUID, Matches, Max, Min } from 'class-validator';
 
 export const SKU_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export const SKU_MESSAGE = 'sku must be 1 to 64 letters, digits, ".", "_" or "-", and begin with a letter or digit';
-export const MAX_ORDER_QUANTITY = 1_000_000;
+/** As much as stock can be set to. */
+export const MAX_QUANTITY = 1_000_000_000;
 
 /** What every event about an order says. */
 export class OrderedItem {
@@ -14,7 +15,7 @@ export class OrderedItem {
 
   @IsInt()
   @Min(1)
-  @Max(MAX_ORDER_QUANTITY)
+  @Max(MAX_QUANTITY)
   quantity!: number;
 
   static of<T extends object>(this: new () => T, fields: T): T {

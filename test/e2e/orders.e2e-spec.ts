@@ -69,7 +69,7 @@ describe('the order and the inventory service', () => {
     ['a quantity of 0', { sku: 'mug', quantity: 0 }],
     ['half a piece', { sku: 'mug', quantity: 0.5 }],
     ['a quantity in words', { sku: 'mug', quantity: '2' }],
-    ['more than anybody needs', { sku: 'mug', quantity: 1_000_001 }],
+    ['more than anybody needs', { sku: 'mug', quantity: 1_000_000_001 }],
     ['a sku with a space', { sku: 'a mug', quantity: 1 }],
     ['a sku without end', { sku: 'm'.repeat(65), quantity: 1 }],
     ['a sku that is no text', { sku: { $ne: '' }, quantity: 1 }],

@@ -105,7 +105,7 @@ describe('the tables', () => {
       expect(error).toBeInstanceOf(SchemaMissingError);
       expect(error).toMatchObject({ code: 'SCHEMA_MISSING', details: { version: 0, needed: 1 } });
       expect(error.message).toMatch(/are missing in postgres\S+/);
-      expect(error.message).toContain('`npx nestjs-reliable-mq schema | psql "');
+      expect(error.message).toContain(`\`npx nestjs-reliable-mq schema | psql "postgres://${url.username}@${url.host}`);
       expect(error.message).toContain('ReliableMqMigration1');
       expect(error.message).not.toContain(url.password);
       expect(await tables()).toEqual([]);

@@ -72,6 +72,21 @@ describe('Publishing', () => {
     await producer.until(id, { status: 'published', attempts: 1, reason: null });
   });
 
+  it('tells how late what it claims has become', async () => {
+    producer.bind({ 'a.note.free': 'note.free' });
+    const { hooks, told } = remembering('jobBatch');
+    const app = await producer.start({ hooks, compensation: { intervalMs: 100 } });
+    producer.broker.goOffline();
+    const id = await app.get(NoteService).record(note(FreeNote));
+    await producer.until(id, { status: 'pending', reason: expect.stringContaining('not connected') as string });
+    await app.query(`UPDATE reliable_mq_outbox SET due_at = clock_timestamp() - interval '90 seconds'`);
+    producer.broker.goOnline();
+    await producer.until(id, { status: 'published' });
+    const [{ job, overdueMs }] = told('jobBatch') as [{ job: string; overdueMs: number }];
+    expect(job).toBe('publish');
+    expect(overdueMs).toBeGreaterThanOrEqual(90_000);
+  });
+
   it('holds nothing in memory while the broker is away, and drains the whole backlog when it is back, telling its progress', async () => {
     const COUNT = 5000;
     producer.bind({ 'a.note.free': 'note.free' });
@@ -96,8 +111,9 @@ describe('Publishing', () => {
     });
     expect(new Set(producer.messageIds('a.note.free')).size).toBe(COUNT);
     expect(producer.messageIds('a.note.free')).toHaveLength(COUNT);
-    const batches = told('jobBatch') as { job: string; count: number }[];
+    const batches = told('jobBatch') as { job: string; count: number; overdueMs: number }[];
     expect(batches.filter(({ job }) => job === 'publish').reduce((sum, { count }) => sum + count, 0)).toBe(COUNT);
     expect(Math.max(...batches.map(({ count }) => count))).toBeLessThanOrEqual(200);
+    for (const { overdueMs } of batches) expect(overdueMs).toBeGreaterThanOrEqual(0);
   });
 });

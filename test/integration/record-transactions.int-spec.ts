@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource, InjectEntityManager, InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, NoTransactionError, TransactionalEvent } from 'nestjs-reliable-mq';
-import { DataSource, EntityManager, Repository } from 'typeorm';
+import { DataSource, EntityManager, type QueryRunner, Repository } from 'typeorm';
 import { deferred } from '../support/deferred';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
 
@@ -96,6 +96,26 @@ describe('recording in a transaction', () => {
       'the injected manager': (work) => notes.manager.transaction(() => work()),
       'the manager of a repository': (work) => notes.injected.manager.transaction(() => work()),
       "a repository class's own manager": (work) => notes.custom.manager.transaction(() => work()),
+      "a QueryRunner's manager": (work) => withQueryRunner(({ manager }) => manager.transaction(() => work())),
+      'a QueryRunner driven by hand, given by its manager': (work) =>
+        withQueryRunner(async (queryRunner) => {
+          await queryRunner.startTransaction();
+          try {
+            await recording.events.transaction(work, { manager: queryRunner.manager });
+            await queryRunner.commitTransaction();
+          } catch (error) {
+            await queryRunner.rollbackTransaction();
+            throw error;
+          }
+        }),
+    };
+    const withQueryRunner = async <T>(work: (queryRunner: QueryRunner) => Promise<T>): Promise<T> => {
+      const queryRunner = recording.app.dataSource.createQueryRunner();
+      try {
+        return await work(queryRunner);
+      } finally {
+        await queryRunner.release();
+      }
     };
 
     it.each(Object.entries(openers))('is joined by the decorator: %s', async (_, open) => {
@@ -127,6 +147,19 @@ describe('recording in a transaction', () => {
       }
       await queryRunner.release();
       await expectEverywhere('a', 'b');
+    });
+
+    it('must be open when it is given by its manager; otherwise nothing runs', async () => {
+      const work = jest.fn();
+      await withQueryRunner(async ({ manager }) => {
+        const refused = recording.events.transaction(work, { manager });
+        await expect(refused).rejects.toThrow(NoTransactionError);
+        await expect(refused).rejects.toThrow(/has no open transaction. Begin it first/);
+      });
+      await expect(recording.events.transaction(work, { manager: recording.app.dataSource.manager })).rejects.toThrow(
+        NoTransactionError,
+      );
+      expect(work).not.toHaveBeenCalled();
     });
 
     it('may be given by its manager, though the call chain is in another one', async () => {

@@ -70,6 +70,7 @@ describe('the public API', () => {
       'ReliableMqStatistics',
       'ReportedOutcome',
       'StoredOutcome',
+      'TransactionChoice',
       'TransactionOptions',
       'TransactionalEventOptions',
     ]);

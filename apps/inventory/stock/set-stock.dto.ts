@@ -1,5 +1,5 @@
 import { IsInt, Matches, Max, Min } from 'class-validator';
-import { SKU_MESSAGE, SKU_PATTERN } from '../../contracts/ordered-item';
+import { MAX_QUANTITY, SKU_MESSAGE, SKU_PATTERN } from '../../contracts/ordered-item';
 
 export class SkuParam {
   @Matches(SKU_PATTERN, { message: SKU_MESSAGE })
@@ -10,6 +10,6 @@ export class SetStock {
   /** What new orders can take from now on; what orders hold already is not touched. */
   @IsInt()
   @Min(0)
-  @Max(1_000_000_000)
+  @Max(MAX_QUANTITY)
   quantity!: number;
 }

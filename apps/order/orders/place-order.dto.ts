@@ -1,5 +1,5 @@
 import { IsInt, Matches, Max, Min } from 'class-validator';
-import { MAX_ORDER_QUANTITY, SKU_MESSAGE, SKU_PATTERN } from '../../contracts/ordered-item';
+import { MAX_QUANTITY, SKU_MESSAGE, SKU_PATTERN } from '../../contracts/ordered-item';
 
 export class PlaceOrder {
   @Matches(SKU_PATTERN, { message: SKU_MESSAGE })
@@ -7,6 +7,6 @@ export class PlaceOrder {
 
   @IsInt()
   @Min(1)
-  @Max(MAX_ORDER_QUANTITY)
+  @Max(MAX_QUANTITY)
   quantity!: number;
 }

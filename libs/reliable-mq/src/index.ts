@@ -31,7 +31,7 @@ export type { ReliableMqOptions } from './options/options';
 export type { ReliableMqModuleExtras } from './module-definition';
 export type { ReliableEventOptions } from './record/reliable-event.decorator';
 export type { EventMapper, MappedPayloads, TransactionalEventOptions } from './record/transactional-event.decorator';
-export type { EventHeaders, RecordContext, TransactionOptions } from './record/event-recorder';
+export type { EventHeaders, RecordContext, TransactionChoice, TransactionOptions } from './record/event-recorder';
 export type { ReliableEventHandlerOptions } from './consume/reliable-event-handler.decorator';
 export type { EventContext } from './consume/event-context';
 export type { EventFailure, ReportedOutcome, ConsumerOutcome, AttemptRecord } from './domain/outcome';

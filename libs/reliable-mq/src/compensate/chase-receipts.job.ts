@@ -7,7 +7,7 @@ import type { Publisher } from '../publish/publisher';
 import type { StoreSet } from '../stores/stores';
 import type { Transport } from '../transport/transport';
 import { DueEvents } from './due-events';
-import type { Job } from './job';
+import { type Job, type ReportBatch, reportClaimed } from './job';
 import { type Backlog, QueueBacklogs } from './queue-backlogs';
 
 const JITTER = 0.2;
@@ -39,11 +39,11 @@ export class ChaseReceiptsJob implements Job {
     return this.transport.status().available;
   }
 
-  async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
+  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
     const goOn = (): boolean => !stop.aborted && this.ready();
     const backlogs = new QueueBacklogs(this.transport);
     for await (const batch of this.due.claim(goOn)) {
-      progress(batch.events.length);
+      reportClaimed(report, batch.events);
       const again: Publication[] = [];
       for (const event of batch.events) {
         const publication = toPublication(event, batch);

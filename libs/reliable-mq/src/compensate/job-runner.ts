@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { describeError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
-import type { Job } from './job';
+import type { Job, ReportBatch } from './job';
 
 const PROGRESS_EVERY_MS = 10_000;
 /** Moments closer than this are one, in milliseconds: bounds how many are remembered, and how often the job is woken. */
@@ -84,9 +84,10 @@ export class JobRunner {
     const startedAt = performance.now();
     let count = 0;
     let loggedAt = startedAt;
-    const progress = (batch: number): void => {
+    const report: ReportBatch = (batch, overdueMs) => {
       count += batch;
-      this.hooks.run('jobBatch', { job: name, dataSource, count: batch });
+      const lag = overdueMs === undefined ? {} : { overdueMs };
+      this.hooks.run('jobBatch', { job: name, dataSource, count: batch, ...lag });
       if (performance.now() - loggedAt < PROGRESS_EVERY_MS) return;
       loggedAt = performance.now();
       this.logger.log('The compensation task is working on a backlog', {
@@ -99,7 +100,7 @@ export class JobRunner {
     this.hooks.run('jobStarted', { job: name, dataSource });
     let failure: string | undefined;
     try {
-      await this.job.run(progress, this.stop);
+      await this.job.run(report, this.stop);
     } catch (error) {
       failure = describeError(error);
       this.logger.error('A job of the compensation task failed; the next run tries again', {

@@ -1,5 +1,20 @@
 import type { JobName } from '../domain/hooks';
 
+/**
+ * Takes notice of a batch.
+ * @param count rows
+ * @param overdueMs of claimed rows: how long the one that had waited longest had been due, in milliseconds
+ */
+export type ReportBatch = (count: number, overdueMs?: number) => void;
+
+/** Reports rows that were claimed. */
+export function reportClaimed(report: ReportBatch, claimed: readonly { readonly overdueMs: number }[]): void {
+  report(
+    claimed.length,
+    claimed.reduce((most, { overdueMs }) => Math.max(most, overdueMs), 0),
+  );
+}
+
 /** One job of the compensation task. */
 export interface Job {
   readonly name: JobName;
@@ -9,10 +24,10 @@ export interface Job {
   ready(): boolean;
   /**
    * Do all that is due.
-   * @param progress call it after each batch
+   * @param report call it after each batch
    * @param stop aborted when nothing more may be begun
    */
-  run(progress: (count: number) => void, stop: AbortSignal): Promise<void>;
+  run(report: ReportBatch, stop: AbortSignal): Promise<void>;
   /** The process can't wait any longer: roll back what runs. */
   cutOff?(): void;
 }

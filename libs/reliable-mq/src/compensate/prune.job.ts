@@ -2,7 +2,7 @@ import { lowestEventId } from '../domain/event-id';
 import type { JobName } from '../domain/hooks';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { StoreSet } from '../stores/stores';
-import type { Job } from './job';
+import type { Job, ReportBatch } from './job';
 import { ScanStart } from './scan-start';
 
 const HOUR_MS = 3_600_000;
@@ -49,13 +49,13 @@ export class PruneJob implements Job {
     return true;
   }
 
-  async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
+  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
     let from = this.start.next();
     const isFromStart = from === undefined;
     while (!stop.aborted) {
       const prune = (): Promise<PrunedBatch> => this.prune(from);
       const { count, reached } = await (from === undefined ? this.start.fromStart(prune) : prune());
-      if (count > 0) progress(count);
+      if (count > 0) report(count);
       from = reached;
       if (from !== undefined) this.start.reached(from);
       if (count < this.batchSize) break;

@@ -4,7 +4,7 @@ import type { Publisher } from '../publish/publisher';
 import type { StoreSet } from '../stores/stores';
 import type { Transport } from '../transport/transport';
 import { DueEvents } from './due-events';
-import type { Job } from './job';
+import { type Job, type ReportBatch, reportClaimed } from './job';
 
 /** Publishes events that were committed and are not published: their process died, or the broker was away or said no. */
 export class PublishDueJob implements Job {
@@ -26,10 +26,10 @@ export class PublishDueJob implements Job {
     return this.transport.status().available;
   }
 
-  async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
+  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
     const goOn = (): boolean => !stop.aborted && this.ready();
     for await (const batch of this.due.claim(goOn)) {
-      progress(batch.events.length);
+      reportClaimed(report, batch.events);
       await this.publisher.submit(batch.events.map((event) => toPublication(event, batch)));
     }
   }

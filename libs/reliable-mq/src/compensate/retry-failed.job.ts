@@ -4,7 +4,7 @@ import { handlingLeaseMs } from '../consume/handler';
 import type { HandlerRegistry, QueueHandlers } from '../consume/handler-registry';
 import type { ClaimableQueue, ClaimedInboxRow } from '../inbox/inbox.store';
 import type { StoreSet } from '../stores/stores';
-import type { Job } from './job';
+import { type Job, type ReportBatch, reportClaimed } from './job';
 
 /** Attempts that run at once. */
 const CONCURRENCY = 10;
@@ -30,8 +30,8 @@ export class RetryFailedJob implements Job {
     return this.queues().length > 0;
   }
 
-  async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
-    await this.retrySuspects(progress, stop);
+  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
+    await this.retrySuspects(report, stop);
     while (!stop.aborted) {
       const free = CONCURRENCY - this.running.size;
       // Claim again when half of the places are free, so that not every row costs a claim.
@@ -39,7 +39,7 @@ export class RetryFailedJob implements Job {
         await Promise.race(this.running);
         continue;
       }
-      const claimed = await this.claim(free, 'others', progress, stop);
+      const claimed = await this.claim(free, 'others', report, stop);
       for (const { row, token } of claimed) this.start(this.attempt(row, token, false));
       if (claimed.length < free) return;
     }
@@ -49,11 +49,11 @@ export class RetryFailedJob implements Job {
    * What may kill its process runs alone, one by one: if the process dies, it dies of that one, and the others are not
    * suspected further. They are not even claimed before their turn, because a claim that waits looks like a start.
    */
-  private async retrySuspects(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
+  private async retrySuspects(report: ReportBatch, stop: AbortSignal): Promise<void> {
     while (!stop.aborted && (await this.set.inbox.hasDueSuspect(this.claimable()))) {
       let found = false;
       await this.handling.alone(async () => {
-        for (const { row, token } of await this.claim(1, 'suspects', progress, stop)) {
+        for (const { row, token } of await this.claim(1, 'suspects', report, stop)) {
           found = true;
           await this.attempt(row, token, true);
         }
@@ -66,7 +66,7 @@ export class RetryFailedJob implements Job {
   private async claim(
     limit: number,
     which: 'suspects' | 'others',
-    progress: (count: number) => void,
+    report: ReportBatch,
     stop: AbortSignal,
   ): Promise<readonly { readonly row: ClaimedInboxRow; readonly token: string }[]> {
     if (stop.aborted) return [];
@@ -76,7 +76,7 @@ export class RetryFailedJob implements Job {
       for (const row of rows) await this.set.inbox.release(row, token);
       return [];
     }
-    if (rows.length > 0) progress(rows.length);
+    if (rows.length > 0) reportClaimed(report, rows);
     return rows.map((row) => ({ row, token }));
   }
 

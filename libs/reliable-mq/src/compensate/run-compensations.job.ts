@@ -14,7 +14,7 @@ import type { TransactionContext } from '../record/transaction-context';
 import type { StoreSet } from '../stores/stores';
 import type { CompensationHandler, CompensationRegistry } from './compensation-registry';
 import { DueEvents } from './due-events';
-import type { Job } from './job';
+import { type Job, type ReportBatch, reportClaimed } from './job';
 
 /** Events compensated at once: each holds a connection. */
 const CONCURRENCY = 4;
@@ -46,9 +46,9 @@ export class RunCompensationsJob implements Job {
     return true;
   }
 
-  async run(progress: (count: number) => void, stop: AbortSignal): Promise<void> {
+  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
     for await (const { events, token } of this.due.claim(() => !stop.aborted)) {
-      progress(events.length);
+      reportClaimed(report, events);
       const results = await Promise.allSettled(events.map((event) => this.compensate(event, token)));
       const failed = results.find((result) => result.status === 'rejected');
       if (failed) throw failed.reason;

@@ -57,13 +57,17 @@ export class InvalidSetupError extends ReliableMqError {
 
 /** An event was recorded outside any transaction, so it could not be atomic with the business change. */
 export class NoTransactionError extends ReliableMqError {
-  constructor(type: string) {
+  /** @param type of the event; left out: none was recorded yet, a manager without an open transaction was given */
+  constructor(type?: string) {
     super(
       'NO_TRANSACTION',
-      `Event "${type}" was recorded outside a transaction. Record it inside a method decorated with @TransactionalEvent, ` +
-        'inside events.transaction(() => …) or dataSource.transaction(…), or pass the manager of an open transaction: ' +
-        'events.record(event, { manager }).',
-      { type },
+      type === undefined
+        ? 'The manager that was given to events.transaction(…) has no open transaction. Begin it first, for example with ' +
+            'queryRunner.startTransaction(), or leave the manager out to have one opened.'
+        : `Event "${type}" was recorded outside a transaction. Record it inside a method decorated with @TransactionalEvent, ` +
+            'inside events.transaction(() => …) or dataSource.transaction(…), or pass the manager of an open transaction: ' +
+            'events.record(event, { manager }).',
+      type === undefined ? {} : { type },
     );
   }
 }

@@ -103,8 +103,16 @@ export interface Hooks {
 
   /** A job of the compensation task begins. */
   jobStarted(job: { readonly job: JobName; readonly dataSource: string }): void;
-  /** A job has claimed (or deleted) a batch. */
-  jobBatch(job: { readonly job: JobName; readonly dataSource: string; readonly count: number }): void;
+  /**
+   * A job has claimed (or deleted) a batch. `overdueMs`: how long the claimed row that had waited longest had been due, in
+   * milliseconds of the database's clock; the compensation task's lag. Without it: rows were deleted.
+   */
+  jobBatch(job: {
+    readonly job: JobName;
+    readonly dataSource: string;
+    readonly count: number;
+    readonly overdueMs?: number;
+  }): void;
   /** A job of the compensation task ended. */
   jobFinished(job: {
     readonly job: JobName;

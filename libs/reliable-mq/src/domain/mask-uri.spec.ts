@@ -1,4 +1,4 @@
-import { maskUri } from './mask-uri';
+import { maskUri, withoutPassword } from './mask-uri';
 
 describe('maskUri', () => {
   it.each([
@@ -23,4 +23,17 @@ describe('maskUri', () => {
       expect(maskUri(text)).toBe(text);
     },
   );
+});
+
+describe('withoutPassword', () => {
+  it.each([
+    ['postgres://u:secret@h:5432/d', 'postgres://u@h:5432/d'],
+    ['postgres://u@h/d', 'postgres://u@h/d'],
+    ['postgres://u:se@cr@et@h/d?sslmode=require', 'postgres://u@h/d?sslmode=require'],
+    ['postgres://h/d?password=secret', 'postgres://h/d'],
+    ['postgres://h/d?user=u&password=secret', 'postgres://h/d?user=u'],
+    ['postgres://h/d?user=u&password=secret&sslmode=require', 'postgres://h/d?user=u&sslmode=require'],
+  ])('makes of %s what psql can be called with', (uri, callable) => {
+    expect(withoutPassword(uri)).toBe(callable);
+  });
 });

@@ -7,3 +7,11 @@ export function maskUri(text: string): string {
     .replace(/([a-z][\w+.-]*:\/\/[^\s:/@]*):(?:(?!:\/\/)\S)*@/gi, '$1:***@')
     .replace(/([?&](?:password|sslpassword|passphrase)=)[^\s&"'`]*/gi, '$1***');
 }
+
+/** The same without any password, for a command that somebody is to run: the program asks for it, or knows it. */
+export function withoutPassword(uri: string): string {
+  return maskUri(uri)
+    .replace(':***@', '@')
+    .replace(/([?&])\w+=\*\*\*(?:&|$)/g, '$1')
+    .replace(/[?&]$/, '');
+}

@@ -2,7 +2,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { sqlState } from '../database/database-errors';
 import { qualifiedTable, queryAlone, queryOn } from '../database/sql';
 import { SchemaMissingError } from '../domain/errors';
-import { maskUri } from '../domain/mask-uri';
+import { maskUri, withoutPassword } from '../domain/mask-uri';
 import { POSTGRES_MIGRATIONS, SCHEMA_TABLE, SCHEMA_VERSION, schemaTableStatement } from './postgres-migrations';
 
 /** Any number that nothing else uses; the lock is held for the length of the migration's transaction. */
@@ -92,7 +92,7 @@ function missingMessage(dataSource: DataSource, version = 0): string {
   const state = version === 0 ? 'are missing' : `are at version ${version}, version ${SCHEMA_VERSION} is needed`;
   return (
     `The tables of nestjs-reliable-mq ${state} in ${maskUri(url)}. Create them with ` +
-    `\`npx nestjs-reliable-mq schema${schema} | psql "${maskUri(url)}"\`, add ReliableMqMigration1 to your TypeORM migrations, ` +
+    `\`npx nestjs-reliable-mq schema${schema} | psql "${withoutPassword(url)}"\`, add ReliableMqMigration1 to your TypeORM migrations, ` +
     "or let the application do it: ReliableMqModule.forRoot({ schema: 'migrate' })."
   );
 }

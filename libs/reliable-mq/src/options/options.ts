@@ -89,13 +89,13 @@ export interface PublishOptions {
    */
   readonly bufferSize?: number;
   /**
-   * Bytes of payload in that buffer, at most.
+   * Bytes of payload in that buffer, at most. Not below `record.maxPayloadBytes`, which the default gives way to.
    * @default 33554432
    */
   readonly bufferBytes?: number;
   /**
    * How long to wait for the broker's confirm, in milliseconds, before the attempt counts as not made. At most
-   * half of `leaseMs`.
+   * half of `leaseMs`, which the default gives way to.
    * @default 10000
    */
   readonly confirmTimeoutMs?: number;

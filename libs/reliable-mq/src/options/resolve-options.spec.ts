@@ -127,10 +127,23 @@ describe('resolveOptions', () => {
 
   describe('checks what belongs together', () => {
     it('a lease must outlast the wait for a confirm', () => {
-      expect(problemsOf({ ...minimal, publish: { leaseMs: 19_999 } })).toEqual([
+      const publish = { leaseMs: 19_999, confirmTimeoutMs: 10_000 };
+      expect(problemsOf({ ...minimal, publish })).toEqual([
         expect.stringMatching(/confirmTimeoutMs \(10000\) must be at most half of publish\.leaseMs \(19999\)/),
       ]);
-      expect(problemsOf({ ...minimal, publish: { leaseMs: 20_000 } })).toEqual([]);
+      expect(problemsOf({ ...minimal, publish: { ...publish, leaseMs: 20_000 } })).toEqual([]);
+    });
+
+    it('defaults give way to what was written', () => {
+      const options = { ...minimal, publish: { leaseMs: 1_001 }, record: { maxPayloadBytes: 64 * 1024 * 1024 } };
+      expect(resolveOptions(options).publish).toMatchObject({
+        confirmTimeoutMs: 500,
+        bufferBytes: 64 * 1024 * 1024,
+      });
+      expect(resolveOptions(minimal).publish).toMatchObject({
+        confirmTimeoutMs: 10_000,
+        bufferBytes: 32 * 1024 * 1024,
+      });
     });
 
     it('the largest payload must fit into the buffer', () => {

@@ -38,12 +38,16 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
   record.refuseUnknown();
 
   const publish = root.group('publish');
+  const leaseMs = publish.integer('leaseMs', 30 * SECOND, 1 * SECOND, HOUR);
+  // As with backoffs: a default gives way to what the user wrote.
+  const confirmTimeoutMs = Math.min(10 * SECOND, Math.floor(leaseMs / 2));
+  const bufferBytes = Math.max(32 * MIB, maxPayloadBytes);
   const resolvedPublish = {
-    leaseMs: publish.integer('leaseMs', 30 * SECOND, 1 * SECOND, HOUR),
+    leaseMs,
     windowSize: publish.integer('windowSize', 1000, 1, 100_000),
     bufferSize: publish.integer('bufferSize', 10_000, 1, 10_000_000),
-    bufferBytes: publish.integer('bufferBytes', 32 * MIB, 1024, 16 * 1024 * MIB),
-    confirmTimeoutMs: publish.integer('confirmTimeoutMs', 10 * SECOND, 100, HOUR),
+    bufferBytes: publish.integer('bufferBytes', bufferBytes, 1024, 16 * 1024 * MIB),
+    confirmTimeoutMs: publish.integer('confirmTimeoutMs', confirmTimeoutMs, 100, HOUR),
     maxAttempts: publish.integer('maxAttempts', 25, 1, 10_000),
     backoff: publish.backoff('backoff', { initialMs: SECOND, maxMs: HOUR, jitter: 0.2 }),
   };

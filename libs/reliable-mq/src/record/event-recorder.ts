@@ -42,6 +42,9 @@ export interface TransactionOptions {
   readonly isolation?: IsolationLevel;
 }
 
+/** Which transaction a function runs in. */
+export type TransactionChoice = TransactionOptions | { readonly manager: EntityManager };
+
 /** Records events in the caller's transaction: the row exists if and only if the business change does. */
 export class EventRecorder {
   /** Claim under which this process's rows are born. */
@@ -83,7 +86,9 @@ export class EventRecorder {
     if (payloads.length === 0) return [];
     const problems = this.eventTypes.add(eventType);
     if (problems.length > 0) throw new InvalidSetupError(problems);
-    const { set, queryRunner } = this.transactionOf(eventType.type, context.manager);
+    const { set, queryRunner } = context.manager
+      ? this.transactionOf(context.manager, eventType.type)
+      : this.presentTransaction(eventType.type);
     return this.commits.whileRecording(queryRunner, async () => {
       const events = await this.prepareAll(eventType, payloads, context.headers);
       // Validation may take its time; the insert of an ended transaction would be committed by itself.
@@ -96,28 +101,37 @@ export class EventRecorder {
   }
 
   /**
-   * Run a function in the present transaction, or in a new one. Injected repositories take part. A new transaction commits
-   * when the function's promise fulfils, and rolls back when it rejects.
+   * Run a function in the present transaction, or in a new one. Injected repositories and decorated methods take part. A new
+   * transaction commits when the function's promise fulfils, and rolls back when it rejects.
+   * @param options with `manager`, the function takes part in the open transaction of that manager, for example of a
+   *   `QueryRunner` that is driven by hand; whoever opened it ends it
+   * @throws NoTransactionError when that manager has no open transaction; the function was not called
    */
-  async transaction<T>(work: () => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
+  async transaction<T>(work: () => Promise<T> | T, options: TransactionChoice = {}): Promise<T> {
+    if ('manager' in options) {
+      const { set, queryRunner } = this.transactionOf(options.manager);
+      return this.transactions.inside(set.dataSource, queryRunner, true, work);
+    }
     const set = options.dataSource === undefined ? this.stores.default : this.stores.byName(options.dataSource);
     return this.transactions.run(set.dataSource, options.isolation, work);
   }
 
-  private transactionOf(type: string, manager: EntityManager | undefined): { set: StoreSet; queryRunner: QueryRunner } {
-    if (manager) {
-      const set = this.stores.of(manager.dataSource);
-      if (!set) {
-        throw new InvalidSetupError([
-          `Event "${type}" was recorded with the manager of a DataSource that is not one of ReliableMqModule's. ` +
-            'List it: ReliableMqModule.forRoot({ dataSources: […] }).',
-        ]);
-      }
-      const queryRunner = manager.queryRunner;
-      if (!queryRunner || queryRunner.isReleased || !queryRunner.isTransactionActive)
-        throw new NoTransactionError(type);
-      return { set, queryRunner };
+  /** @param type of the event that is recorded in it, if one is */
+  private transactionOf(manager: EntityManager, type?: string): OpenTransaction {
+    const set = this.stores.of(manager.dataSource);
+    if (!set) {
+      throw new InvalidSetupError([
+        `${type === undefined ? 'events.transaction was called' : `Event "${type}" was recorded`} with the manager of a ` +
+          "DataSource that is not one of ReliableMqModule's. " +
+          'List it: ReliableMqModule.forRoot({ dataSources: […] }).',
+      ]);
     }
+    const { queryRunner } = manager;
+    if (!queryRunner || queryRunner.isReleased || !queryRunner.isTransactionActive) throw new NoTransactionError(type);
+    return { set, queryRunner };
+  }
+
+  private presentTransaction(type: string): OpenTransaction {
     const innermost = this.transactions.innermost();
     const set = (innermost && this.stores.of(innermost)) ?? this.stores.default;
     const queryRunner = this.transactions.current(set.dataSource)?.queryRunner;
@@ -162,6 +176,11 @@ export class EventRecorder {
     if (invalid.length > 0) throw new InvalidEventError(type, invalid);
     return events;
   }
+}
+
+interface OpenTransaction {
+  readonly set: StoreSet;
+  readonly queryRunner: QueryRunner;
 }
 
 type EncodedPayload = { readonly json: string } | { readonly invalid: readonly InvalidProperty[] };

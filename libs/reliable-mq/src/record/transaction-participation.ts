@@ -23,7 +23,8 @@ export function letDataSourceTakePart(dataSource: DataSource, ambient: AmbientTr
   const createEntityManager = dataSource.createEntityManager.bind(dataSource);
   dataSource.createEntityManager = (queryRunner) => {
     const manager = createEntityManager(queryRunner);
-    if (!queryRunner) letManagerTakePart(manager, ambient);
+    if (queryRunner) letTransactionsBeSeen(manager, ambient);
+    else letManagerTakePart(manager, ambient);
     return manager;
   };
 
@@ -52,6 +53,20 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
     set: () => undefined,
   });
 
+  letTransactionsBeSeen(manager, ambient);
+
+  // A repository keeps the query runner of the manager that made it, and the manager keeps the repository: make it outside.
+  const getRepository = manager.getRepository.bind(manager) as (target: unknown) => unknown;
+  manager.getRepository = ((target: unknown) =>
+    ambient.runOutside(() => getRepository(target))) as EntityManager['getRepository'];
+  const getTreeRepository = manager.getTreeRepository.bind(manager) as (target: unknown) => unknown;
+  manager.getTreeRepository = ((target: unknown) =>
+    ambient.runOutside(() => getTreeRepository(target))) as EntityManager['getTreeRepository'];
+}
+
+/** Let events find the transactions that the application opens with this manager, on whichever query runner. */
+function letTransactionsBeSeen(manager: EntityManager, ambient: AmbientTransactions): void {
+  const { dataSource } = manager;
   // Called with (work), (work, undefined), (isolation, work): by applications, by DataSource.transaction, by other libraries.
   const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
   manager.transaction = async (...args: (TransactionWork | string | undefined)[]): Promise<unknown> =>
@@ -63,12 +78,4 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
           : argument,
       ),
     );
-
-  // A repository keeps the query runner of the manager that made it, and the manager keeps the repository: make it outside.
-  const getRepository = manager.getRepository.bind(manager) as (target: unknown) => unknown;
-  manager.getRepository = ((target: unknown) =>
-    ambient.runOutside(() => getRepository(target))) as EntityManager['getRepository'];
-  const getTreeRepository = manager.getTreeRepository.bind(manager) as (target: unknown) => unknown;
-  manager.getTreeRepository = ((target: unknown) =>
-    ambient.runOutside(() => getTreeRepository(target))) as EntityManager['getTreeRepository'];
 }
