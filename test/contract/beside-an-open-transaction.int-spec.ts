@@ -3,6 +3,7 @@ import { DataSource, type QueryRunner } from 'typeorm';
 import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
+import { upTo } from '../support/claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { ExplainedStatements } from '../support/explained-statements';
 
@@ -51,9 +52,11 @@ describe('Beside a transaction that stays open, so that nothing dead may be vacu
   it('a claim that looks at its range does not walk what was claimed before', async () => {
     const outbox = new PostgresOutboxStore(dataSource);
     await fillOutbox();
-    await outbox.claim('pending', ROWS, 60_000, randomUUID());
-    const whole = await pagesRead(() => outbox.claim('pending', 500, 60_000, randomUUID()));
-    const near = await pagesRead(() => outbox.claim('pending', 500, 60_000, randomUUID(), { dueWithinMs: 60_000 }));
+    await outbox.claim('pending', upTo(ROWS), 60_000, randomUUID());
+    const whole = await pagesRead(() => outbox.claim('pending', upTo(500), 60_000, randomUUID()));
+    const near = await pagesRead(() =>
+      outbox.claim('pending', upTo(500), 60_000, randomUUID(), { dueWithinMs: 60_000 }),
+    );
     expect(whole).toBeGreaterThan(ROWS / 100);
     expect(near).toBeLessThan(whole / 10);
   });

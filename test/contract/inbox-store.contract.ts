@@ -567,6 +567,20 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       });
     });
 
+    it('releaseClaim gives back all that a claim took and nobody has settled or taken over since', async () => {
+      for (let times = 0; times < 4; times += 1) await failing(newKey(), 0);
+      const token = randomUUID();
+      const [settled, ...left] = await store.claim([queue], 3, token, 'others');
+      if (!settled) throw new Error('nothing was claimed');
+      await store.settleFailed(settled, token, { reason: 'again', next: { retryInMs: 60_000 } });
+      await expect(store.releaseClaim(token)).resolves.toBe(2);
+      for (const key of left)
+        await expect(harness.row(key)).resolves.toMatchObject({ attempts: 1, unfinished_starts: 0, claim_token: null });
+      await expect(harness.row(settled)).resolves.toMatchObject({ attempts: 2 });
+      await expect(store.releaseClaim(token)).resolves.toBe(0);
+      await expect(store.claim([queue], 10, randomUUID(), 'others')).resolves.toHaveLength(3);
+    });
+
     describe('claimRedriven', () => {
       it.each(['dead', 'rejected'] as const)('starts a %s row anew, once for each redrive', async (end) => {
         const key = newKey();

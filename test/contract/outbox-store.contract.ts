@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { newEventId } from '../../libs/reliable-mq/src/domain/event-id';
 import type { ConsumerOutcome } from '../../libs/reliable-mq/src/domain/outcome';
+import { upTo } from '../support/claim-limit';
 import type { OutboxEvent } from '../../libs/reliable-mq/src/outbox/outbox.entity';
 import type {
   NewOutboxEvent,
@@ -91,7 +92,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
   }
 
   async function claimIds(status: 'pending' | 'published' | 'dead', limit = 100): Promise<string[]> {
-    const { events } = await store().claim(status, limit, LEASE_MS, randomUUID());
+    const { events } = await store().claim(status, upTo(limit), LEASE_MS, randomUUID());
     return events.map(({ id }) => id);
   }
 
@@ -99,7 +100,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
   async function claimedDead(token: string): Promise<string> {
     const id = await insertOne(randomUUID());
     await store().applyReceipts([receipt(id, 'stock', 'rejected')]);
-    await store().claim('dead', 1, LEASE_MS, token);
+    await store().claim('dead', upTo(1), LEASE_MS, token);
     return id;
   }
 
@@ -130,7 +131,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
         endedAt: null,
       });
       await harness().setDueIn([given.id], -1);
-      const { events } = await store().claim('pending', 1, LEASE_MS, randomUUID());
+      const { events } = await store().claim('pending', upTo(1), LEASE_MS, randomUUID());
       expect(events[0]?.payload).toBe(given.payload);
     });
 
@@ -184,7 +185,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       const id = await insertOne(randomUUID());
       await harness().setDueIn([id], -1000);
       const token = randomUUID();
-      const { events } = await store().claim('pending', 1, LEASE_MS, token);
+      const { events } = await store().claim('pending', upTo(1), LEASE_MS, token);
       expect(events).toMatchObject([
         { id, attempts: 1, redrives: 0, publishedAgoMs: null, outcomes: {}, reason: null },
       ]);
@@ -193,7 +194,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       expect(await claimIds('pending')).toEqual([]);
 
       await harness().setDueIn([id], -1);
-      const again = await store().claim('pending', 1, LEASE_MS, randomUUID());
+      const again = await store().claim('pending', upTo(1), LEASE_MS, randomUUID());
       expect(again.events).toMatchObject([{ id, attempts: 2 }]);
     });
 
@@ -238,20 +239,44 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       expect(new Set(claimed)).toEqual(new Set(ids));
     });
 
+    it('takes no more than its bytes of payload hold, and at least one event; says that more may be due', async () => {
+      const payloads = ['x', 'x'.repeat(1000), 'ä'.repeat(1000), 'x'].map((text) => JSON.stringify(text));
+      const events = payloads.map((payload) => event({ payload }));
+      await harness().transaction((manager) => store().insert(manager, events, randomUUID(), LEASE_MS));
+      const [small, large, larger, last] = events.map(({ id }) => id) as [string, string, string, string];
+      for (const [n, id] of [small, large, larger, last].entries()) await harness().setDueIn([id], (n - 10) * 1000);
+      const limit = { rows: 10, bytes: 1500 };
+      const first = await store().claim('pending', limit, LEASE_MS, randomUUID());
+      expect(first).toMatchObject({ events: [{ id: small }, { id: large }, { id: larger }], isFull: true });
+      expect(first.events).toHaveLength(3);
+      const range = { dueFrom: first.lastDueAt ?? '' };
+      const second = await store().claim('pending', limit, LEASE_MS, randomUUID(), range);
+      expect(second).toMatchObject({ events: [{ id: last }], isFull: false });
+      await harness().setDueIn([larger, last], -1000);
+      const third = await store().claim('pending', { rows: 10, bytes: 1 }, LEASE_MS, randomUUID());
+      expect(third).toMatchObject({ events: [{ id: larger }], isFull: true });
+      const exact = await store().claim('pending', { rows: 1, bytes: 1500 }, LEASE_MS, randomUUID());
+      expect(exact).toMatchObject({ events: [{ id: last }], isFull: true });
+      const none = await store().claim('pending', limit, LEASE_MS, randomUUID());
+      expect(none).toEqual({ events: [], lastDueAt: undefined, isFull: false });
+    });
+
     it('begins at dueFrom, where an earlier claim ended', async () => {
       const [a, b, c] = (await insert(3, randomUUID())) as [string, string, string];
       await harness().setDueIn([a], -3000);
       await harness().setDueIn([b], -2000);
-      const first = await store().claim('pending', 2, LEASE_MS, randomUUID());
+      const first = await store().claim('pending', upTo(2), LEASE_MS, randomUUID());
       expect(first.events.map(({ id }) => id)).toEqual([a, b]);
       // Committed late: it lies before the place where the first claim ended.
       await harness().setDueIn([a], -3000);
       await harness().setDueIn([c], -1000);
-      const second = await store().claim('pending', 2, LEASE_MS, randomUUID(), { dueFrom: first.lastDueAt ?? '' });
+      const second = await store().claim('pending', upTo(2), LEASE_MS, randomUUID(), {
+        dueFrom: first.lastDueAt ?? '',
+      });
       expect(second.events.map(({ id }) => id)).toEqual([c]);
-      const third = await store().claim('pending', 2, LEASE_MS, randomUUID());
+      const third = await store().claim('pending', upTo(2), LEASE_MS, randomUUID());
       expect(third.events.map(({ id }) => id)).toEqual([a]);
-      expect((await store().claim('pending', 2, LEASE_MS, randomUUID())).lastDueAt).toBeUndefined();
+      expect((await store().claim('pending', upTo(2), LEASE_MS, randomUUID())).lastDueAt).toBeUndefined();
     });
 
     it('looks at what has been due for no longer than dueWithinMs', async () => {
@@ -259,9 +284,9 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       await harness().setDueIn([long], -60_000);
       await harness().setDueIn([short], -1000);
       await harness().setDueIn([future], 60_000);
-      const near = await store().claim('pending', 3, LEASE_MS, randomUUID(), { dueWithinMs: 30_000 });
+      const near = await store().claim('pending', upTo(3), LEASE_MS, randomUUID(), { dueWithinMs: 30_000 });
       expect(near.events.map(({ id }) => id)).toEqual([short]);
-      const whole = await store().claim('pending', 3, LEASE_MS, randomUUID());
+      const whole = await store().claim('pending', upTo(3), LEASE_MS, randomUUID());
       expect(whole.events.map(({ id }) => id)).toEqual([long]);
     });
   });
@@ -289,7 +314,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       const id = await insertOne(token);
       await store().settle([settlement(id, token, 'published', { delayMs: 0 })]);
       const chase = randomUUID();
-      await store().claim('published', 1, LEASE_MS, chase);
+      await store().claim('published', upTo(1), LEASE_MS, chase);
       await store().settle([settlement(id, chase, 'published', { delayMs: 0 })]);
       expect(await claimIds('published')).toEqual([id]);
     });
@@ -306,7 +331,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       for (const reason of ['no queue is bound', 'the broker refused']) {
         await harness().setDueIn([id], -1);
         const token = randomUUID();
-        await store().claim('pending', 1, LEASE_MS, token);
+        await store().claim('pending', upTo(1), LEASE_MS, token);
         await store().settle([settlement(id, token, 'retry', { reason })]);
       }
       const settled = await row(id);
@@ -328,9 +353,9 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       const id = await insertOne(token);
       await store().settle([settlement(id, token, 'published', { delayMs: 0 })]);
       const chase = randomUUID();
-      await store().claim('published', 1, LEASE_MS, chase);
+      await store().claim('published', upTo(1), LEASE_MS, chase);
       await store().settle([settlement(id, chase, 'retry', { delayMs: 0, reason: 'its queue is gone' })]);
-      const { events } = await store().claim('pending', 1, LEASE_MS, randomUUID());
+      const { events } = await store().claim('pending', upTo(1), LEASE_MS, randomUUID());
       expect(events).toMatchObject([
         { id, publishedAgoMs: expect.any(Number) as number, attempts: 3, reason: 'its queue is gone' },
       ]);
@@ -344,7 +369,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
         settlement(chased, token, 'published', { delayMs: 0 }),
       ]);
       const chase = randomUUID();
-      await store().claim('published', 1, LEASE_MS, chase);
+      await store().claim('published', upTo(1), LEASE_MS, chase);
       await store().settle([settlement(chased, chase, 'postponed', { delayMs: 0, reason: 'not connected' })]);
       expect(await row(born)).toMatchObject({
         status: 'pending',
@@ -360,7 +385,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
         history: [],
         claimToken: null,
       });
-      const { events } = await store().claim('pending', 1, LEASE_MS, randomUUID());
+      const { events } = await store().claim('pending', upTo(1), LEASE_MS, randomUUID());
       expect(events).toMatchObject([{ id: born, attempts: 1 }]);
     });
 
@@ -382,7 +407,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       for (let attempt = 1; attempt <= 25; attempt += 1) {
         await harness().setDueIn([id], -1);
         const token = randomUUID();
-        await store().claim('pending', 1, LEASE_MS, token);
+        await store().claim('pending', upTo(1), LEASE_MS, token);
         await store().settle([settlement(id, token, 'retry', { reason: `failed ${attempt}` })]);
       }
       const { history } = await row(id);
@@ -429,7 +454,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       const id = await insertOne(randomUUID());
       await harness().setDueIn([id], -1);
       const token = randomUUID();
-      await store().claim('pending', 1, LEASE_MS, token);
+      await store().claim('pending', upTo(1), LEASE_MS, token);
       const late = randomUUID();
       const unsettled = await store().settle([settlement(id, late, 'dead'), settlement(id, token, 'published')]);
       expect(unsettled).toEqual([{ id, token: late, because: 'claim-lost' }]);
@@ -506,7 +531,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       const id = await insertOne(randomUUID(), { consumers: ['stock', 'mail'] });
       await harness().setDueIn([id], -3_600_000);
       await store().applyReceipts([receipt(id, 'stock', 'handled')]);
-      const { events } = await store().claim('published', 1, LEASE_MS, randomUUID(), { dueWithinMs: 60_000 });
+      const { events } = await store().claim('published', upTo(1), LEASE_MS, randomUUID(), { dueWithinMs: 60_000 });
       expect(events.map((event) => event.id)).toEqual([id]);
     });
 
@@ -785,7 +810,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       await store().settle([settlement(published, token, 'published')]);
       await store().applyReceipts([receipt(dead, 'stock', 'dead'), receipt(compensated, 'stock', 'dead')]);
       const claim = randomUUID();
-      await store().claim('dead', 2, LEASE_MS, claim);
+      await store().claim('dead', upTo(2), LEASE_MS, claim);
       await store().settleCompensated(undefined, compensated, claim, false);
       await harness().setEndedAgo([dead, compensated], 1000);
       expect(await store().prune(0, 10)).toEqual([]);
@@ -829,7 +854,7 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
           store().applyReceipts(shuffled().map((id) => receipt(id, 'stock', 'handled'))),
         ),
         store().applyReceipts(shuffled().map((id) => receipt(id, 'mail', 'handled'))),
-        store().claim('published', 30, LEASE_MS, randomUUID()),
+        store().claim('published', upTo(30), LEASE_MS, randomUUID()),
       ]);
       expect(await row(ids[0] as string)).toMatchObject({ status: 'consumed' });
     }

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
+import { upTo } from '../support/claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
 /** In this style PostgreSQL writes CST for China's time and reads it as that of Chicago. */
@@ -30,9 +31,9 @@ describe(`Where an earlier statement ended, on a connection with ${STYLE}`, () =
       `INSERT INTO reliable_mq_outbox (id, type, version, payload, consumers, confirm, status, attempts, due_at)
        SELECT gen_random_uuid(), 'order.created', 1, '{}', '[]', false, 'pending', 1, now() - n * interval '1 hour' FROM generate_series(1, 3) AS n`,
     );
-    const { events, lastDueAt = '' } = await outbox.claim('pending', 2, 60_000, randomUUID());
+    const { events, lastDueAt = '' } = await outbox.claim('pending', upTo(2), 60_000, randomUUID());
     expect(events).toHaveLength(2);
-    const rest = await outbox.claim('pending', 2, 60_000, randomUUID(), { dueFrom: lastDueAt });
+    const rest = await outbox.claim('pending', upTo(2), 60_000, randomUUID(), { dueFrom: lastDueAt });
     expect(rest.events).toHaveLength(1);
   });
 

@@ -244,7 +244,8 @@ describe('EventOperations', () => {
     consumer.failure = new Error('broken');
     const id = await notes.record(note(HastyNote, 'later'));
     await producer.until(id, { status: 'dead', due_at: null });
-    const [entry, ...others] = await operations.listInbox({ status: 'dead' });
+    const [entry, ...others] = await operations.listInbox();
+    expect(await operations.listInbox({ status: 'dead' })).toEqual([entry]);
     expect(others).toEqual([]);
     expect(entry).toMatchObject({
       eventId: id,
@@ -264,5 +265,7 @@ describe('EventOperations', () => {
       outcomes: { shop: expect.objectContaining({ outcome: 'handled' }) as never },
     });
     expect(await operations.retryInbox([key])).toBe(0);
+    expect(await operations.listInbox()).toEqual([]);
+    expect(await operations.listInbox({ eventId: id })).toMatchObject([{ status: 'handled' }]);
   });
 });

@@ -72,6 +72,30 @@ describe('Publishing', () => {
     await producer.until(id, { status: 'published', attempts: 1, reason: null });
   });
 
+  it('claims large events by their bytes, so that a backlog of them takes no more memory than one of small ones', async () => {
+    const COUNT = 20;
+    producer.bind({ 'a.note.free': 'note.free' });
+    const { hooks, told } = remembering('jobBatch');
+    const app = await producer.start({
+      hooks,
+      record: { maxPayloadBytes: 100_000 },
+      publish: { bufferBytes: 300_000 },
+      compensation: { intervalMs: 100 },
+    });
+    producer.broker.goOffline();
+    const text = 'x'.repeat(90_000);
+    const ids = await Promise.all(
+      Array.from({ length: COUNT }, () => app.get(NoteService).record(note(FreeNote, text))),
+    );
+    for (const id of ids) await producer.until(id, { status: 'pending' });
+    await app.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+    producer.broker.goOnline();
+    for (const id of ids) await producer.until(id, { status: 'published' });
+    expect(producer.messageIds('a.note.free').toSorted()).toEqual(ids.toSorted());
+    const counts = (told('jobBatch') as { count: number }[]).map(({ count }) => count);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(4);
+  });
+
   it('tells how late what it claims has become', async () => {
     producer.bind({ 'a.note.free': 'note.free' });
     const { hooks, told } = remembering('jobBatch');

@@ -32,7 +32,8 @@ export class ChaseReceiptsJob implements Job {
   ) {
     this.dataSource = set.name;
     const { publish, compensation } = options;
-    this.due = new DueEvents(set.outbox, 'published', compensation.batchSize, publish.leaseMs);
+    const limit = { rows: compensation.batchSize, bytes: publish.bufferBytes };
+    this.due = new DueEvents(set.outbox, 'published', limit, publish.leaseMs);
   }
 
   ready(): boolean {

@@ -28,7 +28,7 @@ export function createJobs(
       jobs.push(
         new PublishDueJob(set, publisher, transport, options),
         new ChaseReceiptsJob(set, publisher, transport, giveUp, options),
-        new RunCompensationsJob(set, compensations, transactions, options.compensation, hooks, onCompensateIn),
+        new RunCompensationsJob(set, compensations, transactions, options, hooks, onCompensateIn),
         PruneJob.ofOutbox(set, options.retention),
       );
     }

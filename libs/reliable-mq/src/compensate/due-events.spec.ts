@@ -2,13 +2,20 @@ import type { Claim, ClaimedEvent, DueRange, OutboxStore } from '../outbox/outbo
 import { DueEvents } from './due-events';
 
 const BATCH = 2;
+const LIMIT = { rows: BATCH, bytes: 1024 };
+
+interface Answer {
+  readonly count: number;
+  readonly isFull?: boolean;
+  readonly tookMs?: number;
+}
 
 describe('DueEvents', () => {
   beforeEach(() => jest.useFakeTimers());
   afterEach(() => jest.useRealTimers());
 
   /** A store that answers so many events, each time after so long, and keeps which range it was asked for. */
-  function scripted(answers: readonly { readonly count: number; readonly tookMs?: number }[]): {
+  function scripted(answers: readonly Answer[]): {
     readonly due: DueEvents;
     readonly ranges: (DueRange | undefined)[];
   } {
@@ -16,12 +23,12 @@ describe('DueEvents', () => {
     const ranges: (DueRange | undefined)[] = [];
     const claim: OutboxStore['claim'] = (_status, _limit, _leaseMs, _token, range): Promise<Claim> => {
       ranges.push(range);
-      const { count, tookMs = 0 } = left.shift() ?? { count: 0 };
+      const { count, isFull = count === BATCH, tookMs = 0 } = left.shift() ?? { count: 0 };
       jest.advanceTimersByTime(tookMs);
       const events = Array.from({ length: count }, () => ({}) as ClaimedEvent);
-      return Promise.resolve({ events, lastDueAt: count > 0 ? `after ${ranges.length}` : undefined });
+      return Promise.resolve({ events, lastDueAt: count > 0 ? `after ${ranges.length}` : undefined, isFull });
     };
-    return { due: new DueEvents({ claim } as OutboxStore, 'pending', BATCH, 30_000), ranges };
+    return { due: new DueEvents({ claim } as OutboxStore, 'pending', LIMIT, 30_000), ranges };
   }
 
   async function run(due: DueEvents, goOn = (): boolean => true): Promise<number> {
@@ -33,6 +40,12 @@ describe('DueEvents', () => {
   it('claims until a batch is not full, each from where the last one ended', async () => {
     const { due, ranges } = scripted([{ count: 2 }, { count: 2 }, { count: 1 }]);
     expect(await run(due)).toBe(5);
+    expect(ranges).toEqual([undefined, { dueFrom: 'after 1' }, { dueFrom: 'after 2' }]);
+  });
+
+  it('goes on where a claim ended that was full with fewer events than its rows, for they are large', async () => {
+    const { due, ranges } = scripted([{ count: 1, isFull: true }, { count: 1, isFull: true }, { count: 1 }]);
+    expect(await run(due)).toBe(3);
     expect(ranges).toEqual([undefined, { dueFrom: 'after 1' }, { dueFrom: 'after 2' }]);
   });
 
@@ -91,11 +104,11 @@ describe('DueEvents', () => {
     const ranges: (DueRange | undefined)[] = [];
     const claim: OutboxStore['claim'] = (_status, _limit, _leaseMs, _token, range) => {
       ranges.push(range);
-      if (range) return Promise.resolve({ events: [], lastDueAt: undefined });
+      if (range) return Promise.resolve({ events: [], lastDueAt: undefined, isFull: false });
       jest.advanceTimersByTime(30_000);
       return Promise.reject(new Error('the database did not answer'));
     };
-    const due = new DueEvents({ claim } as OutboxStore, 'pending', BATCH, 30_000);
+    const due = new DueEvents({ claim } as OutboxStore, 'pending', LIMIT, 30_000);
     for (let times = 0; times < 2; times += 1) await expect(run(due)).rejects.toThrow('did not answer');
     await run(due);
     expect(ranges).toEqual([undefined, undefined, { dueWithinMs: 180_000 }]);

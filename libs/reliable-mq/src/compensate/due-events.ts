@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Claim, ClaimableStatus, ClaimedEvent, DueRange, OutboxStore } from '../outbox/outbox.store';
+import type { Claim, ClaimableStatus, ClaimedEvent, ClaimLimit, DueRange, OutboxStore } from '../outbox/outbox.store';
 import { ScanStart } from './scan-start';
 
 /**
@@ -21,11 +21,14 @@ export class DueEvents {
   /** Its position: `performance.now()` at the beginning of the last run that left nothing, or when the process started. */
   private readonly start = new ScanStart(performance.now());
 
-  /** @param leaseMs in milliseconds */
+  /**
+   * @param limit of one claim
+   * @param leaseMs in milliseconds
+   */
   constructor(
     private readonly outbox: OutboxStore,
     private readonly status: ClaimableStatus,
-    private readonly batchSize: number,
+    private readonly limit: ClaimLimit,
     private readonly leaseMs: number,
   ) {}
 
@@ -42,9 +45,9 @@ export class DueEvents {
     while (goOn()) {
       const token = randomUUID();
       const claimedAtMs = performance.now();
-      const claim = (): Promise<Claim> => this.outbox.claim(this.status, this.batchSize, this.leaseMs, token, range);
-      const { events, lastDueAt }: Claim = await (range === undefined ? this.start.fromStart(claim) : claim());
-      const isLast = events.length < this.batchSize || lastDueAt === undefined;
+      const claim = (): Promise<Claim> => this.outbox.claim(this.status, this.limit, this.leaseMs, token, range);
+      const { events, lastDueAt, isFull }: Claim = await (range === undefined ? this.start.fromStart(claim) : claim());
+      const isLast = !isFull || lastDueAt === undefined;
       if (isLast) {
         this.start.reached(startedAtMs);
         if (isFromStart) this.start.finished();

@@ -19,7 +19,8 @@ export class PublishDueJob implements Job {
     { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
   ) {
     this.dataSource = set.name;
-    this.due = new DueEvents(set.outbox, 'pending', compensation.batchSize, publish.leaseMs);
+    const limit = { rows: compensation.batchSize, bytes: publish.bufferBytes };
+    this.due = new DueEvents(set.outbox, 'pending', limit, publish.leaseMs);
   }
 
   ready(): boolean {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Handling } from '../consume/handling';
+import { isDatabaseUnavailable } from '../database/database-errors';
 import { handlingLeaseMs } from '../consume/handler';
 import type { HandlerRegistry, QueueHandlers } from '../consume/handler-registry';
 import type { ClaimableQueue, ClaimedInboxRow } from '../inbox/inbox.store';
@@ -17,6 +18,8 @@ export class RetryFailedJob implements Job {
   readonly name = 'retry';
   readonly dataSource: string;
   private readonly running = new Set<Promise<void>>();
+  /** Tokens of claims whose answers never came, with the moment at which their leases are over, by `performance.now()`. */
+  private readonly unanswered = new Map<string, number>();
 
   constructor(
     private readonly set: StoreSet,
@@ -31,6 +34,7 @@ export class RetryFailedJob implements Job {
   }
 
   async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
+    await this.releaseUnanswered();
     await this.retrySuspects(report, stop);
     while (!stop.aborted) {
       const free = CONCURRENCY - this.running.size;
@@ -71,13 +75,30 @@ export class RetryFailedJob implements Job {
   ): Promise<readonly { readonly row: ClaimedInboxRow; readonly token: string }[]> {
     if (stop.aborted) return [];
     const token = randomUUID();
-    const rows = await this.set.inbox.claim(this.claimable(), limit, token, which);
+    const queues = this.claimable();
+    const rows = await this.set.inbox.claim(queues, limit, token, which).catch((error: unknown) => {
+      const leaseMs = Math.max(...queues.map((queue) => queue.leaseMs));
+      if (isDatabaseUnavailable(error)) this.unanswered.set(token, performance.now() + leaseMs);
+      throw error;
+    });
     if (stop.aborted) {
       for (const row of rows) await this.set.inbox.release(row, token);
       return [];
     }
     if (rows.length > 0) reportClaimed(report, rows);
     return rows.map((row) => ({ row, token }));
+  }
+
+  /**
+   * A claim may have taken rows although its answer was lost. It would count as a start that never finished, and a few of those
+   * make a message one that kills its process. The statement may still be on its way: it is looked for until its lease is over.
+   */
+  private async releaseUnanswered(): Promise<void> {
+    for (const [token, leaseEndsAtMs] of this.unanswered) {
+      const isOver = performance.now() >= leaseEndsAtMs;
+      const released = await this.set.inbox.releaseClaim(token);
+      if (released > 0 || isOver) this.unanswered.delete(token);
+    }
   }
 
   private start(attempt: Promise<void>): void {

@@ -27,6 +27,7 @@ export class RunCompensationsJob implements Job {
   private readonly logger = new Logger('ReliableMq');
   readonly name = 'compensate';
   readonly dataSource: string;
+  private readonly options: ResolvedOptions['compensation'];
   private readonly due: DueEvents;
   private readonly cutting = new AbortController();
 
@@ -34,12 +35,14 @@ export class RunCompensationsJob implements Job {
     private readonly set: StoreSet,
     private readonly registry: CompensationRegistry,
     private readonly transactions: TransactionContext,
-    private readonly options: ResolvedOptions['compensation'],
+    { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
     private readonly hooks: HookRunner,
     private readonly onRetryIn: (delayMs: number) => void,
   ) {
+    this.options = compensation;
     this.dataSource = set.name;
-    this.due = new DueEvents(set.outbox, 'dead', CONCURRENCY, options.timeoutMs + LEASE_MARGIN_MS);
+    const limit = { rows: CONCURRENCY, bytes: publish.bufferBytes };
+    this.due = new DueEvents(set.outbox, 'dead', limit, compensation.timeoutMs + LEASE_MARGIN_MS);
   }
 
   ready(): boolean {

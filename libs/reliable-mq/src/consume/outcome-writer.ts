@@ -80,16 +80,13 @@ export class OutcomeWriter {
     return settled ? this.conclude(ref, failure) : undefined;
   }
 
-  /** Give a claim back as if it had never been. Once only: if it fails the lease runs out, which costs an attempt. */
+  /** Give a claim back as if it had never been. A process that is stopping tries once: if it fails, the lease must run out. */
   async giveBack(set: StoreSet, key: InboxKey, token: string): Promise<void> {
-    try {
-      if (await set.inbox.release(key, token)) this.onRetryIn(0);
-    } catch (error) {
-      this.logger.warn('A claimed inbox row could not be given back; its lease must run out', {
-        eventId: key.eventId,
-        consumer: key.consumer,
-        error: describeError(error),
-      });
+    const released = await this.persist(set, () => set.inbox.release(key, token), true);
+    if (released) this.onRetryIn(0);
+    else if (released === undefined) {
+      const { eventId, consumer } = key;
+      this.logger.warn('A claimed inbox row could not be given back; its lease must run out', { eventId, consumer });
     }
   }
 

@@ -78,6 +78,12 @@ export interface InboxStore {
   release(key: InboxKey, token: string): Promise<boolean>;
 
   /**
+   * The same for all rows of a claim whose answer never came.
+   * @returns how many it had taken and still had
+   */
+  releaseClaim(token: string): Promise<number>;
+
+  /**
    * Delete up to `limit` ended rows that ended more than `olderThanHours` ago, those that ended first.
    * @param endedFrom look only at what ended from this moment on (`lastEndedAt` of an earlier call), so that the dead index
    *   entries before it are not walked

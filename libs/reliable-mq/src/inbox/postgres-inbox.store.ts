@@ -280,12 +280,25 @@ export class PostgresInboxStore implements InboxStore {
   async release(key: InboxKey, token: string): Promise<boolean> {
     const rows = await queryAlone(
       this.dataSource,
-      `UPDATE ${this.table} SET due_at = clock_timestamp(), claim_token = NULL,
-         attempts = greatest(attempts - 1, 0), unfinished_starts = greatest(unfinished_starts - 1, 0)
-       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
+      `${this.releaseText} WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
       [key.eventId, key.consumer, token],
     );
     return rows.length === 1;
+  }
+
+  /** Index reliable_mq_inbox_due: all unfinished rows are read, for claims have no index of their own. */
+  async releaseClaim(token: string): Promise<number> {
+    const rows = await queryAlone(
+      this.dataSource,
+      `${this.releaseText} WHERE due_at IS NOT NULL AND claim_token = $1 RETURNING 1`,
+      [token],
+    );
+    return rows.length;
+  }
+
+  private get releaseText(): string {
+    return `UPDATE ${this.table} SET due_at = clock_timestamp(), claim_token = NULL,
+         attempts = greatest(attempts - 1, 0), unfinished_starts = greatest(unfinished_starts - 1, 0)`;
   }
 
   /** Index reliable_mq_inbox_ended. */

@@ -30,6 +30,10 @@ export interface EventFilter {
 }
 
 export interface InboxFilter {
+  /**
+   * `handled` without an `eventId` reads the whole table.
+   * @default without an `eventId`: every one but `handled`
+   */
   readonly status?: InboxStatus;
   readonly consumer?: string;
   readonly type?: string;

@@ -67,6 +67,8 @@ export class PostgresOperationsStore implements OperationsStore {
     // Written out, so that the partial indexes serve.
     if (status === 'failed') conditions.push('due_at IS NOT NULL');
     if (status === 'rejected' || status === 'dead') conditions.push("status IN ('rejected', 'dead')");
+    if (status === undefined && eventId === undefined)
+      conditions.push("(due_at IS NOT NULL OR status IN ('rejected', 'dead'))");
     parameters.push(clampLimit(limit));
     const rows = await queryAlone<InboxTableRow>(
       this.dataSource,

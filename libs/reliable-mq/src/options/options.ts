@@ -89,7 +89,8 @@ export interface PublishOptions {
    */
   readonly bufferSize?: number;
   /**
-   * Bytes of payload in that buffer, at most. Not below `record.maxPayloadBytes`, which the default gives way to.
+   * Bytes of payload in that buffer, at most; as many may be unconfirmed, and as many are claimed at once, so that large events
+   * take no more memory than small ones. Not below `record.maxPayloadBytes`, which the default gives way to.
    * @default 33554432
    */
   readonly bufferBytes?: number;

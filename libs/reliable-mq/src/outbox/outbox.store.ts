@@ -17,12 +17,13 @@ export interface OutboxStore {
   existing(ids: readonly string[], token: string): Promise<ReadonlySet<string>>;
 
   /**
-   * Take up to `limit` due rows of one status, oldest due first, for `leaseMs`; counts an attempt for each. Rows that another
-   * transaction holds are passed over, so any number of instances may call it at once.
+   * Take due rows of one status, oldest due first, for `leaseMs`; counts an attempt for each. Rows that another transaction
+   * holds are passed over, so any number of instances may call it at once.
+   * @param limit how many; what it leaves is claimed by the next call
    * @param range which of them to look at, so that the dead index entries before it are not walked; undefined: at all
    * @returns the events in the order of their ids, which is about that of their commits
    */
-  claim(status: ClaimableStatus, limit: number, leaseMs: number, token: string, range?: DueRange): Promise<Claim>;
+  claim(status: ClaimableStatus, limit: ClaimLimit, leaseMs: number, token: string, range?: DueRange): Promise<Claim>;
 
   /**
    * Write how publishing ended, for rows that still carry their token.
@@ -55,6 +56,13 @@ export interface OutboxStore {
 
 export type ClaimableStatus = Exclude<OutboxStatus, 'consumed'>;
 
+/** Of one claim. */
+export interface ClaimLimit {
+  readonly rows: number;
+  /** UTF-8 bytes of payload before the last row: one row is claimed however large it is. */
+  readonly bytes: number;
+}
+
 /** Due from this on (`lastDueAt` of an earlier claim), or for no longer than so many milliseconds. */
 export type DueRange = { readonly dueFrom: string } | { readonly dueWithinMs: number };
 
@@ -73,6 +81,8 @@ export interface Claim {
   readonly events: readonly ClaimedEvent[];
   /** The latest `due_at` among them before this claim, in the store's own notation. */
   readonly lastDueAt: string | undefined;
+  /** Whether the limit was reached, so that more may be due. */
+  readonly isFull: boolean;
 }
 
 export interface ClaimedEvent extends NewOutboxEvent {

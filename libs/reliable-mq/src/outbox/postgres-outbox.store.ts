@@ -11,6 +11,7 @@ import type {
   Claim,
   ClaimableStatus,
   ClaimedEvent,
+  ClaimLimit,
   DueRange,
   NewOutboxEvent,
   OutboxStore,
@@ -75,10 +76,13 @@ export class PostgresOutboxStore implements OutboxStore {
     return new Set(rows.map((row) => row.id));
   }
 
-  /** Index reliable_mq_outbox_due (status, due_at): an equality, a range and its order, so the scan stops at `limit`. */
+  /**
+   * Index reliable_mq_outbox_due (status, due_at): an equality, a range and its order, so the scan stops at the limit. The sizes
+   * are added up row by row only when they are too much together.
+   */
   async claim(
     status: ClaimableStatus,
-    limit: number,
+    limit: ClaimLimit,
     leaseMs: number,
     token: string,
     range?: DueRange,
@@ -87,25 +91,35 @@ export class PostgresOutboxStore implements OutboxStore {
     const rows = await queryAlone<ClaimedRow>(
       this.dataSource,
       `WITH due AS MATERIALIZED (
-           SELECT id, due_at FROM ${this.table}
+           SELECT id, due_at, octet_length(payload::text) AS bytes FROM ${this.table}
            WHERE status = $1 AND due_at <= statement_timestamp()
              AND due_at >= coalesce($5::timestamptz, statement_timestamp() - $6::float8 * ${MS}, '-infinity')
            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         ), total AS MATERIALIZED (
+           SELECT count(*)::int AS rows, sum(bytes) AS bytes FROM due
+         ), taken AS (
+           SELECT id, due_at FROM due
+           WHERE (SELECT bytes FROM total) <= $7 OR id IN (
+             SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS bytes_before FROM due) AS added_up
+             WHERE bytes_before < $7
+           )
          )
          UPDATE ${this.table} AS o
          SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4, ${counter} = o.${counter} + 1
-         FROM due WHERE o.id = due.id
+         FROM taken WHERE o.id = taken.id
          RETURNING o.id, o.type, o.version, o.payload::text AS payload, o.headers, o.consumers, o.confirm, o.attempts,
            o.compensation_attempts, o.redrives, extract(epoch FROM statement_timestamp() - o.published_at) * 1000 AS published_ago_ms, o.outcomes, o.reason,
-           ${utcText('due.due_at')} AS due_at, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
-      [status, limit, leaseMs, token, ...boundsOf(range)],
+           ${utcText('taken.due_at')} AS due_at, extract(epoch FROM statement_timestamp() - taken.due_at) * 1000 AS overdue_ms,
+           (SELECT rows FROM total) AS found`,
+      [status, limit.rows, leaseMs, token, ...boundsOf(range), limit.bytes],
     );
     const events = rows.map(toClaimedEvent).sort((a, b) => (a.id < b.id ? -1 : 1));
     const last = rows.reduce<ClaimedRow | undefined>(
       (latest, row) => (latest && Number(latest.overdue_ms) <= Number(row.overdue_ms) ? latest : row),
       undefined,
     );
-    return { events, lastDueAt: last?.due_at };
+    const found = rows[0]?.found ?? 0;
+    return { events, lastDueAt: last?.due_at, isFull: found >= limit.rows || found > rows.length };
   }
 
   /**
@@ -325,6 +339,8 @@ interface ClaimedRow {
   reason: string | null;
   due_at: string;
   overdue_ms: string;
+  /** Rows of this claim, and those that were left for their size. */
+  found: number;
 }
 
 interface AppliedRow {

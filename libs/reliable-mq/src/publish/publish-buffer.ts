@@ -1,13 +1,14 @@
 import type { Publication } from './publication';
 
-interface Item {
+export interface BufferedPublication {
   readonly publication: Publication;
+  /** Of its payload. */
   readonly bytes: number;
 }
 
 /** A first-in first-out queue, bounded by count and by bytes of payload; both ends in constant time. */
 export class PublishBuffer {
-  private items: (Item | undefined)[] = [];
+  private items: (BufferedPublication | undefined)[] = [];
   private head = 0;
   private bytes = 0;
 
@@ -32,7 +33,7 @@ export class PublishBuffer {
     return true;
   }
 
-  shift(): Publication | undefined {
+  shift(): BufferedPublication | undefined {
     const next = this.items[this.head];
     if (!next) return undefined;
     this.items[this.head] = undefined;
@@ -43,6 +44,6 @@ export class PublishBuffer {
       this.items = this.items.slice(this.head);
       this.head = 0;
     }
-    return next.publication;
+    return next;
   }
 }

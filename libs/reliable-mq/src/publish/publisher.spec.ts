@@ -68,6 +68,20 @@ describe('Publisher', () => {
       expect(transport.messageIds).toEqual(ids(events.slice(1, 3)));
     });
 
+    it('waits in memory while what is unconfirmed has as many bytes as the buffer may have', async () => {
+      const { publisher, transport } = scripted({ ...ROOMY, bufferBytes: 50 });
+      const events = [20, 28, 30, 20].map((bytes) => publication({ payload: JSON.stringify('x'.repeat(bytes - 2)) }));
+      publisher.offer(events.slice(0, 3));
+      publisher.offer(events.slice(3));
+      expect(transport.messageIds).toEqual(ids(events.slice(0, 3)));
+      transport.answer(1);
+      await settleDown();
+      expect(transport.messageIds).toEqual(ids(events.slice(1, 3)));
+      transport.answer(1);
+      await settleDown();
+      expect(transport.messageIds).toEqual(ids(events.slice(2)));
+    });
+
     it('goes on while outcomes are written, for one window more', async () => {
       const { publisher, transport, outbox } = scripted({ windowSize: 2 });
       const release = outbox.hold();

@@ -7,7 +7,7 @@ import type { OutgoingMessage, PublishOutcome, Transport } from '../transport/tr
 import { type Burst, Bursts } from './bursts';
 import type { GiveUp } from './give-up';
 import { type MessageOrigin, type Publication, toMessages, worse } from './publication';
-import { PublishBuffer } from './publish-buffer';
+import { type BufferedPublication, PublishBuffer } from './publish-buffer';
 import { type Settlement, Settler } from './settler';
 
 const STOPPING = 'this process is stopping';
@@ -27,7 +27,7 @@ export interface PublisherListener {
  *   offer()  events just committed; when there is no room or no broker they are left to the compensation task (`deferred`)
  *   submit() events that a job has claimed; waits for room, so that a backlog flows at the speed of the broker
  *
- * Everything held in memory is bounded: the buffer by count and bytes, the window, and the outcomes not yet written, which
+ * Everything held in memory is bounded: the buffer and the window by count and bytes, and the outcomes not yet written, which
  * have a second window. The row is the truth; whatever is dropped here is found again when its lease has run out.
  */
 export class Publisher {
@@ -40,6 +40,7 @@ export class Publisher {
   private readonly bursts = new Bursts(() => this.pump());
   private readonly waitingForRoom: (() => void)[] = [];
   private inFlight = 0;
+  private inFlightBytes = 0;
   private pumping = false;
   private isPumpDue = false;
   private stopped = false;
@@ -151,11 +152,11 @@ export class Publisher {
     if (!this.bursts.mayGo(this.buffer.size)) return;
     this.bursts.begin();
     while (this.hasWindow() && this.transport.status().available) {
-      const publication = this.buffer.shift();
-      if (!publication) break;
-      if (this.leaseIsShort(publication))
-        this.release(publication, 'it waited in memory until its lease was nearly over');
-      else this.publish(publication);
+      const next = this.buffer.shift();
+      if (!next) break;
+      if (this.leaseIsShort(next.publication))
+        this.release(next.publication, 'it waited in memory until its lease was nearly over');
+      else this.publish(next);
     }
     this.bursts.end();
     const { available, reason } = this.transport.status();
@@ -164,22 +165,24 @@ export class Publisher {
 
   /** Outcomes are written while the next messages are on their way: those not written yet have a window of their own. */
   private hasWindow(): boolean {
-    const { windowSize } = this.options;
+    const { windowSize, bufferBytes } = this.options;
+    if (this.inFlightBytes >= bufferBytes) return false;
     return this.inFlight < windowSize && this.inFlight + this.settler.size < 2 * windowSize;
   }
 
-  private publish(publication: Publication): void {
+  private publish(buffered: BufferedPublication): void {
+    const { publication, bytes } = buffered;
     const event = { eventId: publication.id, type: publication.type };
     const messages = toMessages(publication, this.origin);
     this.hooks.run('publishing', { ...event, attempt: publication.attempt });
     this.inFlight += 1;
+    this.inFlightBytes += bytes;
     const burst = this.bursts.add();
     const [message] = messages;
     // Nobody is missing any more: the receipt that says so is about to end it.
-    if (!message) setImmediate(() => this.finish(publication, { status: 'routed' }, burst));
-    else if (messages.length === 1)
-      this.transport.publish(message, (outcome) => this.finish(publication, outcome, burst));
-    else this.publishAll(messages, (outcome) => this.finish(publication, outcome, burst));
+    if (!message) setImmediate(() => this.finish(buffered, { status: 'routed' }, burst));
+    else if (messages.length === 1) this.transport.publish(message, (outcome) => this.finish(buffered, outcome, burst));
+    else this.publishAll(messages, (outcome) => this.finish(buffered, outcome, burst));
     this.hooks.run('sent', event);
   }
 
@@ -196,8 +199,9 @@ export class Publisher {
     }
   }
 
-  private finish(publication: Publication, outcome: PublishOutcome, burst: Burst): void {
+  private finish({ publication, bytes }: BufferedPublication, outcome: PublishOutcome, burst: Burst): void {
     this.inFlight -= 1;
+    this.inFlightBytes -= bytes;
     this.bursts.confirmed(burst);
     const { id, type, attempt } = publication;
     const reason = outcome.status === 'routed' ? undefined : outcome.reason;
@@ -236,7 +240,7 @@ export class Publisher {
   }
 
   private releaseBuffer(reason: string): void {
-    for (let next = this.buffer.shift(); next; next = this.buffer.shift()) this.release(next, reason);
+    for (let next = this.buffer.shift(); next; next = this.buffer.shift()) this.release(next.publication, reason);
   }
 
   /** A claimed event that will not be published now: due again at once, its attempt not counted. */

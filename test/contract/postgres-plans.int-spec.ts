@@ -1,19 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
+import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOperationsStore } from '../../libs/reliable-mq/src/operations/postgres-operations.store';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
+import { upTo } from '../support/claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { ExplainedStatements, type PlanNode } from '../support/explained-statements';
 
 const DUE = 'reliable_mq_outbox_due';
 const DEAD = 'reliable_mq_outbox_dead';
 const PRIMARY = 'reliable_mq_outbox_pkey';
+const INBOX_DUE = 'reliable_mq_inbox_due';
+const INBOX_GIVEN_UP = 'reliable_mq_inbox_given_up';
+const INBOX_PRIMARY = 'reliable_mq_inbox_pkey';
 
-describe('The plans of PostgreSQL over a table of many ended events', () => {
+describe('The plans of PostgreSQL over tables of many ended events and messages', () => {
   let database: TestDatabase;
   let dataSource: DataSource;
   let outbox: PostgresOutboxStore;
+  let inbox: PostgresInboxStore;
   let operations: PostgresOperationsStore;
   let explained: ExplainedStatements;
   let unfinished: string[];
@@ -28,8 +34,14 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
     await fill(500, 'published', "now() + n * interval '1 second'", "interval '20 seconds'");
     await fill(20, 'dead', 'NULL', "interval '9 hours'");
     await dataSource.query('VACUUM ANALYZE reliable_mq_outbox');
+    await dataSource.query(
+      `INSERT INTO reliable_mq_inbox (event_id, consumer, type, version, status, attempts, ended_at)
+       SELECT 'event ' || n, 'stock', 'order.created', 1, 'handled', 1, now() FROM generate_series(1, 50000) AS n`,
+    );
+    await dataSource.query('VACUUM ANALYZE reliable_mq_inbox');
     explained = new ExplainedStatements(dataSource);
     outbox = new PostgresOutboxStore(dataSource);
+    inbox = new PostgresInboxStore(dataSource);
     operations = new PostgresOperationsStore(dataSource);
     const rows = await dataSource.query<{ id: string }[]>(
       `SELECT id FROM reliable_mq_outbox WHERE status IN ('pending', 'published', 'dead')`,
@@ -52,7 +64,7 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
     );
   }
 
-  /** How the outbox is read by the one statement that the call makes: names of indexes, or `Seq Scan`. */
+  /** How the tables are read by the one statement that the call makes: names of indexes, or `Seq Scan`. */
   async function accessPaths(call: () => Promise<unknown>): Promise<Set<string>> {
     return new Set((await scans(call)).map((node) => node['Index Name'] ?? 'Seq Scan'));
   }
@@ -63,19 +75,21 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
 
   function scansIn(node: PlanNode): PlanNode[] {
     const own =
-      node['Index Name']?.startsWith('reliable_mq_outbox') === true ||
-      (node['Relation Name'] === 'reliable_mq_outbox' && node['Node Type'].endsWith('Seq Scan'));
+      node['Index Name']?.startsWith('reliable_mq_') === true ||
+      (node['Relation Name']?.startsWith('reliable_mq_') === true && node['Node Type'].endsWith('Seq Scan'));
     return [...(own ? [node] : []), ...(node.Plans ?? []).flatMap(scansIn)];
   }
 
   it.each(['pending', 'published', 'dead'] as const)('claiming %s rows reads the index of due rows', async (status) => {
-    expect(await accessPaths(() => outbox.claim(status, 500, 60_000, randomUUID()))).toEqual(new Set([DUE, PRIMARY]));
+    expect(await accessPaths(() => outbox.claim(status, upTo(500), 60_000, randomUUID()))).toEqual(
+      new Set([DUE, PRIMARY]),
+    );
   });
 
   it.each([{ dueFrom: '2026-01-01' }, { dueWithinMs: 60_000 }, undefined])(
     'claiming reads of the index only what is due, and in the range %j',
     async (range) => {
-      const claim = (): Promise<unknown> => outbox.claim('pending', 500, 60_000, randomUUID(), range);
+      const claim = (): Promise<unknown> => outbox.claim('pending', upTo(500), 60_000, randomUUID(), range);
       const due = (await scans(claim)).find((node) => node['Index Name'] === DUE);
       expect(due?.['Index Cond']).toMatch(/status.*due_at <= statement_timestamp\(\).*due_at >= /);
       expect(due?.Filter).toBeUndefined();
@@ -84,9 +98,9 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
 
   it('claiming a backlog that came after the last ANALYZE reads the index of due rows, analyzed or not', async () => {
     await fill(30_000, 'pending', "now() - n * interval '1 millisecond'", "interval '5 seconds'");
-    const { lastDueAt } = await outbox.claim('pending', 500, 60_000, randomUUID());
+    const { lastDueAt } = await outbox.claim('pending', upTo(500), 60_000, randomUUID());
     const claim = (): Promise<unknown> =>
-      outbox.claim('pending', 500, 60_000, randomUUID(), { dueFrom: lastDueAt ?? '' });
+      outbox.claim('pending', upTo(500), 60_000, randomUUID(), { dueFrom: lastDueAt ?? '' });
     expect(await accessPaths(claim)).toEqual(new Set([DUE, PRIMARY]));
     await dataSource.query('ANALYZE reliable_mq_outbox');
     expect(await accessPaths(claim)).toEqual(new Set([DUE, PRIMARY]));
@@ -121,7 +135,7 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
   });
 
   it('statistics count on the partial indexes', async () => {
-    expect(await accessPaths(() => operations.statistics())).toEqual(new Set([DUE, DEAD]));
+    expect(await accessPaths(() => operations.statistics())).toEqual(new Set([DUE, DEAD, INBOX_DUE, INBOX_GIVEN_UP]));
   });
 
   it.each([
@@ -134,6 +148,20 @@ describe('The plans of PostgreSQL over a table of many ended events', () => {
     ['overdue events', { overdue: true, type: 'order.cancelled' }, DUE],
   ] as const)('listing %s reads an index', async (_what, filter, index) => {
     expect(await accessPaths(() => operations.list(filter))).toEqual(new Set([index]));
+  });
+
+  it.each([
+    ['whatever is not handled', {}, [INBOX_DUE, INBOX_GIVEN_UP]],
+    ['whatever of one consumer is not handled', { consumer: 'stock' }, [INBOX_DUE, INBOX_GIVEN_UP]],
+    ['what is given up', { status: 'dead' }, [INBOX_GIVEN_UP]],
+    ['what is retried', { status: 'failed' }, [INBOX_DUE]],
+    ['one event', { eventId: 'event 7' }, [INBOX_PRIMARY]],
+  ] as const)('listing %s of the inbox reads an index', async (_what, filter, indexes) => {
+    expect(await accessPaths(() => operations.listInbox(filter))).toEqual(new Set(indexes));
+  });
+
+  it('giving back a claim of the inbox reads the index of unfinished rows', async () => {
+    expect(await accessPaths(() => inbox.releaseClaim(randomUUID()))).toEqual(new Set([INBOX_DUE]));
   });
 
   it('redriving and discarding read no table', async () => {

@@ -1,0 +1,97 @@
+import type { Handling } from '../consume/handling';
+import type { HandlerRegistry } from '../consume/handler-registry';
+import { DatabaseUnavailableError } from '../database/deadline';
+import type { InboxStore } from '../inbox/inbox.store';
+import type { StoreSet } from '../stores/stores';
+import { RetryFailedJob } from './retry-failed.job';
+
+const TIMEOUT_MS = 30_000;
+/** Of a handling: its handler's time and what `handlingLeaseMs` adds. */
+const LEASE_OVER_MS = 60_000;
+
+describe('RetryFailedJob: a claim whose answer never came', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  /** A job with one queue, on a store that does as it is told and keeps the calls. */
+  function scripted(claim: () => Promise<never[]>, released: () => number | Error) {
+    const calls: string[] = [];
+    const inbox: Partial<InboxStore> = {
+      hasDueSuspect: () => Promise.resolve(false),
+      claim: (_queues, _limit, token) => {
+        calls.push(`claim ${token}`);
+        return claim();
+      },
+      releaseClaim: (token) => {
+        calls.push(`release ${token}`);
+        const result = released();
+        return typeof result === 'number' ? Promise.resolve(result) : Promise.reject(result);
+      },
+    };
+    const set = { name: 'default', inbox } as StoreSet;
+    const queue = {
+      consumer: 'stock',
+      type: 'order.created',
+      byVersion: new Map([[1, { stores: set, timeoutMs: TIMEOUT_MS }]]),
+    };
+    const handlers = { all: () => [queue] } as unknown as HandlerRegistry;
+    const job = new RetryFailedJob(set, handlers, {} as Handling);
+    const run = (): Promise<void> => job.run(() => undefined, new AbortController().signal);
+    return { run, calls };
+  }
+
+  it('is given back before anything is claimed again, once it is found', async () => {
+    const answers = [() => Promise.reject(new DatabaseUnavailableError('gone')), () => Promise.resolve([])];
+    const found = [0, 3];
+    const { run, calls } = scripted(
+      () => (answers.shift() ?? (() => Promise.resolve([])))(),
+      () => found.shift() ?? 0,
+    );
+    await expect(run()).rejects.toThrow('gone');
+    const token = calls[0]?.replace('claim ', '') ?? '';
+    await run();
+    await run();
+    await run();
+    const claims = expect.stringMatching(/^claim /) as string;
+    expect(calls.slice(1)).toEqual([`release ${token}`, claims, `release ${token}`, claims, claims]);
+  });
+
+  it('is looked for until its lease is over', async () => {
+    let isAway = true;
+    const { run, calls } = scripted(
+      () => (isAway ? Promise.reject(new DatabaseUnavailableError('gone')) : Promise.resolve([])),
+      () => 0,
+    );
+    await expect(run()).rejects.toThrow('gone');
+    isAway = false;
+    await run();
+    jest.advanceTimersByTime(LEASE_OVER_MS);
+    await run();
+    await run();
+    expect(calls.filter((call) => call.startsWith('release'))).toHaveLength(2);
+  });
+
+  it('is not forgotten while the database is still away', async () => {
+    const releases = [new DatabaseUnavailableError('still gone'), 1];
+    let isAway = true;
+    const { run, calls } = scripted(
+      () => (isAway ? Promise.reject(new DatabaseUnavailableError('gone')) : Promise.resolve([])),
+      () => releases.shift() ?? 0,
+    );
+    await expect(run()).rejects.toThrow('gone');
+    isAway = false;
+    await expect(run()).rejects.toThrow('still gone');
+    await run();
+    await run();
+    expect(calls.filter((call) => call.startsWith('release'))).toHaveLength(2);
+  });
+
+  it('had no effect when the database refused it', async () => {
+    const { run, calls } = scripted(
+      () => Promise.reject(new Error('permission denied')),
+      () => 0,
+    );
+    for (let times = 0; times < 2; times += 1) await expect(run()).rejects.toThrow('permission denied');
+    expect(calls.filter((call) => call.startsWith('release'))).toEqual([]);
+  });
+});
