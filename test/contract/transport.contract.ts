@@ -475,11 +475,28 @@ export function describeTransport(implementation: string, createHarness: () => P
         await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBe(1));
       });
 
-      it('cannot tell of a queue that does not exist, and of others it still can', async () => {
+      it('tells of each queue that does not exist, and of the next one at once', async () => {
         const transport = await started();
         const { spec, type } = await declared(transport);
         await publishMany(transport, type, 1);
-        expect(await transport.messagesWaiting(`${spec.name}.none`)).toBeUndefined();
+        await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBe(1));
+        for (let round = 0; round < 5; round += 1) {
+          expect(await transport.messagesWaiting(`${spec.name}.none`)).toBe('no-queue');
+          expect(await transport.messagesWaiting(spec.name)).toBe(1);
+        }
+        const names = [`${spec.name}.none`, spec.name, `${spec.name}.neither`, spec.name];
+        const answers = await Promise.all(names.map((name) => transport.messagesWaiting(name)));
+        expect(answers).toEqual(['no-queue', 1, 'no-queue', 1]);
+      });
+
+      it('cannot tell how full a queue is while the broker is away, nor when it is closed', async () => {
+        const transport = await started();
+        const { spec, type } = await declared(transport);
+        await publishMany(transport, type, 1);
+        await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBe(1));
+        await harness.goOffline();
+        await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBeUndefined());
+        await harness.goOnline();
         await eventually(async () => expect(await transport.messagesWaiting(spec.name)).toBe(1));
         await transport.close();
         expect(await transport.messagesWaiting(spec.name)).toBeUndefined();

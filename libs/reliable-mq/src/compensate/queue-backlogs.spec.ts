@@ -13,7 +13,7 @@ describe('QueueBacklogs', () => {
     const all = new QueueBacklogs({
       messagesWaiting: async (queue) => {
         asked.push(queue);
-        return counts[queue];
+        return counts[queue] ?? 'no-queue';
       },
     });
     return { all, asked };

@@ -1,7 +1,7 @@
 import { consumerQueue } from '../domain/queue-names';
 import type { ClaimedEvent } from '../outbox/outbox.store';
 import { missingConsumers } from '../publish/publish-target';
-import type { Transport } from '../transport/transport';
+import type { QueueDepth, Transport } from '../transport/transport';
 
 /** Queue in which an event may still be, and how many messages wait in it. */
 export interface Backlog {
@@ -14,7 +14,7 @@ export interface Backlog {
  * hold `n` of them. Published again, each would wait there twice, and a consumer that is behind would fall behind for good.
  */
 export class QueueBacklogs {
-  private readonly counts = new Map<string, Promise<number | undefined>>();
+  private readonly counts = new Map<string, Promise<QueueDepth>>();
   /** Messages of each queue that are not put to an event yet. */
   private readonly left = new Map<string, number>();
 
@@ -27,18 +27,18 @@ export class QueueBacklogs {
     const names = queues.map((consumer) => consumerQueue(consumer, event.type));
     for (const queue of names) {
       const messages = await this.count(queue);
-      if (messages === undefined || (this.left.get(queue) ?? 0) <= 0) return undefined;
+      if (typeof messages !== 'number' || (this.left.get(queue) ?? 0) <= 0) return undefined;
       if (!largest || messages > largest.messages) largest = { queue, messages };
     }
     for (const queue of names) this.left.set(queue, (this.left.get(queue) ?? 0) - 1);
     return largest;
   }
 
-  private count(queue: string): Promise<number | undefined> {
+  private count(queue: string): Promise<QueueDepth> {
     let count = this.counts.get(queue);
     if (!count) {
       count = this.transport.messagesWaiting(queue).then((messages) => {
-        this.left.set(queue, messages ?? 0);
+        this.left.set(queue, typeof messages === 'number' ? messages : 0);
         return messages;
       });
       this.counts.set(queue, count);

@@ -36,9 +36,9 @@ export interface Transport {
 
   /**
    * How many messages wait in a queue for a consumer, without those that consumers hold. Never rejects.
-   * @returns undefined when the broker cannot say in time: it is away, or there is no such queue
+   * @returns undefined when the broker cannot say in time, or is away
    */
-  messagesWaiting(queue: string): Promise<number | undefined>;
+  messagesWaiting(queue: string): Promise<QueueDepth>;
 
   /** Declare everything again that this process has declared: puts back a removed binding or a deleted exchange. */
   refreshTopology(): Promise<void>;
@@ -84,6 +84,9 @@ export interface OutgoingMessage {
 export type PublishOutcome =
   | { readonly status: 'routed' }
   | { readonly status: 'unroutable' | 'refused' | 'unavailable'; readonly reason: string };
+
+/** Number of messages that wait in a queue, or that there is no such queue; undefined: not known. */
+export type QueueDepth = number | 'no-queue' | undefined;
 
 export interface QueueSpec {
   readonly name: string;

@@ -5,6 +5,7 @@ import type {
   Delivery,
   OutgoingMessage,
   PublishOutcome,
+  QueueDepth,
   QueueSpec,
   Subscription,
   Transport,
@@ -82,9 +83,9 @@ export class MemoryTransport implements Transport, MemoryClient {
     return subscription;
   }
 
-  async messagesWaiting(queue: string): Promise<number | undefined> {
-    if (!this.connected || !this.broker.queueNames().includes(queue)) return undefined;
-    return this.broker.messages(queue).length;
+  async messagesWaiting(queue: string): Promise<QueueDepth> {
+    if (!this.connected) return undefined;
+    return this.broker.queueNames().includes(queue) ? this.broker.messages(queue).length : 'no-queue';
   }
 
   async refreshTopology(): Promise<void> {

@@ -6,6 +6,7 @@ import type {
   Delivery,
   OutgoingMessage,
   PublishOutcome,
+  QueueDepth,
   QueueSpec,
   Subscription,
   Transport,
@@ -120,7 +121,7 @@ export class RabbitMqTransport implements Transport {
     return subscription;
   }
 
-  async messagesWaiting(queue: string): Promise<number | undefined> {
+  async messagesWaiting(queue: string): Promise<QueueDepth> {
     return this.closing ? undefined : this.gauge.messagesWaiting(queue);
   }
 
