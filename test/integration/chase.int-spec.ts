@@ -65,6 +65,50 @@ describe('Chasing receipts', () => {
     expect(new Set(producer.messageIds('stock.note.declared'))).toEqual(new Set([id]));
   });
 
+  it('gives up an event whose consumer has no queue for good, and sends one that is behind no further copy meanwhile', async () => {
+    producer.bind({ 'stock.note.declared': 'note.declared' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 2_000 },
+      publish: { maxAttempts: 6, backoff: { initialMs: 1, maxMs: 50 } },
+    });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    const { reason } = await producer.until(id, { status: 'dead', attempts: 6 });
+    expect(reason).toMatch(/^given up after 6 attempts to publish: .*mail\.note\.declared/);
+    expect(producer.messageIds('stock.note.declared')).toEqual([id]);
+  });
+
+  it('publishes again what one consumer lost while another has no queue, and to that one as soon as it has', async () => {
+    producer.bind({ 'stock.note.declared': 'note.declared' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 1_000 },
+      publish: { maxAttempts: 1_000, backoff: { initialMs: 1, maxMs: 50 } },
+    });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    await eventually(async () => {
+      const { status, attempts } = await producer.row(id);
+      expect({ status, isTriedAgain: attempts > 2 }).toEqual({ status: 'pending', isTriedAgain: true });
+    });
+    producer.broker.purge('stock.note.declared');
+    await eventually(() => expect(producer.messageIds('stock.note.declared')).toEqual([id]));
+    producer.bind({ 'mail.note.declared': 'note.declared' });
+    await producer.until(id, { status: 'published' });
+    expect(producer.messageIds('mail.note.declared')).toEqual([id]);
+    const handled = ['stock', 'mail'].map((consumer) => ({ eventId: id, consumer, outcome: 'handled' }));
+    producer.sendReceipts(...handled);
+    await producer.until(id, { status: 'consumed' });
+  });
+
+  it('publishes to everybody again what has waited for very long, also while one consumer has no queue', async () => {
+    producer.bind({ 'stock.note.declared': 'note.declared' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 100 },
+      publish: { maxAttempts: 1_000, backoff: { initialMs: 1, maxMs: 50 } },
+    });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    await eventually(() => expect(producer.messageIds('stock.note.declared').length).toBeGreaterThan(1));
+    await producer.until(id, { status: 'pending' });
+  });
+
   it('follows the policy of the event type', async () => {
     producer.bind({ 'a.note.hasty': 'note.hasty', 'a.note.free': 'note.free' });
     const app = await producer.start({

@@ -53,6 +53,7 @@ export class ChaseReceiptsJob implements Job {
         if (backlog) this.publisher.postpone(publication, waitsReason(backlog), this.lookAgainMs(event, patienceMs));
         else if (event.attempts > this.giveUp.policy(event).maxAttempts)
           this.publisher.giveUpOn(publication, noReceiptReason(event));
+        else if (patienceMs > 0) again.push({ ...publication, targets: await backlogs.targets(event) });
         else again.push(publication);
       }
       await this.publisher.submit(again);

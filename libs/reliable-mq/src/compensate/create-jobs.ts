@@ -26,7 +26,7 @@ export function createJobs(
     if (publishers) {
       const publisher = publishers.of(set);
       jobs.push(
-        new PublishDueJob(set, publisher, transport, options),
+        new PublishDueJob(set, publisher, transport, giveUp, options),
         new ChaseReceiptsJob(set, publisher, transport, giveUp, options),
         new RunCompensationsJob(set, compensations, transactions, options, hooks, onCompensateIn),
         PruneJob.ofOutbox(set, options.retention),

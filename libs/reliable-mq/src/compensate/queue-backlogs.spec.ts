@@ -45,4 +45,37 @@ describe('QueueBacklogs', () => {
       queue: 'stock.order.created',
     });
   });
+
+  describe('where to publish', () => {
+    const published = (consumers: readonly string[], more: Partial<ClaimedEvent> = {}): ClaimedEvent => ({
+      ...event(consumers),
+      publishedAgoMs: 60_000,
+      redrives: 0,
+      ...more,
+    });
+    const stock = { queue: 'stock.order.created' };
+    const mail = { queue: 'mail.order.created' };
+
+    it('leaves out a queue that may hold the event while another consumer has none', async () => {
+      const { all, asked } = backlogs({ 'stock.order.created': 1 });
+      await expect(all.targets(published(['stock', 'mail']))).resolves.toEqual([mail]);
+      await expect(all.targets(published(['stock', 'mail']))).resolves.toEqual([stock, mail]);
+      expect(asked).toEqual(['stock.order.created', 'mail.order.created']);
+    });
+
+    it('leaves out none when each consumer has its queue', async () => {
+      const { all } = backlogs({ 'stock.order.created': 5, 'mail.order.created': 0 });
+      await expect(all.targets(published(['stock', 'mail']))).resolves.toEqual([stock, mail]);
+    });
+
+    it('goes to everybody when the event was never published or a person has sent it again, and asks nothing', async () => {
+      const { all, asked } = backlogs({ 'stock.order.created': 5 });
+      const never = published(['stock', 'mail'], { publishedAgoMs: null });
+      await expect(all.targets(never)).resolves.toEqual([{ routingKey: 'order.created' }]);
+      await expect(all.targets(published(['stock', 'mail'], { redrives: 1 }))).resolves.toEqual([stock, mail]);
+      await expect(all.targets(published([]))).resolves.toEqual([{ routingKey: 'order.created' }]);
+      await expect(all.targets(published(['mail']))).resolves.toEqual([mail]);
+      expect(asked).toEqual([]);
+    });
+  });
 });

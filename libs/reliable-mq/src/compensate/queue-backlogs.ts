@@ -1,7 +1,7 @@
 import { consumerQueue } from '../domain/queue-names';
 import type { ClaimedEvent } from '../outbox/outbox.store';
-import { missingConsumers } from '../publish/publish-target';
-import type { QueueDepth, Transport } from '../transport/transport';
+import { missingConsumers, publishTargets } from '../publish/publish-target';
+import type { MessageTarget, QueueDepth, Transport } from '../transport/transport';
 
 /** Queue in which an event may still be, and how many messages wait in it. */
 export interface Backlog {
@@ -22,16 +22,35 @@ export class QueueBacklogs {
 
   /** @returns undefined when at least one of its queues can't hold it; also when its consumers are not declared, so not known */
   async mayHold(event: ClaimedEvent): Promise<Backlog | undefined> {
-    const queues = event.consumers.length > 0 ? missingConsumers(event) : [];
+    const queues = missingQueues(event);
     let largest: Backlog | undefined;
-    const names = queues.map((consumer) => consumerQueue(consumer, event.type));
-    for (const queue of names) {
+    for (const queue of queues) {
       const messages = await this.count(queue);
       if (typeof messages !== 'number' || (this.left.get(queue) ?? 0) <= 0) return undefined;
       if (!largest || messages > largest.messages) largest = { queue, messages };
     }
-    for (const queue of names) this.left.set(queue, (this.left.get(queue) ?? 0) - 1);
+    for (const queue of queues) this.take(queue);
     return largest;
+  }
+
+  /**
+   * Where to publish an event. While the queue of one consumer does not exist the attempt ends `unroutable`, whatever becomes of the
+   * other copies, and the next one follows soon: queues that may still hold the event are left out then. What a person has sent
+   * again goes to everybody.
+   */
+  async targets(event: ClaimedEvent): Promise<readonly MessageTarget[]> {
+    const queues = missingQueues(event);
+    if (event.publishedAgoMs === null || event.redrives > 0 || queues.length < 2) return publishTargets(event);
+    const depths = await Promise.all(queues.map((queue) => this.count(queue)));
+    if (!depths.includes('no-queue')) return publishTargets(event);
+    return queues.filter((queue) => !this.take(queue)).map((queue) => ({ queue }));
+  }
+
+  /** Puts one of the messages that wait in a queue to an event. @returns false when there is none left */
+  private take(queue: string): boolean {
+    const left = this.left.get(queue) ?? 0;
+    if (left > 0) this.left.set(queue, left - 1);
+    return left > 0;
   }
 
   private count(queue: string): Promise<QueueDepth> {
@@ -45,4 +64,9 @@ export class QueueBacklogs {
     }
     return count;
   }
+}
+
+/** Queues of the declared consumers that have not handled the event. */
+function missingQueues(event: ClaimedEvent): readonly string[] {
+  return missingConsumers(event).map((consumer) => consumerQueue(consumer, event.type));
 }
