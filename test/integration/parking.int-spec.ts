@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Writable } from 'node:stream';
 import { connect, type Channel, type ChannelModel, type GetMessage, type Options } from 'amqplib';
 import { IsInt, IsString, Min } from 'class-validator';
 import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
@@ -39,6 +40,8 @@ describe('messages that anybody may send to RabbitMQ', () => {
   let app: ReliableApp;
   let connection: ChannelModel;
   let channel: Channel;
+  /** Bytes that take the place of a text of the same length on its way to the broker: amqplib writes UTF-8 only. */
+  const bytesFor = new Map<string, Buffer>();
   const parkedHooks: { reason: string; messageId: string | undefined }[] = [];
 
   beforeAll(async () => {
@@ -56,6 +59,12 @@ describe('messages that anybody may send to RabbitMQ', () => {
     });
     connection = await connect(rabbitmqUrl());
     channel = await connection.createChannel();
+    const { stream } = (connection as unknown as { connection: { stream: Writable } }).connection;
+    const write = stream.write.bind(stream) as (chunk: Buffer) => boolean;
+    stream.write = (chunk: Buffer): boolean => {
+      for (const [text, bytes] of bytesFor) if (chunk.includes(text)) bytes.copy(chunk, chunk.indexOf(text));
+      return write(chunk);
+    };
     await channel.assertQueue(receipts, { exclusive: true });
   });
   afterEach(async () => {
@@ -73,6 +82,12 @@ describe('messages that anybody may send to RabbitMQ', () => {
   function publish(body: unknown, properties: Options.Publish = {}): void {
     const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
     channel.publish(exchange, 'parcel.sent', bytes, properties);
+  }
+
+  function publishWithId(messageId: Buffer, body: unknown): void {
+    const text = randomUUID().repeat(10).slice(0, messageId.length);
+    bytesFor.set(text, messageId);
+    publish(body, { messageId: text, type: 'parcel.sent' });
   }
 
   function inbox(): Promise<InboxRowView[]> {
@@ -156,6 +171,12 @@ describe('messages that anybody may send to RabbitMQ', () => {
   it.each<[string, unknown, Options.Publish, string]>([
     ['no messageId', GOOD, { type: 'parcel.sent' }, 'the message has no messageId'],
     ['an id with a NUL character', GOOD, withId({ messageId: 'a\u0000b' }), 'characters that no database stores'],
+    [
+      'an id whose bytes are not UTF-8',
+      GOOD,
+      withId({ messageId: 'order-\ufffd' }),
+      "bytes that are not UTF-8 (U+FFFD), and can't be told from another's",
+    ],
     ['no type', GOOD, { messageId: randomUUID() }, 'the message has no type'],
     [
       'another type',
@@ -222,6 +243,30 @@ describe('messages that anybody may send to RabbitMQ', () => {
     const messageId = randomUUID();
     publish(GOOD, { messageId, type: 'parcel.sent' });
     await handles(messageId);
+  });
+
+  it('are all parked when their ids differ only in bytes that are not UTF-8', async () => {
+    const ids = [randomUUID(), randomUUID()].map((id) => id.slice(0, 10));
+    publishWithId(Buffer.from(`order ${ids[0]} \xe4`, 'latin1'), { ...GOOD, to: ids[0] });
+    publishWithId(Buffer.from(`order ${ids[0]} \xf6`, 'latin1'), { ...GOOD, to: ids[1] });
+    const bodies = [await nextParked(), await nextParked()].map(
+      ({ content }) => JSON.parse(content.toString()) as unknown,
+    );
+    expect(bodies).toEqual(ids.map((to) => ({ ...GOOD, to })));
+  });
+
+  it('are parked also when their id becomes longer than AMQP allows', async () => {
+    publishWithId(Buffer.alloc(255, 0xe4), { ...GOOD, to: 'Ümläut' });
+    const { properties, content } = await nextParked();
+    expect(JSON.parse(content.toString())).toEqual({ ...GOOD, to: 'Ümläut' });
+    expect(properties.messageId).toBe('\ufffd'.repeat(85));
+  });
+
+  it('are parked also when their type becomes longer than AMQP allows', async () => {
+    const type = randomUUID().repeat(7);
+    bytesFor.set(type, Buffer.alloc(type.length, 0xe4));
+    publish(GOOD, { messageId: randomUUID(), type });
+    await expect(nextParked()).resolves.toMatchObject({ properties: { type: '\ufffd'.repeat(85) } });
   });
 
   it('are parked once when the same bytes come again', async () => {

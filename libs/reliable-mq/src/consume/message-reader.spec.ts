@@ -90,6 +90,7 @@ describe('readMessage', () => {
     ['too long', 'x'.repeat(256), 'longer than 255 characters'],
     ['with half a surrogate pair', 'a\ud800', 'no database stores'],
     ['empty', '', 'has no messageId'],
+    ['whose bytes were not UTF-8', 'order-\ufffd', 'bytes that are not UTF-8 (U+FFFD)'],
   ])('refuses a messageId %s', async (_, messageId, reason) => {
     await expect(reasonOf(raw({ messageId }))).resolves.toContain(reason);
   });

@@ -55,6 +55,8 @@ export type RawMessage = Pick<
 >;
 
 const MAX_MESSAGE_ID_LENGTH = 255;
+/** What the transport makes of bytes that are not UTF-8: ids that differ in such bytes only become equal. */
+const REPLACEMENT_CHARACTER = '\ufffd';
 const MAX_SAFE_DEPTH_ERROR = 'is nested too deeply';
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -86,6 +88,8 @@ export async function readMessage(raw: RawMessage, queue: QueueHandlers, maxByte
   if (eventId.length > MAX_MESSAGE_ID_LENGTH)
     return unreadable(`its messageId is longer than ${MAX_MESSAGE_ID_LENGTH} characters`);
   if (eventId !== storableText(eventId)) return unreadable('its messageId holds characters that no database stores');
+  if (eventId.includes(REPLACEMENT_CHARACTER))
+    return unreadable("its messageId has bytes that are not UTF-8 (U+FFFD), and can't be told from another's");
   if (raw.type === undefined || raw.type === '') return unreadable('the message has no type');
   if (raw.type !== queue.type) return unreadable(`its type is "${raw.type}", but this queue takes "${queue.type}"`);
   if (version === undefined) return unreadable(`its header ${HEADER.version} is not a whole number from 1`);

@@ -2,12 +2,14 @@ import { Logger } from '@nestjs/common';
 import { HEADER } from '../domain/message-headers';
 import type { HookRunner } from '../domain/hook-runner';
 import { parkingQueue } from '../domain/queue-names';
-import { storableText } from '../domain/storable';
+import { cutToBytes, storableText } from '../domain/storable';
 import type { StoreSet } from '../stores/stores';
 import type { IncomingMessage, PublishOutcome, Transport } from '../transport/transport';
 import type { Reading } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
 
+/** What AMQP allows a property. */
+const MAX_PROPERTY_BYTES = 255;
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 5000;
 
@@ -63,8 +65,8 @@ export class Parking {
         this.transport.publish(
           {
             target: { queue: parkingQueue(consumer) },
-            messageId: storableText(message.messageId ?? parkingId, 200),
-            type: storableText(message.type ?? '', 200),
+            messageId: cutToBytes(storableText(message.messageId ?? parkingId), MAX_PROPERTY_BYTES),
+            type: cutToBytes(storableText(message.type ?? ''), MAX_PROPERTY_BYTES),
             body: message.body,
             headers: { [HEADER.reason]: reason, [HEADER.consumer]: consumer },
             appId: this.service,

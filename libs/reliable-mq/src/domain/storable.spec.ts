@@ -1,4 +1,4 @@
-import { isStorableText, storableJson, storableText } from './storable';
+import { cutToBytes, isStorableText, storableJson, storableText } from './storable';
 
 describe('a storable text', () => {
   it('is well-formed Unicode without NUL', () => {
@@ -12,6 +12,21 @@ describe('a storable text', () => {
     expect(storableText('abc', 2)).toBe('ab');
     expect(isStorableText(storableText('a😀', 2))).toBe(true);
     expect(storableText('a😀', 3)).toBe('a😀');
+  });
+});
+
+describe('a text cut to bytes', () => {
+  it.each([
+    ['abc', 3, 'abc'],
+    ['abc', 2, 'ab'],
+    ['aä', 2, 'a'],
+    ['aä', 3, 'aä'],
+    ['\ufffd\ufffd', 5, '\ufffd'],
+    ['a😀', 4, 'a'],
+    ['a😀', 5, 'a😀'],
+    ['', 1, ''],
+  ])('%j has at most %i bytes as %j', (text, maxBytes, expected) => {
+    expect(cutToBytes(text, maxBytes)).toBe(expected);
   });
 });
 

@@ -4,6 +4,12 @@ export function storableText(text: string, maxLength = Number.POSITIVE_INFINITY)
   return clean.length > maxLength ? clean.slice(0, maxLength).toWellFormed() : clean;
 }
 
+/** The longest beginning of the text that has at most so many bytes in UTF-8, for fields that are bounded in bytes. */
+export function cutToBytes(text: string, maxBytes: number): string {
+  // Writes whole characters only.
+  return text.slice(0, new TextEncoder().encodeInto(text, new Uint8Array(maxBytes)).read);
+}
+
 /** Whether a database takes the text as it is. */
 export function isStorableText(text: string): boolean {
   return text.isWellFormed() && !text.includes('\u0000');
