@@ -6,7 +6,7 @@ import type { DatabaseGate } from '../database/database-gate';
 import { describeError } from '../domain/errors';
 import type { HandlingRef } from '../domain/hooks';
 import type { HookRunner } from '../domain/hook-runner';
-import type { ClaimedInboxRow, InboxKey } from '../inbox/inbox.store';
+import type { ClaimedInboxRow, InboxKey, InboxMessage } from '../inbox/inbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ReceiptSender } from '../receipt/receipt-sender';
 import type { TransactionContext } from '../record/transaction-context';
@@ -19,8 +19,9 @@ import { handlingLeaseMs } from './handler';
 import type { QueueHandlers } from './handler-registry';
 import { Isolation } from './isolation';
 import {
-  type Envelope,
   fromInbox,
+  type PostponedMessage,
+  type RawMessage,
   readMessage,
   type Reading,
   type ReadMessage,
@@ -123,19 +124,25 @@ export class Handling {
     return work;
   }
 
-  /** A readable message whose version nobody here handles: kept, and tried again, for the next release may handle it. */
-  async keepUnknownVersion(
-    set: StoreSet,
-    consumer: string,
-    eventId: string,
-    reason: string,
-    { stored }: Envelope,
-  ): Promise<Conclusion | undefined> {
+  /** @returns undefined when the process is stopping */
+  read(raw: RawMessage, queue: QueueHandlers, maxBytes: number): Promise<Reading | undefined> {
+    return readMessage(raw, queue, maxBytes, this.stopping.signal);
+  }
+
+  /** Store a postponed message as a failed attempt, so that it is tried again. @returns undefined when the process is stopping */
+  async keep({ consumer, stores }: QueueHandlers, message: PostponedMessage): Promise<Conclusion | undefined> {
+    const { eventId, reason } = message;
+    const { stored } = message.envelope;
+    const policy = message.handler ?? this.options;
     const ref: HandlingRef = { eventId, type: stored.type, consumer, attempt: 1 };
-    const failure = failureAfter('failed', reason, 1, this.options);
-    const waitMs = handlingLeaseMs(this.options.timeoutMs);
-    const kept = await this.outcomes.insertFailure(set, ref, stored, failure, waitMs);
-    return kept === 'existing' ? this.outcomes.existing(set, ref) : kept;
+    const failure = failureAfter('failed', reason, 1, policy);
+    const waitMs = handlingLeaseMs(policy.timeoutMs);
+    const kept = await this.outcomes.insertFailure(stores, ref, stored, failure, waitMs);
+    if (kept !== 'existing') return kept;
+    const redriven = await this.claimRedriven(stores, ref, stored, policy.timeoutMs);
+    if (redriven === undefined) return undefined;
+    if (redriven === null) return this.outcomes.existing(stores, ref);
+    return this.outcomes.settleFailure(stores, ref, redriven.token, failure);
   }
 
   /** Tell the producer. */
@@ -195,24 +202,35 @@ export class Handling {
   private async concludeExisting(message: ReadMessage, onOwned: () => void): Promise<Conclusion | undefined> {
     const { handler, stored } = message;
     const ref = handlingRef(message, 1);
-    if (stored.redrives > 0) {
-      const claim = { token: randomUUID(), leaseMs: handlingLeaseMs(handler.timeoutMs) };
-      const row = await this.outcomes.persist(
-        handler.stores,
-        async () => (await handler.stores.inbox.claimRedriven(ref, stored.redrives, claim)) ?? null,
-      );
-      if (row === undefined) return undefined;
-      if (row !== null) {
-        onOwned();
-        return this.isolation.beside(() => this.attempts.claimed(message, row.attempts, claim.token));
-      }
+    const redriven = await this.claimRedriven(handler.stores, ref, stored, handler.timeoutMs);
+    if (redriven === undefined) return undefined;
+    if (redriven !== null) {
+      const { row, token } = redriven;
+      onOwned();
+      return this.isolation.beside(() => this.attempts.claimed(message, row.attempts, token));
     }
     this.hooks.run('duplicate', { eventId: ref.eventId, type: ref.type, consumer: ref.consumer });
     return this.outcomes.existing(handler.stores, ref);
   }
 
+  /** @returns null when the row is no dead one that was sent again by hand; undefined when the process is stopping */
+  private async claimRedriven(
+    set: StoreSet,
+    key: InboxKey,
+    { redrives }: InboxMessage,
+    timeoutMs: number,
+  ): Promise<{ readonly row: ClaimedInboxRow; readonly token: string } | null | undefined> {
+    if (redrives === 0) return null;
+    const claim = { token: randomUUID(), leaseMs: handlingLeaseMs(timeoutMs) };
+    const claimed = async (): Promise<ClaimedInboxRow | null> =>
+      (await set.inbox.claimRedriven(key, redrives, claim)) ?? null;
+    const row = await this.outcomes.persist(set, claimed);
+    return row && { row, token: claim.token };
+  }
+
   private async concludeAndReport(row: ClaimedInboxRow, token: string, queue: QueueHandlers): Promise<void> {
-    const reading = await readMessage(fromInbox(row, row.eventId), queue, Number.POSITIVE_INFINITY);
+    const reading = await this.read(fromInbox(row, row.eventId), queue, Number.POSITIVE_INFINITY);
+    if (!reading) return this.outcomes.giveBack(queue.stores, row, token);
     const address = reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
     const conclusion = await this.concludeClaimed(row, token, queue, reading);
     // The row's number, not the message's: the row may have been redriven by a later copy of the message.
@@ -234,7 +252,8 @@ export class Handling {
       return this.outcomes.settleFailure(set, ref, token, { reason, next: { end: 'dead' } });
     }
     if (reading.kind !== 'event') {
-      const failure = failureAfter('failed', reading.reason, attempts, this.options);
+      const policy = (reading.kind === 'postponed' && reading.handler) || this.options;
+      const failure = failureAfter('failed', reading.reason, attempts, policy);
       return this.outcomes.settleFailure(set, ref, token, failure);
     }
     return this.attempts.claimed(reading.message, attempts, token);

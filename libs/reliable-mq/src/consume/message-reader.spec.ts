@@ -1,22 +1,56 @@
-import { IsString } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { IsString, Validate, ValidatorConstraint } from 'class-validator';
 import { HEADER } from '../domain/message-headers';
+import type { EventClass } from '../domain/event-type';
 import type { StoreSet } from '../stores/stores';
 import type { QueueHandlers } from './handler-registry';
-import { fromInbox, type RawMessage, readMessage } from './message-reader';
+import { fromInbox, type RawMessage, type Reading, readMessage } from './message-reader';
 
 class Greeting {
   @IsString() text!: string;
 }
 
+@ValidatorConstraint({ async: true })
+class Known {
+  static answer: () => Promise<boolean>;
+
+  validate(): Promise<boolean> {
+    return Known.answer();
+  }
+}
+
+class LookedUpGreeting {
+  @Validate(Known, { message: 'nobody knows it' }) text!: string;
+}
+
+class TransformedGreeting {
+  @Transform(({ value }: { value: string }) => value.toUpperCase()) text!: string;
+}
+
+@ValidatorConstraint()
+class Loud {
+  validate(text: string): boolean {
+    return text.toUpperCase() === text;
+  }
+}
+
+class LoudGreeting {
+  @Validate(Loud) text!: string;
+}
+
 function queueOf(...versions: number[]): QueueHandlers {
+  return queueFor(Greeting, ...versions);
+}
+
+function queueFor(eventClass: EventClass, ...versions: number[]): QueueHandlers {
   const stores = { name: 'default' } as StoreSet;
   const handlerOf = (version: number) => ({
     consumer: 'hall',
-    eventType: { type: 'greeting', version, eventClass: Greeting, consumers: [], confirm: true, giveUp: {} },
+    eventType: { type: 'greeting', version, eventClass, consumers: [], confirm: true, giveUp: {} },
     stores,
     label: 'Hall#greet',
     prefetch: 1,
-    timeoutMs: 1,
+    timeoutMs: 10_000,
     maxAttempts: 1,
     backoff: { initialMs: 1, maxMs: 1, jitter: 0 },
     shareCommits: false,
@@ -42,13 +76,19 @@ function raw(overrides: Partial<RawMessage> = {}): RawMessage {
   };
 }
 
-async function reasonOf(message: RawMessage, queue = queueOf(1), maxBytes = 1_000): Promise<string | undefined> {
-  const reading = await readMessage(message, queue, maxBytes);
+async function read(message: RawMessage, queue = queueOf(1), maxBytes = 1_000): Promise<Reading> {
+  const reading = await readMessage(message, queue, maxBytes, new AbortController().signal);
+  if (!reading) throw new Error('the process is not stopping');
+  return reading;
+}
+
+async function reasonOf(message: RawMessage, queue?: QueueHandlers, maxBytes?: number): Promise<string | undefined> {
+  const reading = await read(message, queue, maxBytes);
   return reading.kind === 'unreadable' ? reading.reason : undefined;
 }
 
-async function parkingIdOf(message: RawMessage, queue = queueOf(1)): Promise<string | undefined> {
-  const reading = await readMessage(message, queue, 1_000);
+async function parkingIdOf(message: RawMessage, queue?: QueueHandlers): Promise<string | undefined> {
+  const reading = await read(message, queue);
   return reading.kind === 'unreadable' ? reading.parkingId : undefined;
 }
 
@@ -58,7 +98,7 @@ describe('readMessage', () => {
     ['a text of digits', '2', 2],
     ['nothing, where version 1 is handled', undefined, 1],
   ])('takes the version from %s', async (_, header, version) => {
-    const reading = await readMessage(raw({ headers: { [HEADER.version]: header } }), queueOf(1, 2), 1_000);
+    const reading = await read(raw({ headers: { [HEADER.version]: header } }), queueOf(1, 2));
     expect(reading).toMatchObject({ kind: 'event', message: { handler: { eventType: { version } } } });
   });
 
@@ -73,7 +113,7 @@ describe('readMessage', () => {
   });
 
   it('takes the lowest version that is handled for a message without one', async () => {
-    const reading = await readMessage(raw(), queueOf(4, 3), 1_000);
+    const reading = await read(raw(), queueOf(4, 3));
     expect(reading).toMatchObject({ kind: 'event', message: { handler: { eventType: { version: 3 } } } });
   });
 
@@ -95,6 +135,74 @@ describe('readMessage', () => {
     await expect(reasonOf(raw({ messageId }))).resolves.toContain(reason);
   });
 
+  describe('whose class waits for something', () => {
+    const queue = queueFor(LookedUpGreeting, 1);
+
+    it('takes a payload that is found valid', async () => {
+      Known.answer = () => Promise.resolve(true);
+      await expect(read(raw(), queue)).resolves.toMatchObject({ kind: 'event', message: { event: { text: 'hi' } } });
+    });
+
+    it('refuses a payload that is found invalid', async () => {
+      Known.answer = () => Promise.resolve(false);
+      await expect(reasonOf(raw(), queue)).resolves.toBe('its payload is invalid: text: nobody knows it');
+    });
+
+    it.each([new Error('the registry is away'), new RangeError('page 7 of 6')])(
+      'postpones the message when the validation fails: %s',
+      async (error) => {
+        Known.answer = () => Promise.reject(error);
+        await expect(read(raw(), queue)).resolves.toMatchObject({
+          kind: 'postponed',
+          eventId: ID,
+          handler: { label: 'Hall#greet' },
+          reason: `the validation of its payload failed: ${String(error)}`,
+        });
+      },
+    );
+
+    it('postpones the message when the validation takes longer than an attempt may', async () => {
+      jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
+      try {
+        Known.answer = () => new Promise(() => undefined);
+        const reading = read(raw(), queue);
+        await jest.advanceTimersByTimeAsync(10_000);
+        await expect(reading).resolves.toMatchObject({
+          kind: 'postponed',
+          reason: 'the validation of its payload failed: Error: it did not end within 10000 ms',
+        });
+      } finally {
+        jest.useRealTimers();
+      }
+    });
+
+    it('reads nothing any more when the process is stopping, however the validation ends', async () => {
+      const stop = new AbortController();
+      Known.answer = () => new Promise(() => undefined);
+      const reading = readMessage(raw(), queue, 1_000, stop.signal);
+      stop.abort();
+      await expect(reading).resolves.toBeUndefined();
+      Known.answer = () => Promise.reject(new Error('too late'));
+      await expect(readMessage(raw(), queue, 1_000, stop.signal)).resolves.toBeUndefined();
+    });
+  });
+
+  it.each([
+    ['a rule', LoudGreeting],
+    ['a conversion', TransformedGreeting],
+  ])('refuses a payload at which %s throws at once, as it would each time', async (_, eventClass: EventClass) => {
+    const message = raw({ body: Buffer.from('{"text":1}') });
+    await expect(reasonOf(message, queueFor(eventClass, 1))).resolves.toContain('toUpperCase is not a function');
+  });
+
+  it('postpones a message of a version that has no handler', async () => {
+    await expect(read(raw({ headers: { [HEADER.version]: 3 } }), queueOf(1, 2))).resolves.toMatchObject({
+      kind: 'postponed',
+      handler: undefined,
+      reason: 'no handler for version 3 of "greeting"; this service handles 1, 2',
+    });
+  });
+
   it('counts the bytes before it parses', async () => {
     await expect(reasonOf(raw(), queueOf(1), 5)).resolves.toContain('more than consume.maxMessageBytes (5)');
   });
@@ -102,7 +210,7 @@ describe('readMessage', () => {
   it('answers only messages of our own producers', async () => {
     const own = { messageId: ID, replyTo: 'receipts', headers: { [HEADER.source]: 'default' } };
     const address = async (message: Partial<RawMessage>): Promise<unknown> => {
-      const reading = await readMessage(raw(message), queueOf(1), 1_000);
+      const reading = await read(raw(message));
       return reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
     };
     await expect(address(own)).resolves.toMatchObject({ queue: 'receipts', source: 'default', eventId: ID });
@@ -136,11 +244,11 @@ describe('fromInbox', () => {
       headers: { tenant: 'north', [HEADER.source]: 'default' },
     });
     const queue = queueOf(1);
-    const first = await readMessage(message, queue, 1_000);
+    const first = await read(message, queue);
     if (first.kind !== 'event') throw new Error('unreadable');
     const { body, properties, type } = first.message.stored;
     const stored = JSON.parse(JSON.stringify(properties)) as Record<string, unknown>;
-    const again = await readMessage(fromInbox({ body, properties: stored, type }, ID), queue, 1_000);
+    const again = await read(fromInbox({ body, properties: stored, type }, ID), queue);
     expect(again).toEqual(first);
   });
 

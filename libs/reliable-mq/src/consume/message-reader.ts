@@ -6,6 +6,7 @@ import { storableText } from '../domain/storable';
 import { type ValidatedPayload, validatePayload } from '../domain/validate-payload';
 import type { InboxMessage } from '../inbox/inbox.store';
 import type { IncomingMessage } from '../transport/transport';
+import { AttemptWatchdog, Stopped } from './attempt-watchdog';
 import type { Handler } from './handler';
 import type { QueueHandlers } from './handler-registry';
 
@@ -34,13 +35,20 @@ export type Reading =
   | { readonly kind: 'event'; readonly message: ReadMessage }
   /** No handler can ever take it: park it, under an id made of its bytes (its own id may be another event's). */
   | { readonly kind: 'unreadable'; readonly reason: string; readonly envelope: Envelope; readonly parkingId: string }
-  /** Readable, but no handler for its version here: perhaps the next release has one. */
-  | {
-      readonly kind: 'unknown-version';
-      readonly reason: string;
-      readonly envelope: Envelope;
-      readonly eventId: string;
-    };
+  | PostponedMessage;
+
+/**
+ * A message that can't be handled now, through no fault of its own: nobody here handles its version, which the next release may,
+ * or the validation of its payload failed or did not end.
+ */
+export interface PostponedMessage {
+  readonly kind: 'postponed';
+  readonly reason: string;
+  readonly envelope: Envelope;
+  readonly eventId: string;
+  /** Undefined: there is none for its version. */
+  readonly handler: Handler | undefined;
+}
 
 /** What can be said of any message, however broken. */
 export interface Envelope {
@@ -62,9 +70,16 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Read a message that anyone may have sent. Of a foreign publisher nothing is required but `messageId`, `type` and a JSON body;
- * nothing that a message holds makes this throw.
+ * nothing that a message holds makes this throw. What its class has to wait for takes no longer than an attempt may.
+ * @param stop aborted when the process can't wait any longer
+ * @returns undefined when the process is stopping
  */
-export async function readMessage(raw: RawMessage, queue: QueueHandlers, maxBytes: number): Promise<Reading> {
+export async function readMessage(
+  raw: RawMessage,
+  queue: QueueHandlers,
+  maxBytes: number,
+  stop: AbortSignal,
+): Promise<Reading | undefined> {
   const version = versionOf(raw.headers[HEADER.version], queue);
   const envelope: Envelope = {
     stored: {
@@ -99,16 +114,14 @@ export async function readMessage(raw: RawMessage, queue: QueueHandlers, maxByte
   const handler = queue.byVersion.get(version);
   if (!handler) {
     const versions = [...queue.byVersion.keys()].sort((a, b) => a - b).join(', ');
-    return {
-      kind: 'unknown-version',
-      reason: `no handler for version ${version} of "${queue.type}"; this service handles ${versions}`,
-      envelope,
-      eventId,
-    };
+    const reason = `no handler for version ${version} of "${queue.type}"; this service handles ${versions}`;
+    return { kind: 'postponed', reason, envelope, eventId, handler };
   }
   const payload = validate(handler, parsed.value);
-  const checked = 'then' in payload ? await payload : payload;
+  const checked = 'then' in payload ? await checkedInTime(payload, handler.timeoutMs, stop) : payload;
+  if (checked === undefined) return undefined;
   if ('problem' in checked) return unreadable(checked.problem);
+  if ('failure' in checked) return { kind: 'postponed', reason: checked.failure, envelope, eventId, handler };
   return {
     kind: 'event',
     message: {
@@ -151,12 +164,33 @@ function parseBody(raw: RawMessage, maxBytes: number): { readonly value: unknown
 
 type CheckedPayload = { readonly instance: object } | { readonly problem: string };
 
-function validate(handler: Handler, value: unknown): CheckedPayload | Promise<CheckedPayload> {
+function validate(handler: Handler, value: unknown): CheckedPayload | Promise<ValidatedPayload<object>> {
   try {
     const result = validatePayload(handler.eventType.eventClass, value);
-    return 'then' in result ? result.then(checkedPayload).catch(unreadablePayload) : checkedPayload(result);
+    return 'then' in result ? result : checkedPayload(result);
   } catch (error) {
     return unreadablePayload(error);
+  }
+}
+
+/** @returns undefined when the process is stopping */
+async function checkedInTime(
+  validation: Promise<ValidatedPayload<object>>,
+  timeoutMs: number,
+  stop: AbortSignal,
+): Promise<CheckedPayload | { readonly failure: string } | undefined> {
+  // It may also fail when nobody waits for it any more.
+  validation.catch(() => undefined);
+  const watchdog = new AttemptWatchdog(stop);
+  try {
+    watchdog.enter(timeoutMs, () => new Error(`it did not end within ${timeoutMs} ms`));
+    return checkedPayload(await Promise.race([validation, watchdog.expired]));
+  } catch (error) {
+    return error instanceof Stopped
+      ? undefined
+      : { failure: `the validation of its payload failed: ${describeError(error, 300)}` };
+  } finally {
+    watchdog.dispose();
   }
 }
 

@@ -7,7 +7,6 @@ import type { Delivery, Subscription, Transport } from '../transport/transport';
 import type { QueueHandlers } from './handler-registry';
 import type { Conclusion } from './conclusion';
 import type { Handling } from './handling';
-import { readMessage } from './message-reader';
 import type { Parking } from './parking';
 
 const REQUEUE_DELAY_MS = 1000;
@@ -79,13 +78,13 @@ export class QueueConsumer {
   /** @returns false when the message is not concluded: it must go back, unless the inbox owns it */
   private async process({ message }: Delivery, ack: () => void): Promise<boolean> {
     const { consumer } = this.handlers;
-    const reading = await readMessage(message, this.handlers, this.maxMessageBytes);
+    const reading = await this.handling.read(message, this.handlers, this.maxMessageBytes);
+    if (!reading) return false;
     let conclusion: Conclusion | undefined;
     if (reading.kind === 'event') {
       conclusion = await this.handling.handleDelivery(reading.message, message.redelivered, ack);
-    } else if (reading.kind === 'unknown-version') {
-      const { reason, envelope, eventId } = reading;
-      conclusion = await this.handling.keepUnknownVersion(this.handlers.stores, consumer, eventId, reason, envelope);
+    } else if (reading.kind === 'postponed') {
+      conclusion = await this.handling.keep(this.handlers, reading);
     } else if (await this.parking.park(this.handlers.stores, consumer, message, reading)) {
       conclusion = { outcome: 'rejected', reason: reading.reason, retryAfterMs: null };
     }

@@ -52,6 +52,20 @@ class WithUndeclaredPromise {
   @Validate(SecretlySlow) id!: string;
 }
 
+@ValidatorConstraint()
+class SecretlyFailing {
+  static readonly asked: unknown[] = [];
+
+  validate(value: unknown): Promise<boolean> {
+    SecretlyFailing.asked.push(value);
+    return Promise.reject(new Error('away'));
+  }
+}
+
+class WithUndeclaredRejection {
+  @Validate(SecretlyFailing) id!: string;
+}
+
 class WithNested {
   @ValidateNested() child!: Plain;
 }
@@ -114,5 +128,17 @@ describe('passesQuickly', () => {
     ['groups', WithGroups, { id: 'x' }],
   ])('leaves %s to class-validator', (_what, eventClass: new () => object, values) => {
     expect(pass(eventClass, values)).toBe(false);
+  });
+
+  it('asks a validator that turned out to be asynchronous only once, and needs no answer', async () => {
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown): number => unhandled.push(reason);
+    process.on('unhandledRejection', onUnhandled);
+    expect(pass(WithUndeclaredRejection, { id: 'x' })).toBe(false);
+    expect(pass(WithUndeclaredRejection, { id: 'y' })).toBe(false);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', onUnhandled);
+    expect(SecretlyFailing.asked).toEqual(['x']);
+    expect(unhandled).toEqual([]);
   });
 });

@@ -24,17 +24,25 @@ const plans = new WeakMap<EventClass, readonly Rule[] | null>();
 export function passesQuickly(eventClass: EventClass, instance: object): boolean {
   let plan = plans.get(eventClass);
   if (plan === undefined) plans.set(eventClass, (plan = planFor(eventClass)));
-  return plan?.every((rule) => meets(instance, rule, eventClass.name)) ?? false;
+  return plan?.every((rule) => meets(instance, rule, eventClass)) ?? false;
 }
 
-function meets(instance: object, { property, conditions, constraints }: Rule, targetName: string): boolean {
+function meets(instance: object, { property, conditions, constraints }: Rule, eventClass: EventClass): boolean {
   const value = (instance as Record<string, unknown>)[property];
   if (!conditions.every((condition) => condition(instance, value))) return true;
   return constraints.every(({ validator, values }) => {
+    const targetName = eventClass.name;
     const given: ValidationArguments = { targetName, property, object: instance, value, constraints: values };
-    // A promise is not `true`.
-    return validator.validate(value, given) === true;
+    const answer = validator.validate(value, given);
+    if (typeof answer === 'object') leaveToClassValidator(eventClass, answer);
+    return answer === true;
   });
+}
+
+/** A validator has turned out to be asynchronous. Class-validator asks it again: nobody waits for this answer, nor for its failure. */
+function leaveToClassValidator(eventClass: EventClass, answer: Promise<boolean>): void {
+  plans.set(eventClass, null);
+  Promise.resolve(answer).catch(() => undefined);
 }
 
 function planFor(eventClass: EventClass): readonly Rule[] | null {

@@ -9,7 +9,9 @@ export type ValidatedPayload<T> = { readonly instance: T } | { readonly invalid:
 /**
  * A payload's instance of its class, or every property that its class-validator decorators refuse.
  * @param payload parsed JSON
- * @returns a promise only if class-validator had to be asked: each one costs whoever follows asynchronous calls
+ * @returns a promise only if class-validator had to be asked: each one costs whoever follows asynchronous calls. It rejects
+ *   when a rule's own promise does, which says nothing of the payload
+ * @throws what a rule throws at once, which it does for this payload each time
  */
 export function validatePayload<T extends object>(
   eventClass: EventClass<T>,
@@ -31,9 +33,11 @@ export function validatePayload<T extends object>(
   return validateSlowly(instance);
 }
 
-async function validateSlowly<T extends object>(instance: T): Promise<ValidatedPayload<T>> {
-  const errors = await validate(instance, { forbidUnknownValues: false });
-  return errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) };
+// Not an async function, in which what is thrown at once would look like a rejection.
+function validateSlowly<T extends object>(instance: T): Promise<ValidatedPayload<T>> {
+  return validate(instance, { forbidUnknownValues: false }).then((errors) =>
+    errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) },
+  );
 }
 
 function flatten(error: ValidationError, parent: string): InvalidProperty[] {
