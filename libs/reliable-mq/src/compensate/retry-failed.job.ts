@@ -112,9 +112,7 @@ export class RetryFailedJob implements Job {
   }
 
   private queues(): readonly QueueHandlers[] {
-    return this.handlers
-      .all()
-      .filter((queue) => [...queue.byVersion.values()].some(({ stores }) => stores === this.set));
+    return this.handlers.all().filter(({ stores }) => stores === this.set);
   }
 
   /** Only what has a handler here: an instance of an older release must leave the rows of newer handlers alone. */

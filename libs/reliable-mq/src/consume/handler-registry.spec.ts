@@ -4,11 +4,13 @@ import { HandlerRegistry } from './handler-registry';
 
 class Something {}
 
-function handler(consumer: string, type: string, version = 1, prefetch = 10): Handler {
+const STORES = { name: 'default' } as StoreSet;
+
+function handler(consumer: string, type: string, version = 1, prefetch = 10, stores = STORES): Handler {
   return {
     consumer,
     eventType: { type, version, eventClass: Something, consumers: [], confirm: true, giveUp: {} },
-    stores: { name: 'default' } as StoreSet,
+    stores,
     label: `${consumer}#${type}@${version}`,
     prefetch,
     timeoutMs: 1_000,
@@ -46,5 +48,15 @@ describe('HandlerRegistry', () => {
     registry.add(first);
     expect(registry.add(handler('a', 'b.c'))).toBe(first);
     expect(registry.find('a.b', 'c')?.consumer).toBe('a.b');
+  });
+
+  it('refuses a second DataSource for one queue', () => {
+    const registry = new HandlerRegistry();
+    const first = handler('a', 'x');
+    const archive = { name: 'archive' } as StoreSet;
+    registry.add(first);
+    expect(registry.add(handler('a', 'x', 2, 10, archive))).toBe(first);
+    expect([...(registry.find('a', 'x')?.byVersion.keys() ?? [])]).toEqual([1]);
+    expect(registry.add(handler('a', 'y', 2, 10, archive))).toBeUndefined();
   });
 });

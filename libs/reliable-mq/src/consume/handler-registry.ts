@@ -2,14 +2,14 @@ import { consumerQueue } from '../domain/queue-names';
 import type { StoreSet } from '../stores/stores';
 import type { Handler } from './handler';
 
-/** All handlers of one queue: one consumer and event type, one handler per version. */
+/** All handlers of one queue: one consumer and event type, one handler per version, one DataSource. */
 export interface QueueHandlers {
   readonly queue: string;
   readonly consumer: string;
   readonly type: string;
   readonly byVersion: ReadonlyMap<number, Handler>;
   readonly prefetch: number;
-  /** Where messages are kept that no handler can take. */
+  /** Those of each handler: whatever becomes of a message, its inbox row is here. */
   readonly stores: StoreSet;
 }
 
@@ -24,10 +24,13 @@ export class HandlerRegistry {
     const known = this.queues.get(queue);
     // `a.b` for type `c` and `a` for type `b.c` would share a queue, and each take the other's messages.
     const shared = known && (known.consumer !== consumer || known.type !== eventType.type);
-    const taken = shared ? [...known.byVersion.values()][0] : known?.byVersion.get(eventType.version);
+    // A row that one DataSource's retry job claims could never be settled in another one.
+    const apart = known && known.stores !== handler.stores;
+    const taken =
+      known?.byVersion.get(eventType.version) ?? (shared || apart ? [...known.byVersion.values()][0] : undefined);
     if (taken) return taken;
     const byVersion = new Map(known?.byVersion).set(eventType.version, handler);
-    const stores = known?.stores ?? handler.stores;
+    const { stores } = handler;
     const prefetch = Math.max(handler.prefetch, known?.prefetch ?? 0);
     this.queues.set(queue, { queue, consumer, type: eventType.type, byVersion, prefetch, stores });
     return undefined;

@@ -245,7 +245,7 @@ export class Handling {
   ): Promise<Conclusion | undefined> {
     const { eventId, consumer, type, attempts } = row;
     const ref: HandlingRef = { eventId, type, consumer, attempt: attempts };
-    const set = reading.kind === 'event' ? reading.message.handler.stores : queue.stores;
+    const set = queue.stores;
     const unfinished = row.unfinishedStarts - 1;
     if (unfinished >= this.options.maxUnfinishedStarts) {
       const reason = `started ${unfinished} times and never finished; it may be killing its process`;

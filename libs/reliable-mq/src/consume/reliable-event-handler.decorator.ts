@@ -29,7 +29,8 @@ export interface ReliableEventHandlerOptions {
    */
   readonly backoff?: Partial<Backoff>;
   /**
-   * Name of the DataSource that has the inbox, and whose transaction the handler runs in.
+   * Name of the DataSource that has the inbox, and whose transaction the handler runs in. The same for every version that the
+   * consumer handles of an event type: they share a queue.
    * @default the first of the module's `dataSources`
    */
   readonly dataSource?: string;

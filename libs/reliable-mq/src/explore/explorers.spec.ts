@@ -43,7 +43,7 @@ class Handlers extends Base {
   @ReliableEventHandler(OrderCreatedToo, { prefetch: 3, backoff: { maxMs: 5000 } })
   async own(): Promise<void> {}
 
-  @ReliableEventHandler(OrderCreated, { consumer: 'shop.audit' })
+  @ReliableEventHandler(OrderCreated, { consumer: 'shop.audit', dataSource: 'archive' })
   @ReliableEventHandler(OrderCreatedToo, { consumer: 'shop.audit', dataSource: 'archive' })
   async several(): Promise<void> {}
 
@@ -64,6 +64,15 @@ class Fleeting {
   async handle(): Promise<void> {}
 }
 
+@Injectable()
+class Archivist {
+  @ReliableEventHandler(OrderCreated, { consumer: 'shop.archive' })
+  async first(): Promise<void> {}
+
+  @ReliableEventHandler(OrderCreatedToo, { consumer: 'shop.archive', dataSource: 'archive' })
+  async second(): Promise<void> {}
+}
+
 @Controller()
 class OrdersController {
   @ReliableEventHandler(OrderRecorded)
@@ -79,6 +88,7 @@ class OrdersController {
     { provide: 'nothing', useValue: null },
     { provide: 'plain object', useValue: { method: () => undefined } },
     Fleeting,
+    Archivist,
   ],
   controllers: [OrdersController],
 })
@@ -91,7 +101,7 @@ describe('the explorers', () => {
   const set = (name: string): StoreSet => ({ name }) as StoreSet;
   const stores = new Stores([set('default'), set('archive')]);
   const options = resolveOptions({ service: 'shop', transport: 'memory' });
-  const ofTest = (label: string): boolean => /^(Handlers|Fleeting|OrdersController)#/.test(label);
+  const ofTest = (label: string): boolean => /^(Archivist|Handlers|Fleeting|OrdersController)#/.test(label);
 
   beforeAll(async () => {
     context = await NestFactory.createApplicationContext(Root, { logger: false });
@@ -105,6 +115,8 @@ describe('the explorers', () => {
   it('find each method of providers and controllers once, inherited ones too', () => {
     const labels = methods.map(({ label }) => label).filter(ofTest);
     expect([...labels].sort()).toEqual([
+      'Archivist#first',
+      'Archivist#second',
       'Fleeting#handle',
       'Handlers#inherited',
       'Handlers#own',
@@ -145,8 +157,8 @@ describe('the explorers', () => {
       prefetch: 3,
       backoff: { initialMs: 1000, maxMs: 5000, jitter: 0.2 },
     });
-    expect(registry.find('shop.audit', 'order.created')?.byVersion.get(2)?.stores.name).toBe('archive');
-    expect(registry.find('shop.audit', 'order.created')?.byVersion.get(1)?.stores.name).toBe('default');
+    expect(registry.find('shop.audit', 'order.created')?.stores.name).toBe('archive');
+    expect(registry.find('shop', 'order.created')?.stores.name).toBe('default');
 
     const [event, eventContext] = [new OrderCreated(), { eventId: '1' } as EventContext];
     await inherited?.invoke(event, eventContext);
@@ -168,6 +180,8 @@ describe('the explorers', () => {
     );
     expect(problems).toEqual([
       expect.stringMatching(/^@ReliableEventHandler on Fleeting#handle: its class is request-scoped or transient/),
+      '@ReliableEventHandler on Archivist#second: its DataSource is "archive", but Archivist#first handles order.created@1 from the ' +
+        'same queue "shop.archive.order.created" in "default". Give all versions of a queue the same dataSource.',
     ]);
   });
 

@@ -124,6 +124,12 @@ function takenPlace(registry: HandlerRegistry, handler: Handler, service: string
     );
   }
   const taken = registry.add(handler);
+  if (taken && taken.eventType.version !== eventType.version) {
+    return (
+      `its DataSource is "${handler.stores.name}", but ${taken.label} handles ${eventTypeLabel(taken.eventType)} from the same ` +
+      `queue "${queue}" in "${taken.stores.name}". Give all versions of a queue the same dataSource.`
+    );
+  }
   return (
     taken &&
     `consumer "${consumer}" has a handler for ${eventTypeLabel(eventType)} already, ${taken.label}. ` +
