@@ -3,7 +3,7 @@ import { DataSource, type QueryRunner } from 'typeorm';
 import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
-import { upTo } from '../support/claim-limit';
+import { upTo } from './claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { ExplainedStatements } from '../support/explained-statements';
 

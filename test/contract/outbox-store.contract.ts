@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { newEventId } from '../../libs/reliable-mq/src/domain/event-id';
 import type { ConsumerOutcome } from '../../libs/reliable-mq/src/domain/outcome';
-import { upTo } from '../support/claim-limit';
+import { upTo } from './claim-limit';
 import type { OutboxEvent } from '../../libs/reliable-mq/src/outbox/outbox.entity';
 import type {
   NewOutboxEvent,

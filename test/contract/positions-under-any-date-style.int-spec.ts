@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
-import { upTo } from '../support/claim-limit';
+import { upTo } from './claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
 /** In this style PostgreSQL writes CST for China's time and reads it as that of Chicago. */

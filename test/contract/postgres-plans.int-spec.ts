@@ -4,7 +4,7 @@ import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-in
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOperationsStore } from '../../libs/reliable-mq/src/operations/postgres-operations.store';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
-import { upTo } from '../support/claim-limit';
+import { upTo } from './claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { ExplainedStatements, type PlanNode } from '../support/explained-statements';
 
