@@ -32,7 +32,8 @@ describe('RetryFailedJob: a claim whose answer never came', () => {
     const queue = {
       consumer: 'stock',
       type: 'order.created',
-      byVersion: new Map([[1, { stores: set, timeoutMs: TIMEOUT_MS }]]),
+      stores: set,
+      byVersion: new Map([[1, { timeoutMs: TIMEOUT_MS }]]),
     };
     const handlers = { all: () => [queue] } as unknown as HandlerRegistry;
     const job = new RetryFailedJob(set, handlers, {} as Handling);
