@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Handling } from '../consume/handling';
-import { isDatabaseUnavailable } from '../database/database-errors';
 import { handlingLeaseMs } from '../consume/handler';
 import type { HandlerRegistry, QueueHandlers } from '../consume/handler-registry';
+import { isDatabaseUnavailable } from '../database/database-errors';
 import type { ClaimableQueue, ClaimedInboxRow } from '../inbox/inbox.store';
 import type { StoreSet } from '../stores/stores';
 import { type Job, type ReportBatch, reportClaimed } from './job';
