@@ -3,6 +3,7 @@ import { bigTableFull, bigTableShort } from './benchmarks/big-table';
 import { bloat, bloatHeld } from './benchmarks/bloat';
 import { consume } from './benchmarks/consume';
 import { drain } from './benchmarks/drain';
+import { handlingStatements } from './benchmarks/handling-statements';
 import { idle } from './benchmarks/idle';
 import { latency } from './benchmarks/latency';
 import { memory } from './benchmarks/memory';
@@ -19,6 +20,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   scaleOut,
   latency,
   consume,
+  handlingStatements,
   saga,
   bigTableShort,
   bigTableFull,

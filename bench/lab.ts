@@ -31,6 +31,8 @@ export interface Running {
 /** Servers of one's own, and processes that are measured on them. */
 export class Lab {
   private names = 0;
+  /** Databases that are copied, by the statements that made them. */
+  private readonly originals = new Map<string, string>();
   private readonly children = new Set<ChildProcess>();
 
   private constructor(
@@ -67,6 +69,19 @@ export class Lab {
     const url = await this.postgres.createDatabase(name);
     await this.sql(url, statements);
     return url;
+  }
+
+  /** The same where many are made by the same statements: these are run once, and what they made is copied. */
+  async copiedDatabase(name: string, statements: readonly string[]): Promise<string> {
+    const key = statements.join('\n');
+    let original = this.originals.get(key);
+    if (original === undefined) {
+      original = `${name}_original`;
+      await this.database(original, statements);
+      this.originals.set(key, original);
+    }
+    await this.sql(this.postgres.url(), [`CREATE DATABASE "${name}" TEMPLATE "${original}"`]);
+    return this.postgres.url(name);
   }
 
   async dropDatabase(name: string): Promise<void> {

@@ -6,7 +6,7 @@ import type { ClaimConfig } from '../works/claim-and-settle';
 
 const DUE = 1_000;
 /** As many as a 99th percentile of the claims needs. */
-const ROUNDS = 120;
+const ROUNDS = 100;
 const WARM_UP_ROUNDS = 10;
 
 const thousands = (count: number): string => count.toLocaleString('en');

@@ -2,16 +2,12 @@ import { type Bench, type Benchmark, compareThroughput, inTurns } from '../bench
 import { libraryTables } from '../seed';
 import type { WorkResult } from '../work';
 import type { ConsumeConfig } from '../works/consume-ours';
-import { EVENT_TYPE, SKUS } from '../works/order-placed';
+import { HAND_INBOX } from '../works/hand-inbox';
+import { EVENT_TYPE } from '../works/order-placed';
+import { STOCK } from '../works/stock';
 
 const MESSAGES = 50_000;
 const CONCURRENCY = 20;
-
-const STOCK = [
-  'CREATE TABLE stock (sku text PRIMARY KEY, quantity int NOT NULL)',
-  `INSERT INTO stock SELECT 'sku-' || n, 1000000 FROM generate_series(0, ${SKUS - 1}) AS n`,
-];
-const HAND_INBOX = 'CREATE TABLE inbox (id uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())';
 
 export const consume: Benchmark = {
   name: 'consume',

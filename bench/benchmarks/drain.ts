@@ -15,7 +15,7 @@ export const drain: Benchmark = {
     const failures: string[] = [];
     const measure = async (work: string, statements: readonly string[]): ReturnType<typeof lab.run> => {
       const name = lab.name();
-      const databaseUrl = await lab.database(name, statements);
+      const databaseUrl = await lab.copiedDatabase(name, statements);
       const sink = await lab.declareSink(name);
       await lab.settle();
       const config = { databaseUrl, amqpUrl: lab.rabbitmq.url, service: name, count: EVENTS };

@@ -7,7 +7,7 @@ import type { IdleConfig } from '../works/idle';
 
 const EVENTS = 1_000_000;
 /** Of the process with a small heap: enough for several major collections. */
-const EVENTS_SMALL_HEAP = 300_000;
+const EVENTS_SMALL_HEAP = 200_000;
 /**
  * The old generation that Node allows itself in a container of 1 GiB: half of it. Above a limit of 2 GiB V8 lets the heap grow to
  * four times what lived at the last major collection before it collects again, below to at most twice

@@ -3,7 +3,7 @@ import { HAND_OUTBOX, ORDERS_TABLE } from '../works/hand-outbox';
 import type { RecordConfig } from '../works/record-ours';
 
 const CLIENTS = 16;
-const TRANSACTIONS = 20_000;
+const TRANSACTIONS = 10_000;
 const WARM_UP = 2_000;
 
 export const record: Benchmark = {

@@ -8,7 +8,7 @@ import { spreadOf } from '../stats';
 import { runClients } from '../works/clients';
 import type { StatementCounts } from '../works/count-statements';
 
-const ORDERS = 3_000;
+const ORDERS = 2_000;
 const CLIENTS = 32;
 /** One alone would be a queue for the lock on its row. */
 const SKUS = 100;

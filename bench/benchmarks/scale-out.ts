@@ -29,10 +29,10 @@ export const scaleOut: Benchmark = {
   },
 };
 
-/** The processes are up and idle before the backlog is there; they are told of it by their next run of the compensation task. */
+/** The processes are up and idle before the backlog is due; they are told of it by their next run of the compensation task. */
 async function drainWith({ lab }: Bench, processes: number, failures: string[]): Promise<WorkResult> {
   const service = lab.name();
-  const databaseUrl = await lab.database(service, [...libraryTables()]);
+  const databaseUrl = await lab.copiedDatabase(service, [...libraryTables(), ...pendingEvents(EVENTS, `'infinity'`)]);
   const sink = await lab.declareSink(service);
   const config: DrainConfig = {
     databaseUrl,
@@ -44,7 +44,6 @@ async function drainWith({ lab }: Bench, processes: number, failures: string[]):
   };
   const running = Array.from({ length: processes }, () => lab.start('drain-ours', config));
   await Promise.all(running.map(({ ready }) => ready));
-  await lab.sql(databaseUrl, [...pendingEvents(EVENTS, `'infinity'`)]);
   await lab.settle();
   const [{ began } = { began: 0 }] = await lab.sql<{ began: number }>(databaseUrl, [
     `UPDATE reliable_mq_outbox SET due_at = now() + (1 + random()) * interval '1 microsecond'`,

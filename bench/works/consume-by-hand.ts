@@ -2,10 +2,11 @@ import { connect } from 'amqplib';
 import { Pool } from 'pg';
 import type { Stage, WorkOutcome } from '../work';
 import type { ConsumeConfig } from './consume-ours';
+import { INSERT_INBOX } from './hand-inbox';
 import { EVENT_TYPE, type OrderPlaced } from './order-placed';
+import { DEDUCT } from './stock';
 
-const INBOX = { name: 'inbox', text: 'INSERT INTO inbox (id) VALUES ($1) ON CONFLICT DO NOTHING' };
-const UPDATE = { name: 'update', text: 'UPDATE stock SET quantity = quantity - $2 WHERE sku = $1' };
+const UPDATE = { name: 'update', text: DEDUCT };
 
 /** Transaction, inbox row, UPDATE, commit, acknowledgement; so many at once. */
 export default async function work(config: ConsumeConfig, stage: Stage): Promise<WorkOutcome> {
@@ -18,7 +19,7 @@ export default async function work(config: ConsumeConfig, stage: Stage): Promise
     const client = await pool.connect();
     try {
       await client.query('BEGIN');
-      const { rowCount } = await client.query({ ...INBOX, values: [id] });
+      const { rowCount } = await client.query({ ...INSERT_INBOX, values: [id] });
       if (rowCount === 1) await client.query({ ...UPDATE, values: [event.sku, event.quantity] });
       await client.query('COMMIT');
     } catch (error) {

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import type { Stage, WorkOutcome } from '../work';
 import { type Place, startApp } from './app';
 import { OrderPlaced } from './order-placed';
+import { DEDUCT } from './stock';
 
 export interface ConsumeConfig extends Place {
   /** Stop after so many messages; 0: declare the queue and end. */
@@ -20,7 +21,7 @@ function stockHandler(shareCommits: boolean): Type {
 
     @ReliableEventHandler(OrderPlaced, { shareCommits })
     async deduct({ sku, quantity }: OrderPlaced): Promise<void> {
-      await this.dataSource.query('UPDATE stock SET quantity = quantity - $2 WHERE sku = $1', [sku, quantity]);
+      await this.dataSource.query(DEDUCT, [sku, quantity]);
     }
   }
   return Stock;

@@ -3,12 +3,12 @@ import { AmqpConnection } from '@golevelup/nestjs-rabbitmq';
 import { Logger } from '@nestjs/common';
 import { Pool } from 'pg';
 import type { Stage, WorkOutcome } from '../work';
+import { INSERT_INBOX } from './hand-inbox';
 import type { LatencyConfig } from './latency-ours';
 import { EVENT_TYPE, payload } from './order-placed';
 import { atRate, now } from './pace';
 
 const ORDER = { name: 'order', text: 'INSERT INTO orders (id, sku, quantity) VALUES ($1, $2, $3)' };
-const INBOX = { name: 'inbox', text: 'INSERT INTO inbox (id) VALUES ($1) ON CONFLICT DO NOTHING' };
 
 /**
  * Nothing safe about it: the same transaction without an event row, and golevelup's `publish` right after the commit; the consumer
@@ -50,7 +50,7 @@ export default async function work(config: LatencyConfig, stage: Stage): Promise
     await amqp.createSubscriber(
       async (_message: unknown, raw) => {
         const id = String(raw?.properties.messageId);
-        await transaction({ ...INBOX, values: [id] }, () => (times[id] = now()));
+        await transaction({ ...INSERT_INBOX, values: [id] }, () => (times[id] = now()));
       },
       {
         exchange,
