@@ -35,7 +35,7 @@ export default async function work(config: ConsumeConfig, stage: Stage): Promise
   const all = new Promise<void>((resolve) => (done = resolve));
   const app = await startApp({
     ...config,
-    poolSize: config.concurrency + 4,
+    poolSize: config.concurrency + 5,
     providers: [stockHandler(config.shareCommits ?? false)],
     reliableMq: { consume: { prefetch: config.concurrency } },
     hooks: {

@@ -23,7 +23,7 @@ const RSS_EVERY_MS = 5_000;
 
 /** A service that records and handles, and has nothing to do. */
 export default async function work(config: IdleConfig, stage: Stage): Promise<WorkOutcome> {
-  const app = await startApp({ ...config, poolSize: 10, providers: [Stock] });
+  const app = await startApp({ ...config, poolSize: 20, providers: [Stock] });
   // What belongs to the start is over.
   await pause(5_000);
   const before = countedStatements();

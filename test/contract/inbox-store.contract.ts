@@ -352,6 +352,18 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       });
     });
 
+    describe('disown', () => {
+      it('deletes the row of an adopted message, for the claim that holds it only', async () => {
+        const key = newKey();
+        const token = randomUUID();
+        await store.adopt(key, message(), { token, leaseMs: LEASE_MS }, 2);
+        await expect(store.disown(key, randomUUID())).resolves.toBe(false);
+        await expect(harness.row(key)).resolves.toMatchObject({ claim_token: token });
+        await expect(store.disown(key, token)).resolves.toBe(true);
+        await expect(harness.row(key)).resolves.toBeUndefined();
+      });
+    });
+
     describe('insertFailure', () => {
       it('stores a failure with its bytes, its history and its due time', async () => {
         const key = newKey();

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { newEventId } from '../../libs/reliable-mq/src/domain/event-id';
 import type { ConsumerOutcome } from '../../libs/reliable-mq/src/domain/outcome';
@@ -259,6 +259,34 @@ export function describeOutboxStore(harness: () => OutboxHarness): void {
       expect(exact).toMatchObject({ events: [{ id: last }], isFull: true });
       const none = await store().claim('pending', limit, LEASE_MS, randomUUID());
       expect(none).toEqual({ events: [], lastDueAt: undefined, isFull: false });
+    });
+
+    it('counts payloads that the database compresses at the size that they are answered in', async () => {
+      const payload = JSON.stringify('x'.repeat(1_000_000));
+      const events = [1, 2, 3, 4].map(() => event({ payload }));
+      await harness().transaction((manager) => store().insert(manager, events, randomUUID(), LEASE_MS));
+      const ids = events.map(({ id }) => id);
+      for (const [n, id] of ids.entries()) await harness().setDueIn([id], (n - 10) * 1000);
+      for (const two of [ids.slice(0, 2), ids.slice(2)]) {
+        const claim = await store().claim('pending', { rows: 10, bytes: 1_500_000 }, LEASE_MS, randomUUID());
+        expect(claim.events.map(({ id }) => id)).toEqual([...two].sort());
+      }
+    });
+
+    it.each([100, 10_000])('takes rows of %s characters up to the last byte of the limit', async (length) => {
+      const payload = JSON.stringify(randomBytes(length / 2).toString('hex'));
+      const two = 2 * Buffer.byteLength(payload);
+      for (const [bytes, taken] of [
+        [two + 1, 3],
+        [two, 2],
+      ] as const) {
+        const events = [1, 2, 3, 4].map(() => event({ payload }));
+        await harness().transaction((manager) => store().insert(manager, events, randomUUID(), LEASE_MS));
+        const ids = events.map(({ id }) => id);
+        await harness().setDueIn(ids, -1000);
+        expect((await store().claim('pending', { rows: 4, bytes }, LEASE_MS, randomUUID())).events).toHaveLength(taken);
+        await harness().setDueIn(ids, LEASE_MS);
+      }
     });
 
     it('begins at dueFrom, where an earlier claim ended', async () => {

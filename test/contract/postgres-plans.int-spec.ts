@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
 import { PostgresOperationsStore } from '../../libs/reliable-mq/src/operations/postgres-operations.store';
+import type { Claim } from '../../libs/reliable-mq/src/outbox/outbox.store';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
 import { upTo } from './claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
@@ -54,11 +55,17 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     await database.drop();
   });
 
-  async function fill(count: number, status: string, dueAt: string, age: string): Promise<void> {
+  async function fill(
+    count: number,
+    status: string,
+    dueAt: string,
+    age: string,
+    payload = `'{"orderId": "some order"}'::json`,
+  ): Promise<void> {
     await dataSource.query(
       `INSERT INTO reliable_mq_outbox (id, type, version, payload, consumers, confirm, status, attempts, due_at, ended_at)
        SELECT (lpad(to_hex((extract(epoch FROM now() - ${age}) * 1000)::bigint + n), 12, '0') || '7' || substr(md5(random()::text), 1, 19))::uuid,
-         'order.created', 1, '{"orderId": "some order"}', '[]', true, '${status}', 1, ${dueAt},
+         'order.created', 1, ${payload}, '[]', true, '${status}', 1, ${dueAt},
          CASE WHEN '${status}' IN ('consumed', 'dead') THEN now() - ${age} END
        FROM generate_series(1, ${count}) AS n`,
     );
@@ -169,4 +176,29 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     expect(await accessPaths(() => operations.redrive(ids, false))).not.toContain('Seq Scan');
     expect(await accessPaths(() => operations.discard(ids))).not.toContain('Seq Scan');
   });
+
+  it('claiming reads no payloads but of the rows that fit its bytes', async () => {
+    const incompressible = `(SELECT to_json(string_agg(encode(sha256(n::text::bytea), 'base64'), '')) FROM generate_series(1, 23000) AS n)`;
+    await fill(
+      40,
+      'pending',
+      "now() - interval '1 day' + n * interval '1 second'",
+      "interval '4 seconds'",
+      incompressible,
+    );
+    const claim = (): Promise<Claim> => outbox.claim('pending', { rows: 30, bytes: 1_500_000 }, 60_000, randomUUID());
+    expect((await claim()).events).toHaveLength(2);
+    const plan = await explained.planOf(claim, 'ANALYZE, BUFFERS, FORMAT JSON');
+    const buffers = (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0);
+    expect(buffers).toBeLessThan((await pagesOfPayloads()) / 4);
+  });
+
+  /** Those that are stored out of line. */
+  async function pagesOfPayloads(): Promise<number> {
+    const [toast] = await dataSource.query<{ pages: number }[]>(
+      `SELECT (pg_relation_size(reltoastrelid) / current_setting('block_size')::int)::int AS pages
+       FROM pg_class WHERE oid = 'reliable_mq_outbox'::regclass`,
+    );
+    return toast?.pages ?? 0;
+  }
 });

@@ -2,9 +2,15 @@ import type { App } from '../support/processes';
 import { eventually } from '../support/eventually';
 import { ConsumerField, stepsOf } from './support/consumer-process';
 
-describe.each(['no', 'yes'] as const)(
-  'a message that kills its process each time, commits shared: %s',
-  (SHARE_COMMITS) => {
+const KILLERS = [
+  { text: 'kill', SHARE_COMMITS: 'no', startsOfHandler: 3 },
+  { text: 'kill', SHARE_COMMITS: 'yes', startsOfHandler: 3 },
+  { text: 'kill when read', SHARE_COMMITS: 'no', startsOfHandler: 0 },
+] as const;
+
+describe.each(KILLERS)(
+  'a message that kills its process each time ($text; commits shared: $SHARE_COMMITS)',
+  ({ text, SHARE_COMMITS, startsOfHandler }) => {
     let field: ConsumerField;
 
     beforeEach(async () => {
@@ -42,7 +48,7 @@ describe.each(['no', 'yes'] as const)(
     it('is dead after three starts that never finished, counted before they began; its innocent neighbours are all handled', async () => {
       await (await field.start()).stop();
       const innocent = Array.from({ length: 4 }, (_, index) => field.publish(`before ${index}`));
-      const killer = field.publish('kill');
+      const killer = field.publish(text);
       innocent.push(...Array.from({ length: 20 }, (_, index) => field.publish(`after ${index}`)));
 
       const apps = await superviseUntilQuiet([killer, ...innocent]);
@@ -56,7 +62,7 @@ describe.each(['no', 'yes'] as const)(
       await field.receipt(killer, 'dead');
       expect(apps).toHaveLength(4);
       const starts = apps.flatMap(stepsOf).filter(({ what, eventId }) => what === 'handling' && eventId === killer);
-      expect(starts).toHaveLength(3);
+      expect(starts).toHaveLength(startsOfHandler);
       for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
       await expect(field.effects()).resolves.toEqual(Object.fromEntries(innocent.map((id) => [id, 1])));
       await field.drained();
@@ -68,7 +74,7 @@ describe.each(['no', 'yes'] as const)(
       const innocent: string[] = [];
       for (let group = 0; group < 3; group += 1) {
         innocent.push(...Array.from({ length: 6 }, (_, index) => field.publish(`load ${group}.${index}`)));
-        killers.push(field.publish('kill'));
+        killers.push(field.publish(text));
       }
 
       await superviseUntilQuiet([...killers, ...innocent]);

@@ -1,4 +1,4 @@
-import { Global, Injectable, Module } from '@nestjs/common';
+import { type DynamicModule, Global, Injectable, type LoggerService, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
 import {
@@ -52,9 +52,10 @@ describe('ReliableMqModule', () => {
   });
   afterAll(() => database.drop());
 
-  const typeOrm = (): ReturnType<typeof TypeOrmModule.forRootAsync> =>
+  const typeOrm = (pool: { poolSize?: number; extra?: { max: number } } = {}): DynamicModule =>
     TypeOrmModule.forRootAsync({
       useFactory: () => ({
+        ...pool,
         type: 'postgres',
         url: database.url,
         entities: [Note],
@@ -209,5 +210,82 @@ describe('ReliableMqModule', () => {
       await eventually(() => expect(context.get(Notes).handled).toEqual([text]));
       await context.close();
     }
+  });
+
+  describe('imported twice in one application', () => {
+    async function bootWith(...imports: (DynamicModule | Type)[]): Promise<void> {
+      @Module({ imports: [typeOrm(), TypeOrmModule.forFeature([Note]), ...imports], providers: [Notes] })
+      class Root {}
+      const context = await NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false });
+      close.unshift(() => context.close());
+    }
+
+    it('is refused, with both services', async () => {
+      const second = ReliableMqModule.forRootAsync({ useFactory: () => ({ service: 'two', transport: broker }) });
+      @Module({ imports: [second] })
+      class Feature {}
+      const booting = bootWith(ReliableMqModule.forRoot({ service: 'one', transport: broker }), Feature);
+      await expect(booting).rejects.toThrow(InvalidSetupError);
+      await expect(booting).rejects.toThrow(
+        'ReliableMqModule is imported twice in one application (services "one" and "two"): import it once, in the root module.',
+      );
+      expect(broker.queueNames()).toEqual([]);
+    });
+
+    it('is one when it is the same object, and others in the process are theirs', async () => {
+      const shared = ReliableMqModule.forRoot({ service: 'one', transport: broker });
+      @Module({ imports: [shared] })
+      class Feature {}
+      await bootWith(shared, Feature);
+      await bootWith(ReliableMqModule.forRoot({ service: 'two', transport: broker }));
+      expect(broker.queueNames()).toEqual(expect.arrayContaining(['one.note.written', 'two.note.written']));
+    });
+  });
+
+  describe('tells at boot that a pool is too small for the handlers', () => {
+    async function warningsOf(
+      pool: Parameters<typeof typeOrm>[0],
+      reliableMq: ReturnType<typeof ReliableMqModule.forRoot>,
+      providers: Type[],
+    ): Promise<unknown[][]> {
+      const warnings: unknown[][] = [];
+      const ignore = (): void => undefined;
+      const logger: LoggerService = { log: ignore, error: ignore, warn: (...parts: unknown[]) => warnings.push(parts) };
+      @Module({ imports: [typeOrm(pool), TypeOrmModule.forFeature([Note]), reliableMq], providers })
+      class Root {}
+      const context = await NestFactory.createApplicationContext(Root, { logger, abortOnError: false });
+      close.unshift(() => context.close());
+      return warnings;
+    }
+
+    @Injectable()
+    class Greedy {
+      @ReliableEventHandler(NoteWritten, { consumer: 'shop.audit', prefetch: 500 })
+      async handle(): Promise<void> {}
+    }
+
+    const shop = (consumer = true): DynamicModule =>
+      ReliableMqModule.forRoot({ service: 'shop', transport: broker, consumer });
+    const warning = (poolSize: number, needed: number, prefetch: Record<string, number>): unknown[] => [
+      'The connection pool is too small for the handlers: raise poolSize of the DataSource, or lower prefetch',
+      { dataSource: 'default', poolSize, needed, prefetch },
+      'ReliableMq',
+    ];
+
+    it('as it is with the defaults of both', async () => {
+      await expect(warningsOf({}, shop(), [Notes])).resolves.toEqual([warning(10, 15, { 'shop.note.written': 10 })]);
+    });
+
+    it('once, with the sum of all queues', async () => {
+      await expect(warningsOf({ extra: { max: 20 } }, shop(), [Notes, Greedy])).resolves.toEqual([
+        warning(20, 515, { 'shop.note.written': 10, 'shop.audit.note.written': 500 }),
+      ]);
+    });
+
+    it('and nothing when it is large enough, or nothing is handled', async () => {
+      await expect(warningsOf({ poolSize: 15 }, shop(), [Notes])).resolves.toEqual([]);
+      await expect(warningsOf({}, shop(), [])).resolves.toEqual([]);
+      await expect(warningsOf({}, shop(false), [Notes])).resolves.toEqual([]);
+    });
   });
 });

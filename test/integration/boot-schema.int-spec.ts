@@ -105,8 +105,11 @@ describe('the tables', () => {
       expect(error).toBeInstanceOf(SchemaMissingError);
       expect(error).toMatchObject({ code: 'SCHEMA_MISSING', details: { version: 0, needed: 1 } });
       expect(error.message).toMatch(/are missing in postgres\S+/);
-      expect(error.message).toContain(`\`npx nestjs-reliable-mq schema | psql "postgres://${url.username}@${url.host}`);
+      expect(error.message).toContain(
+        `\`npx nestjs-reliable-mq schema | psql -v ON_ERROR_STOP=1 "postgres://${url.username}@${url.host}`,
+      );
       expect(error.message).toContain('ReliableMqMigration1');
+      expect(error.message).toContain("schema: 'migrate'");
       expect(error.message).not.toContain(url.password);
       expect(await tables()).toEqual([]);
     });
@@ -133,7 +136,7 @@ describe('the tables', () => {
     expect(await query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
   });
 
-  it('are not created by a user who may not: the error says what to run, and why', async () => {
+  it('are not created by a user who may not: the error says why, what to run as another one, and what to grant', async () => {
     const role = `${database.name}_reader`;
     await query(`CREATE ROLE "${role}" LOGIN PASSWORD 'reader'; REVOKE CREATE ON SCHEMA public FROM PUBLIC`);
     try {
@@ -142,11 +145,44 @@ describe('the tables', () => {
       url.password = 'reader';
       const error = (await start('migrate', url.href).catch((reason: unknown) => reason)) as SchemaMissingError;
       expect(error).toBeInstanceOf(SchemaMissingError);
-      expect(error.message).toContain('npx nestjs-reliable-mq schema');
+      expect(error.message).toContain('Creating them failed: QueryFailedError: permission denied for schema public.');
+      expect(error.message).toContain(
+        `\`npx nestjs-reliable-mq schema | psql -v ON_ERROR_STOP=1 "postgres://OWNER@${url.host}${url.pathname}"\``,
+      );
+      expect(error.message).toContain(`grant SELECT, INSERT, UPDATE and DELETE on the tables to "${role}"`);
+      expect(error.message).not.toContain("schema: 'migrate'");
+      expect(error.message).not.toContain(':reader');
       expect((error.cause as Error).message).toMatch(/permission denied/);
+
+      // What it advises is enough.
+      await query(schemaScript());
+      await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${TABLES.join(', ')} TO "${role}"`);
+      const app = await start('migrate', url.href);
+      expect(await app.query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
     } finally {
-      await query(`DROP ROLE "${role}"`);
+      for (const each of opened.splice(0)) await each.close();
+      await query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
     }
+  });
+
+  it('are not created in a schema that does not exist: the error says which one to create', async () => {
+    const dataSource = await connect({ schema: 'an "odd" one' });
+    @Module({
+      imports: [
+        TypeOrmModule.forRootAsync({
+          useFactory: () => ({ type: 'postgres' as const }),
+          dataSourceFactory: () => Promise.resolve(dataSource),
+        }),
+        ReliableMqModule.forRoot({ service: 'shop', transport: new MemoryBroker() }),
+      ],
+    })
+    class Root {}
+    const booting = NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false });
+    const error = (await booting.catch((reason: unknown) => reason)) as SchemaMissingError;
+    expect(error).toBeInstanceOf(SchemaMissingError);
+    expect(error.message).toContain('Creating them failed: QueryFailedError: schema "an "odd" one" does not exist.');
+    expect(error.message).toContain('CREATE SCHEMA "an ""odd"" one"');
+    expect(error.message).not.toContain("schema: 'migrate'");
   });
 
   it('are in the schema of the DataSource, whether the application or the script creates them', async () => {

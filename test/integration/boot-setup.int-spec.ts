@@ -37,6 +37,9 @@ class ThingDoneToo {
 @ReliableEvent({ type: 'wrong type', version: 0, consumers: ['a', 'a'] })
 class WrongEvent {}
 
+@ReliableEvent({ type: 'misspelt.thing', consumer: 'audit', confrim: false, consumers: 'audit' } as never)
+class MisspeltThing {}
+
 @ReliableEvent({ type: 'slow.thing', giveUp: { maxAttempts: 1000 } })
 class SlowThing {}
 
@@ -200,6 +203,19 @@ describe('an application that is set up wrongly does not start', () => {
       for (const problem of problems) expect(error.message).toContain(problem);
     });
 
+    it('and events whose options are none', async () => {
+      @Injectable()
+      class Recorder {
+        @TransactionalEvent(MisspeltThing, () => null)
+        async run(): Promise<void> {}
+      }
+      expect((await failureOf([Recorder])).problems).toEqual([
+        `@ReliableEvent on MisspeltThing: consumers must be an array of names, got "audit": write consumers: ['audit'].`,
+        '@ReliableEvent on MisspeltThing: Unknown option "consumer"; did you mean "consumers"?',
+        '@ReliableEvent on MisspeltThing: Unknown option "confrim"; did you mean "confirm"?',
+      ]);
+    });
+
     it('also two classes of one type among those that are only recorded', async () => {
       @Injectable()
       class Recorder {
@@ -261,6 +277,129 @@ describe('an application that is set up wrongly does not start', () => {
         on('misspelt', 'Unknown option "backoff.max"; did you mean "backoff.maxMs"?'),
         on('misspelt', 'Unknown option "prefech"; did you mean "prefetch"?'),
       ]);
+    });
+
+    it('and options of @TransactionalEvent that cannot work', async () => {
+      @Injectable()
+      class Recorder {
+        @TransactionalEvent(ThingDone, () => null, { dataSource: 'other', isolation: 'bogus' as never })
+        async one(): Promise<void> {}
+
+        @TransactionalEvent(ThingDone, () => null, { isolaton: 'SERIALIZABLE', headers: { a: 1 } } as never)
+        async misspelt(): Promise<void> {}
+
+        @TransactionalEvent(ThingDone, () => null, {
+          dataSource: 'default',
+          isolation: 'SERIALIZABLE',
+          headers: () => ({}),
+        })
+        @TransactionalEvent(ThingDoneToo, () => null, { dataSource: 'elsewhere' })
+        async twice(): Promise<void> {}
+      }
+      @Injectable({ scope: Scope.REQUEST })
+      class Fleeting {
+        @TransactionalEvent(ThingDone, () => null, { dataSource: 'other' })
+        async run(): Promise<void> {}
+      }
+      const problems = [
+        '@TransactionalEvent on Recorder#one: dataSource "other" is not one of the module\'s ("default").',
+        '@TransactionalEvent on Recorder#one: isolation must be one of "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", ' +
+          '"SERIALIZABLE", got "bogus".',
+        "@TransactionalEvent on Recorder#misspelt: headers must be a function of the method's arguments, got an object.",
+        '@TransactionalEvent on Recorder#misspelt: Unknown option "isolaton"; did you mean "isolation"?',
+        '@TransactionalEvent on Recorder#twice: dataSource "elsewhere" is not one of the module\'s ("default").',
+        '@TransactionalEvent on Fleeting#run: dataSource "other" is not one of the module\'s ("default").',
+      ];
+      const error = await failureOf([Recorder, Fleeting]);
+      expect(error).toBeInstanceOf(InvalidSetupError);
+      expect(error.problems).toEqual(problems);
+    });
+
+    it('and static methods, which no instance has', async () => {
+      abstract class Base {
+        @Compensate(ThingDone)
+        static async undo(): Promise<void> {}
+      }
+      @Injectable()
+      class Handlers extends Base {
+        static get explosive(): never {
+          throw new Error('a getter must not be called');
+        }
+
+        @ReliableEventHandler(ThingDone)
+        static async handle(): Promise<void> {}
+      }
+      const why = 'it is a static method, but events are given to the instance that Nest creates. Take "static" away.';
+      expect((await failureOf([Handlers])).problems).toEqual([
+        `@ReliableEventHandler on Handlers#handle: ${why}`,
+        `@Compensate on Handlers#undo: ${why}`,
+      ]);
+    });
+
+    describe('and one method that is there twice', () => {
+      @Injectable()
+      class Shared {
+        @ReliableEventHandler(ThingDone)
+        async handle(): Promise<void> {}
+
+        @Compensate(ThingDone)
+        async undo(): Promise<void> {}
+      }
+      @Injectable()
+      class Special extends Shared {}
+
+      @Module({ providers: [Shared] })
+      class Orders {}
+      @Module({ providers: [Shared] })
+      class Stock {}
+      @Module({ providers: [Shared, { provide: 'again', useClass: Shared }] })
+      class Alone {}
+      @Module({ providers: [Special] })
+      class Specials {}
+
+      const once =
+        'Provide it once, in one module that exports it, and import that module where it is needed; a second token can name ' +
+        'it with useExisting.';
+      it.each<[string, Type[], string, string]>([
+        [
+          'its class is provided in two modules',
+          [Orders, Stock],
+          'Shared',
+          `Shared is provided twice, in Orders and in Stock. ${once}`,
+        ],
+        [
+          'its class is provided twice in one',
+          [Alone],
+          'Shared',
+          `Shared is provided twice, both times in Alone. ${once}`,
+        ],
+        [
+          'a subclass that inherits it is provided too',
+          [Orders, Specials],
+          'Special',
+          'Shared (in Orders) and Special (in Specials) are both provided, and it is one method, inherited. Provide one of ' +
+            'them, in one module that exports it, or override the method in a subclass.',
+        ],
+      ])('because %s', async (_, imports, second, why) => {
+        expect((await failureOf([], {}, { imports })).problems).toEqual([
+          `@ReliableEventHandler on ${second}#handle: consumer "shop" has this handler for thing.done@1 already: ${why}`,
+          `@Compensate on ${second}#undo: thing.done@1 has this compensation handler already: ${why}`,
+        ]);
+      });
+
+      it('but not when both tokens name one instance, or the subclass has its own', async () => {
+        @Injectable()
+        class Own extends Shared {
+          override async handle(): Promise<void> {}
+          override async undo(): Promise<void> {}
+        }
+        const app = await startReliableApp({
+          url: database.url,
+          providers: [Shared, { provide: 'again', useExisting: Shared }, Own],
+          reliableMq: { service: 'shop', transport: new MemoryBroker() },
+        });
+        await app.close();
+      });
     });
 
     it('and events that can be retried for longer than the inbox remembers them', async () => {

@@ -13,12 +13,13 @@ import {
   Module,
   type NestInterceptor,
   type PipeTransform,
+  SetMetadata,
   UseFilters,
   UseGuards,
   UseInterceptors,
   UsePipes,
 } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE, Reflector } from '@nestjs/core';
 import { InjectRepository } from '@nestjs/typeorm';
 import { IsString } from 'class-validator';
 import { ClsModule, ClsService } from 'nestjs-cls';
@@ -27,8 +28,10 @@ import {
   EventOperations,
   EventRecorder,
   RejectEvent,
+  RELIABLE_MQ_CONTEXT,
   ReliableEvent,
   ReliableEventHandler,
+  type ReliableMqContextType,
 } from 'nestjs-reliable-mq';
 import { catchError, map, type Observable, tap, throwError } from 'rxjs';
 import { type DataSource, Repository } from 'typeorm';
@@ -53,18 +56,24 @@ const textOf = (context: ExecutionContext): string => (context.getArgs<[{ text: 
 class GlobalGuard implements CanActivate {
   constructor(private readonly log: TraceLog) {}
   canActivate(context: ExecutionContext): boolean {
-    this.log.add(
-      `${textOf(context)}:global guard ${context.getType<string>()} ${context.getClass().name}#${context.getHandler().name}`,
-    );
+    if (context.getType<ReliableMqContextType>() !== RELIABLE_MQ_CONTEXT) throw new Error('there are no requests here');
+    this.log.add(`${textOf(context)}:global guard ${context.getClass().name}#${context.getHandler().name}`);
     return textOf(context) !== 'denied globally';
   }
 }
 
 @Injectable()
 class LocalGuard implements CanActivate {
-  constructor(private readonly log: TraceLog) {}
+  constructor(
+    private readonly log: TraceLog,
+    private readonly reflector: Reflector,
+  ) {}
   canActivate(context: ExecutionContext): boolean {
-    this.log.add(`${textOf(context)}:guard`);
+    this.log.add(`${textOf(context)}:guard for ${this.reflector.get<string>('role', context.getHandler())}`);
+    if (textOf(context) === 'denied for HTTP') {
+      const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string> }>();
+      return headers['authorization'] !== undefined;
+    }
     return textOf(context) !== 'denied';
   }
 }
@@ -106,6 +115,8 @@ class ShoutPipe implements PipeTransform {
   transform(value: { text: string }, { type, metatype }: ArgumentMetadata): unknown {
     if (type !== 'body') return value;
     if (value.text === 'refused') throw new BadRequestException('the pipe says no');
+    // As the ValidationPipe does.
+    if (value.text === 'refused twice') throw new BadRequestException(['sku is empty', 'quantity is 0']);
     return Object.assign(new (metatype as new () => object)(), value, { shouted: value.text.toUpperCase() });
   }
 }
@@ -128,6 +139,15 @@ class GlobalFilter implements ExceptionFilter {
   }
 }
 
+/** Written for HTTP alone, and meant for everything. */
+@Catch(SyntaxError)
+class HttpFilter implements ExceptionFilter {
+  catch(error: SyntaxError, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<{ status(code: number): { send(body: string): void } }>();
+    response.status(500).send(error.message);
+  }
+}
+
 @ReliableEvent({ type: 'call.made' })
 class CallMade {
   @IsString() text!: string;
@@ -142,6 +162,7 @@ class CallController {
   constructor(@InjectRepository(Effect) private readonly effects: Repository<Effect>) {}
 
   @ReliableEventHandler(CallMade, { maxAttempts: 2 })
+  @SetMetadata('role', 'clerk')
   @UseGuards(LocalGuard)
   @UseInterceptors(LocalInterceptor)
   @UsePipes(ShoutPipe)
@@ -149,6 +170,7 @@ class CallController {
   async take(event: CallMade, context: EventContext): Promise<string> {
     this.calls.push({ event, context });
     await this.effects.insert({ eventId: context.eventId, note: event.text });
+    if (event.text === 'business') throw new SyntaxError('business failed');
     if (event.text === 'ranged') throw new RangeError('too far');
     if (event.text === 'made a rejection') throw new Error('plain');
     if (event.text === 'swallowed' || event.text === 'domain') throw new DomainError('not in this domain');
@@ -165,6 +187,7 @@ class CallController {
     { provide: APP_INTERCEPTOR, useClass: GlobalInterceptor },
     { provide: APP_PIPE, useClass: GlobalPipe },
     { provide: APP_FILTER, useClass: GlobalFilter },
+    { provide: APP_FILTER, useClass: HttpFilter },
   ],
   exports: [TraceLog],
 })
@@ -192,8 +215,8 @@ describe("Nest's enhancers around a handler", () => {
     const id = call('plain');
     await consuming.settled(id, 'handled');
     expect(log().of('plain')).toEqual([
-      'global guard reliable-mq CallController#take',
-      'guard',
+      'global guard CallController#take',
+      'guard for clerk',
       'before all',
       'after all',
     ]);
@@ -211,13 +234,19 @@ describe("Nest's enhancers around a handler", () => {
   });
 
   it.each([
-    ['denied', 'Forbidden'],
-    ['denied globally', 'Forbidden'],
+    ['denied', 'ForbiddenException: Forbidden resource'],
+    ['denied globally', 'ForbiddenException: Forbidden resource'],
+    ['denied for HTTP', "TypeError: Cannot read properties of undefined (reading 'authorization')"],
     ['refused', 'the pipe says no'],
-  ])('make a failed attempt of what they refuse: %s', async (text, reason) => {
+    ['refused twice', 'BadRequestException: Bad Request Exception: sku is empty, quantity is 0'],
+  ])('make a failed attempt of what they refuse, and the reason says that it was they: %s', async (text, reason) => {
     const id = call(text);
     const row = await consuming.settled(id, 'dead');
-    expect(row).toMatchObject({ attempts: 2, reason: expect.stringContaining(reason) as string });
+    expect(row.attempts).toBe(2);
+    expect(row.reason).toContain(
+      `${reason} (thrown before the handler, by a guard, pipe or interceptor; global ones see handlers too: ` +
+        "context.getType() is 'reliable-mq')",
+    );
     expect(controller().calls.filter(({ context }) => context.eventId === id)).toEqual([]);
   });
 
@@ -240,10 +269,19 @@ describe("Nest's enhancers around a handler", () => {
     await expect(consuming.notes(id)).resolves.toEqual([]);
   });
 
+  it("keep the handler's error when a filter fails itself", async () => {
+    const id = call('business');
+    await expect(consuming.settled(id, 'dead')).resolves.toMatchObject({
+      reason:
+        'given up after 2 attempts: SyntaxError: business failed ' +
+        '(and the exception filter failed: TypeError: response.status is not a function)',
+    });
+  });
+
   it('also surround handlers in providers', async () => {
     const id = consuming.send('provider');
     await consuming.settled(id, 'handled');
-    expect(log().of('provider')).toEqual(['global guard reliable-mq NoteHandler#take', 'before all', 'after all']);
+    expect(log().of('provider')).toEqual(['global guard NoteHandler#take', 'before all', 'after all']);
   });
 });
 

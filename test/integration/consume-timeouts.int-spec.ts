@@ -45,6 +45,25 @@ describe('an attempt that takes too long', () => {
     }
   });
 
+  it('says so when callers waited for a connection of the pool', async () => {
+    consuming.script.onEvent = async (_, { attempt, signal }) => {
+      if (attempt > 1) return;
+      const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      const others = Array.from({ length: 4 }, () => consuming.app.dataSource.createQueryRunner());
+      await Promise.all(
+        others.map((other) =>
+          other
+            .connect()
+            .then(() => aborted)
+            .then(() => other.release()),
+        ),
+      );
+    };
+    const id = consuming.send('greedy');
+    const { history } = await consuming.settled(id, 'handled');
+    expect(history[0]?.reason).toMatch(/ The connection pool was exhausted, \d+ caller\(s\) waited for a connection: /);
+  });
+
   it('is aborted by its signal', async () => {
     const reasons: unknown[] = [];
     consuming.script.onEvent = async (_, { attempt, signal }) => {

@@ -128,6 +128,90 @@ describe('a payload whose validation has to wait', () => {
   });
 });
 
+describe('a message that is delivered again', () => {
+  /** An application, and a message that the one before it had in hand when it stopped. */
+  async function again(text: string): Promise<{ readonly id: string; readonly next: () => Promise<Consuming> }> {
+    const [broker, database] = [new MemoryBroker(), await createTestDatabase()];
+    const options: ConsumingOptions = { broker, database, reliableMq: { shutdown: { drainMs: 100 } } };
+    const first = await start({ ...options, providers: [PatientGate] });
+    Registered.find = never;
+    Registered.asked = 0;
+    const id = first.send(text, { type: 'badge.shown', fromProducer: true });
+    await eventually(() => expect(Registered.asked).toBeGreaterThan(0));
+    await first.close();
+    return {
+      id,
+      next: async () => {
+        const consuming = await start(options);
+        const close = consuming.close.bind(consuming);
+        return Object.assign(consuming, {
+          close: async () => {
+            await close();
+            await database.drop();
+          },
+        });
+      },
+    };
+  }
+
+  @Injectable()
+  class PatientGate {
+    @ReliableEventHandler(BadgeShown, { timeoutMs: 60_000 })
+    open(): void {}
+  }
+
+  afterEach(() => (Registered.find = () => Promise.resolve(true)));
+
+  it('is stored as started before its payload is validated, which may be what kills the process', async () => {
+    const { id, next } = await again('Ada');
+    const stored: unknown[] = [];
+    const reads: { consuming?: Consuming } = {};
+    Registered.find = async () => {
+      const each = await eventually(() => reads.consuming ?? false);
+      stored.push(...(await each.inbox(id)), 'asked');
+      return true;
+    };
+    const consuming = (reads.consuming = await next());
+    try {
+      await consuming.settled(id, 'handled');
+      expect(stored).toMatchObject([{ status: 'failed', attempts: 1, unfinished_starts: 2 }, 'asked']);
+    } finally {
+      await consuming.close();
+    }
+  });
+
+  it('is parked under an id of its own when its payload turns out to be invalid, and leaves no row under the one that it has', async () => {
+    const { id, next } = await again('Ada');
+    Registered.find = () => Promise.resolve(false);
+    const consuming = await next();
+    try {
+      await eventually(() => expect(consuming.receipts(id)).toMatchObject([{ outcome: 'rejected' }]));
+      expect(consuming.broker.messages(PARKED).map(({ properties }) => properties['messageId'])).toEqual([id]);
+      await eventually(async () =>
+        expect(await consuming.app.query('SELECT event_id, status FROM reliable_mq_inbox')).toEqual([
+          { event_id: expect.stringMatching(/^sha256:/) as string, status: 'rejected' },
+        ]),
+      );
+    } finally {
+      await consuming.close();
+    }
+  });
+
+  it('is tried again when the validation fails', async () => {
+    const { id, next } = await again('Ada');
+    firstLookUps(1, away);
+    const consuming = await next();
+    try {
+      await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({
+        attempts: 2,
+        history: [{ attempt: 1, reason: expect.stringContaining('the registry is away') as string }],
+      });
+    } finally {
+      await consuming.close();
+    }
+  });
+});
+
 describe('a validation that does not end while the process stops', () => {
   @Injectable()
   class PatientGate {

@@ -1,5 +1,12 @@
-import { Injectable } from '@nestjs/common';
-import { Compensate, EventNotFoundError, EventOperations, RejectEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
+import { Injectable, Logger } from '@nestjs/common';
+import {
+  Compensate,
+  EventNotFoundError,
+  EventOperations,
+  RejectEvent,
+  ReliableEventHandler,
+  ReliableMqError,
+} from 'nestjs-reliable-mq';
 import { eventually } from '../support/eventually';
 import type { ReliableApp } from '../support/reliable-app';
 import { DeclaredNote, FreeNote, HastyNote, note, NoteService, Producer, UnconfirmedNote } from './outbox-harness';
@@ -27,7 +34,10 @@ class Undo {
   }
 }
 
+const UNKNOWN = '01900000-0000-7000-8000-000000000000';
+
 describe('EventOperations', () => {
+  const warn = jest.fn<void, unknown[]>();
   let producer: Producer;
   let app: ReliableApp;
   let operations: EventOperations;
@@ -46,8 +56,20 @@ describe('EventOperations', () => {
     operations = app.get(EventOperations);
     notes = app.get(NoteService);
     consumer = app.get(Consumer);
+    warn.mockReset();
+    Logger.overrideLogger({ log: () => undefined, error: () => undefined, warn });
   });
-  afterEach(() => producer.dispose());
+  afterEach(async () => {
+    Logger.overrideLogger(false);
+    await producer.dispose();
+  });
+
+  /** What the operations have warned of. */
+  function warnings(): unknown[][] {
+    return warn.mock.calls
+      .map((call) => call.slice(0, -1))
+      .filter(([message]) => String(message).startsWith('Some of'));
+  }
 
   async function dead(event: object, consumerName = 'a'): Promise<string> {
     const id = await notes.record(event);
@@ -74,6 +96,58 @@ describe('EventOperations', () => {
     for (const id of ids) await producer.until(id, { status: 'published' });
     expect(await operations.list({ overdue: true })).toEqual([]);
     await expect(operations.list({ before: "'; --" })).rejects.toThrow(EventNotFoundError);
+  });
+
+  it.each<[string, (input: never) => Promise<unknown>, unknown, string]>([
+    [
+      'a status',
+      (x) => operations.list(x),
+      { status: 'deda' },
+      'status "deda" is unknown; did you mean "dead"? There are pending, published, consumed, dead.',
+    ],
+    [
+      'a filter',
+      (x) => operations.list(x),
+      { stauts: 'dead' },
+      'filter "stauts" is unknown; did you mean "status"? There are status, type, overdue, before, limit.',
+    ],
+    ['a limit', (x) => operations.list(x), { limit: 0 }, 'limit must be a whole number from 1 to 1000, not 0.'],
+    [
+      'an inbox status',
+      (x) => operations.listInbox(x),
+      { status: 'consumed' },
+      'status "consumed" is unknown. There are handled, failed, rejected, dead.',
+    ],
+    [
+      'a DataSource',
+      (x) => operations.statistics(x),
+      { dataSorce: 'a' },
+      'option "dataSorce" is unknown; did you mean "dataSource"? There are dataSource.',
+    ],
+    [
+      'an id to redrive',
+      (x) => operations.redrive(x),
+      ['x'],
+      'eventIds holds what is no event id (a UUID, as record and list return it): "x".',
+    ],
+    [
+      'one id instead of many',
+      (x) => operations.discard(x),
+      UNKNOWN,
+      `eventIds must be an array of event ids: discard(["${UNKNOWN}"]).`,
+    ],
+    [
+      'a key of the inbox',
+      (x) => operations.retryInbox(x),
+      [{ eventId: 'a' }],
+      'keys[0] must be { eventId, consumer }, both with text; consumer is undefined.',
+    ],
+  ])('refuses %s that cannot be meant, before anything is done', async (_what, call, input, problem) => {
+    const error = (await call(input as never).catch((reason: unknown) => reason)) as ReliableMqError;
+    expect(error).toBeInstanceOf(ReliableMqError);
+    expect(error).toMatchObject({ code: 'INVALID_OPTIONS', details: { problems: [problem] } });
+    expect(error.message).toMatch(/^EventOperations\.\w+ cannot do what it was asked for: /);
+    expect(error.message).toContain(problem);
   });
 
   it('get shows an event with its history and what each consumer said', async () => {
@@ -192,16 +266,32 @@ describe('EventOperations', () => {
     expect((await producer.row(id)).ended_at).not.toBeNull();
   });
 
-  it('redrive leaves out what is not dead, and what was compensated unless that is asked for', async () => {
+  it('redrive leaves out what is not dead, and what was compensated unless that is asked for, and says why', async () => {
     const published = await notes.record(note(FreeNote));
     await producer.until(published, { status: 'published' });
     const id = await notes.record(note(UnconfirmedNote, 'x'));
     await producer.until(id, { status: 'published' });
     await app.query(`UPDATE reliable_mq_outbox SET status = 'dead', due_at = clock_timestamp() WHERE id = $1`, [id]);
     await producer.until(id, { status: 'dead', compensated_at: expect.any(Date) as Date });
-    expect(await operations.redrive([published, id, 'nonsense', '01900000-0000-7000-8000-000000000000'])).toEqual([]);
+    expect(await operations.redrive([published, id.toUpperCase(), UNKNOWN, id])).toEqual([]);
+    expect(warnings()).toEqual([
+      [
+        'Some of the events were not redriven',
+        {
+          redriven: 0,
+          leftOut: 3,
+          because: {
+            'published, not dead': [published],
+            'compensated: pass { evenIfCompensated: true } if it is right to send it although its business was undone':
+              [id],
+            'not in this outbox: pruned, discarded, or of another service or DataSource': [UNKNOWN],
+          },
+        },
+      ],
+    ]);
     expect(app.get(Undo).undone).toEqual(['x']);
-    expect(await operations.redrive([id], { evenIfCompensated: true })).toEqual([id]);
+    expect(await operations.redrive([id, id.toUpperCase()], { evenIfCompensated: true })).toEqual([id]);
+    expect(warnings()).toHaveLength(1);
     await producer.until(id, { status: 'published', due_at: null, compensated_at: null, redrives: 1 });
   });
 
@@ -213,6 +303,11 @@ describe('EventOperations', () => {
     );
     expect(await operations.redrive([id])).toEqual([]);
     expect(await operations.discard([id])).toEqual([]);
+    const details = { leftOut: 1, because: { 'its compensation runs: try again when that has ended': [id] } };
+    expect(warnings()).toEqual([
+      ['Some of the events were not redriven', { redriven: 0, ...details }],
+      ['Some of the events were not discarded', { discarded: 0, ...details }],
+    ]);
   });
 
   it('redriving and discarding the same events at once, while receipts for them come, deadlocks nobody', async () => {
@@ -236,8 +331,14 @@ describe('EventOperations', () => {
   it('discard deletes dead events only', async () => {
     const published = await notes.record(note(FreeNote));
     const id = await dead(note(FreeNote));
-    expect(await operations.discard([published, id, 'nonsense'])).toEqual([id]);
+    expect(await operations.discard([published, id])).toEqual([id]);
     expect((await producer.rows()).map((row) => row.id)).toEqual([published]);
+    expect(warnings()).toEqual([
+      [
+        'Some of the events were not discarded',
+        { discarded: 1, leftOut: 1, because: { 'published, not dead': [published] } },
+      ],
+    ]);
   });
 
   it('listInbox shows what failed, and retryInbox tries it again here; the late outcome is kept with the dead event', async () => {
@@ -259,12 +360,20 @@ describe('EventOperations', () => {
     consumer.failure = undefined;
     const key = { eventId: id, consumer: 'shop' };
     expect(await operations.retryInbox([key, key, { eventId: 'unknown', consumer: 'shop' }])).toBe(1);
+    const unknown = { 'not in this inbox: pruned, or of another service or DataSource': ['unknown shop'] };
+    expect(warnings()).toEqual([
+      ['Some of the handlings were not retried', { retried: 1, leftOut: 1, because: unknown }],
+    ]);
     await eventually(() => expect(consumer.handled).toEqual(['later']));
     await producer.until(id, {
       status: 'dead',
       outcomes: { shop: expect.objectContaining({ outcome: 'handled' }) as never },
     });
     expect(await operations.retryInbox([key])).toBe(0);
+    expect(warnings().at(-1)).toEqual([
+      'Some of the handlings were not retried',
+      { retried: 0, leftOut: 1, because: { handled: [`${id} shop`] } },
+    ]);
     expect(await operations.listInbox()).toEqual([]);
     expect(await operations.listInbox({ eventId: id })).toMatchObject([{ status: 'handled' }]);
   });

@@ -255,6 +255,13 @@ describe('messages that anybody may send to RabbitMQ', () => {
     expect(bodies).toEqual(ids.map((to) => ({ ...GOOD, to })));
   });
 
+  it('are all put into the parking queue when also their bodies are equal: they may be one message or several', async () => {
+    const id = randomUUID().slice(0, 10);
+    for (const byte of ['\xe4', '\xf6']) publishWithId(Buffer.from(`order ${id} ${byte}`, 'latin1'), GOOD);
+    for (let copy = 0; copy < 2; copy += 1)
+      await expect(nextParked()).resolves.toMatchObject({ properties: { messageId: `order ${id} \ufffd` } });
+  });
+
   it('are parked also when their id becomes longer than AMQP allows', async () => {
     publishWithId(Buffer.alloc(255, 0xe4), { ...GOOD, to: 'Ümläut' });
     const { properties, content } = await nextParked();

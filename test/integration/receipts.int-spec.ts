@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import type { ReliableApp } from '../support/reliable-app';
 import { eventually } from '../support/eventually';
 import {
@@ -153,6 +154,44 @@ describe('Receipts', () => {
     producer.sendReceipts({ eventId: after, consumer: 'a', outcome: 'handled' });
     await producer.until(after, { status: 'consumed' });
     expect(await producer.row(id)).toEqual(before);
+  });
+
+  it('of a consumer that the event does not declare are told once, with the declared one that was probably meant', async () => {
+    const warn = jest.fn();
+    const ignore = (): void => undefined;
+    Logger.overrideLogger({ log: ignore, error: ignore, warn });
+    try {
+      const [first, second] = [await record(note(DeclaredNote)), await record(note(DeclaredNote))];
+      for (const eventId of [first, second]) {
+        producer.sendReceipts(
+          { eventId, consumer: 'stocks', outcome: 'retrying', reason: 'busy' },
+          { eventId, consumer: 'stock', outcome: 'retrying', reason: 'busy' },
+        );
+        await producer.until(eventId, { outcomes: { stocks: expect.anything() as never } });
+      }
+      // One that every declared consumer has handled: a listener beside them is no mistake.
+      const ended = await record(note(DeclaredNote));
+      producer.sendReceipts(
+        ...['stock', 'mail', 'audit'].map((consumer) => ({ eventId: ended, consumer, outcome: 'handled' })),
+      );
+      await producer.until(ended, { status: 'consumed' });
+      expect(warn.mock.calls).toEqual([
+        [
+          expect.stringContaining('does not declare'),
+          {
+            eventId: first,
+            type: 'note.declared',
+            consumer: 'stocks',
+            outcome: 'retrying',
+            declared: ['stock', 'mail'],
+            advice: expect.stringContaining('"stock" is declared; did you mean "stocks"?') as string,
+          },
+          'ReliableMq',
+        ],
+      ]);
+    } finally {
+      Logger.overrideLogger(false);
+    }
   });
 
   it('are written when a row that blocked them is free again', async () => {

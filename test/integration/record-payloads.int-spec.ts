@@ -187,7 +187,7 @@ describe('the payload of an event', () => {
     it('also for those who get it: a Date that stays a text there is refused here', async () => {
       const at = new Date('2026-11-22T12:00:00Z');
       expect((await refusalOf(Object.assign(new DateFixed(), { at }))).properties).toEqual([
-        { property: 'at', problems: ['at must be a Date instance'] },
+        { property: 'at', problems: ['at must be a Date instance (JSON has no dates: add @Type(() => Date))'] },
       ]);
       await recording.events.transaction(() => recording.events.record(Object.assign(new DateFixedTyped(), { at })));
       expect(await storedText()).toBe('{"at":"2026-11-22T12:00:00.000Z"}');
@@ -207,12 +207,26 @@ describe('the payload of an event', () => {
         Object.assign(new UndecoratedChild(), { text: 'a' }),
         'UndecoratedChild',
       ],
-      ['null', null, 'undefined'],
+      ['null', null, 'null'],
+      ['undefined', undefined, 'undefined'],
+      ['an object without a class', Object.create(null), 'an object'],
       ['a text', 'a', 'String'],
+      ['a class that is undecorated', NoEvent, 'NoEvent'],
+      ['a function without a name', () => undefined, 'a function'],
     ])('and is no event when it is %s', async (_, value, name) => {
       const error = await refusalOf(value as object);
       expect(error).toBeInstanceOf(NotAnEventError);
       expect(error.message).toContain(`got ${name}, which is not decorated with @ReliableEvent`);
+    });
+
+    it('nor when it is the class itself', async () => {
+      const error: Error = await refusalOf(NoteWritten);
+      expect(error).toBeInstanceOf(NotAnEventError);
+      expect(error.message).toBe(
+        'EventRecorder.record got the class NoteWritten itself, pass an instance: new NoteWritten(…).',
+      );
+      expect(error.stack).toContain(error.message);
+      expect(error.stack).not.toContain('is not decorated');
     });
   });
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, TransactionAbortedError, TransactionalEvent } from 'nestjs-reliable-mq';
-import { type EntityManager, type QueryRunner, Repository } from 'typeorm';
+import { type EntityManager, QueryFailedError, type QueryRunner, Repository } from 'typeorm';
 import { eventually } from '../support/eventually';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
 
@@ -216,8 +216,33 @@ describe('what was rolled back', () => {
       };
       await expect(notes.decoratedWithoutEvent(failing)).rejects.toThrow(TransactionAbortedError);
       // Here the insert of its own event fails, before the commit.
-      await expect(notes.decorated(failing)).rejects.toThrow(/current transaction is aborted/);
+      for (const work of [failing, failQuietly]) {
+        const result = notes.decorated(work);
+        await expect(result).rejects.toThrow(TransactionAbortedError);
+        await expect(result).rejects.toMatchObject({
+          code: 'TRANSACTION_ABORTED',
+          message: expect.stringMatching(
+            /before event "note\.written" was recorded, and the error was swallowed/,
+          ) as string,
+          cause: expect.objectContaining({
+            message: expect.stringContaining('current transaction is aborted') as string,
+          }) as Error,
+        });
+      }
       await expectEverywhere();
+    });
+
+    it('is told to whoever records next, and a nested transaction that is rolled back saves the rest', async () => {
+      await recording.events.transaction(async () => {
+        await notes.write('a');
+        const nested = recording.app.dataSource.transaction(async () => {
+          await failQuietly();
+          await recording.events.record(noteWritten('undone'));
+        });
+        await expect(nested).rejects.toThrow(TransactionAbortedError);
+        await notes.write('b');
+      });
+      await expectEverywhere('a', 'b');
     });
 
     it('is not published when the application opened the transaction', async () => {
@@ -225,6 +250,8 @@ describe('what was rolled back', () => {
         await manager.insert(Note, { text: 'undone' });
         await recording.events.record(noteWritten('undone'));
         await manager.query('SELECT 1 / 0').catch(() => undefined);
+        // What becomes of its transaction is the application's to say: the database's own error.
+        await expect(recording.events.record(noteWritten('undone'))).rejects.toThrow(QueryFailedError);
       });
       await expectEverywhere();
     });

@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource, InjectEntityManager, InjectRepository } from '@nestjs/typeorm';
-import { EventRecorder, NoTransactionError, TransactionalEvent } from 'nestjs-reliable-mq';
+import {
+  EventRecorder,
+  InvalidSetupError,
+  NoTransactionError,
+  type TransactionChoice,
+  TransactionalEvent,
+} from 'nestjs-reliable-mq';
 import { DataSource, EntityManager, type QueryRunner, Repository } from 'typeorm';
 import { deferred } from '../support/deferred';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
@@ -160,6 +166,35 @@ describe('recording in a transaction', () => {
         NoTransactionError,
       );
       expect(work).not.toHaveBeenCalled();
+    });
+
+    it('has its DataSource and its isolation: neither may be given with its manager', async () => {
+      const work = jest.fn();
+      await recording.app.dataSource.transaction(async (manager) => {
+        // @ts-expect-error -- a manager has its DataSource
+        const withName: TransactionChoice = { manager, dataSource: 'default' };
+        // @ts-expect-error -- and its transaction an isolation level
+        const withBoth: TransactionChoice = { manager, dataSource: 'default', isolation: 'SERIALIZABLE' };
+        const refused = recording.events.transaction(work, withName);
+        await expect(refused).rejects.toThrow(InvalidSetupError);
+        await expect(refused).rejects.toThrow(
+          /events\.transaction was called with manager and with dataSource: .* Leave out dataSource, or leave the manager out/,
+        );
+        await expect(recording.events.transaction(work, withBoth)).rejects.toThrow(
+          /with manager and with dataSource and isolation: /,
+        );
+        expect(work).not.toHaveBeenCalled();
+        await recording.events.transaction(work, { manager, dataSource: undefined, isolation: undefined });
+        expect(work).toHaveBeenCalledTimes(1);
+      });
+    });
+
+    it('is the present or a new one when the manager that is given is undefined', async () => {
+      await recording.events.transaction(() => notes.events.record(noteWritten('a')), {
+        manager: undefined,
+        isolation: 'SERIALIZABLE',
+      });
+      expect(await recording.stored()).toEqual(['a']);
     });
 
     it('may be given by its manager, though the call chain is in another one', async () => {

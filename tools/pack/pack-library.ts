@@ -1,9 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const ROOT = resolve(__dirname, '../..');
 const LIBRARY = join(ROOT, 'libs/reliable-mq');
+
+/** What is packed beside the compiled code, by its path in the repository and in the package: pages link to each other by it. */
+export const PACKED_PAGES: readonly string[] = [
+  'README.md',
+  'README.zh-CN.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'docs',
+];
 
 interface Manifest {
   readonly name: string;
@@ -27,9 +37,9 @@ export function packLibrary(folder: string = join(ROOT, 'dist/pack')): string {
 
   const compiler = require.resolve('typescript/bin/tsc');
   run(process.execPath, [compiler, '-p', join(LIBRARY, 'tsconfig.lib.json'), '--outDir', join(staging, 'dist')]);
-  copyFileSync(join(LIBRARY, 'package.json'), join(staging, 'package.json'));
-  for (const file of ['README.md', 'README.zh-CN.md', 'LICENSE', 'CHANGELOG.md']) {
-    if (existsSync(join(ROOT, file))) copyFileSync(join(ROOT, file), join(staging, file));
+  cpSync(join(LIBRARY, 'package.json'), join(staging, 'package.json'));
+  for (const page of PACKED_PAGES) {
+    if (existsSync(join(ROOT, page))) cpSync(join(ROOT, page), join(staging, page), { recursive: true });
   }
 
   run('npm', ['pack', staging, '--pack-destination', folder, '--ignore-scripts', '--silent']);

@@ -3,6 +3,7 @@ export { ReliableEvent } from './record/reliable-event.decorator';
 export { TransactionalEvent } from './record/transactional-event.decorator';
 export { EventRecorder } from './record/event-recorder';
 export { ReliableEventHandler } from './consume/reliable-event-handler.decorator';
+export { RELIABLE_MQ_CONTEXT } from './consume/handler-invoker';
 export { Compensate } from './compensate/compensate.decorator';
 export { EventOperations } from './operations/event-operations';
 export { ReliableMqHealth } from './health/reliable-mq-health';
@@ -34,6 +35,7 @@ export type { EventMapper, MappedPayloads, TransactionalEventOptions } from './r
 export type { EventHeaders, RecordContext, TransactionChoice, TransactionOptions } from './record/event-recorder';
 export type { ReliableEventHandlerOptions } from './consume/reliable-event-handler.decorator';
 export type { EventContext } from './consume/event-context';
+export type { ReliableMqContextType } from './consume/handler-invoker';
 export type { EventFailure, ReportedOutcome, ConsumerOutcome, AttemptRecord } from './domain/outcome';
 export type { Backoff } from './domain/backoff';
 export type { EventClass } from './domain/event-type';

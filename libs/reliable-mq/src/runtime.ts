@@ -19,6 +19,7 @@ import { learnAboutConnections } from './database/learn-about-connections';
 import { migrateSchema, verifySchema } from './migrations/schema-migrator';
 import type { ModuleShape } from './module-shape';
 import type { RuntimeParts } from './runtime-parts';
+import { warnOfSmallPool } from './runtime-pool-check';
 import { GiveUp } from './publish/give-up';
 import { PublisherGroup } from './publish/publisher-group';
 import { ReceiptListener } from './receipt/receipt-listener';
@@ -90,7 +91,8 @@ export class ReliableMqRuntime
     exploreRepositories(discovery, transactions);
     const methods = discoverMethods(discovery, scanner);
     const problems = [
-      ...exploreRecordedEvents(methods, eventTypes, this.publishers !== undefined),
+      ...this.otherImports(),
+      ...exploreRecordedEvents(methods, eventTypes, stores, this.publishers !== undefined),
       ...(this.consumers ? exploreHandlers(methods, handlers, eventTypes, stores, options, contexts) : []),
       ...(this.publishers ? exploreCompensations(methods, compensations, eventTypes) : []),
     ];
@@ -100,6 +102,7 @@ export class ReliableMqRuntime
       else await verifySchema(dataSource);
       await learnAboutConnections(dataSource);
     }
+    for (const set of stores.all) warnOfSmallPool(set, handlers.all(), this.logger);
   }
 
   onApplicationBootstrap(): Promise<void> {
@@ -115,6 +118,20 @@ export class ReliableMqRuntime
     if (this.phase === 'stopped') return;
     this.phase = 'stopped';
     await this.disconnect();
+  }
+
+  /** Each import of the module has a runtime, and each would find every handler, run it, and count its own attempts. */
+  private otherImports(): readonly string[] {
+    const services = this.parts.discovery
+      .getProviders()
+      .map(({ instance }: { readonly instance: unknown }) => instance)
+      .filter((instance) => instance instanceof ReliableMqRuntime)
+      .map(({ parts }) => `"${parts.options.service}"`);
+    if (services.length < 2) return [];
+    return [
+      `ReliableMqModule is imported ${services.length === 2 ? 'twice' : `${services.length} times`} in one application ` +
+        `(services ${services.join(' and ')}): import it once, in the root module.`,
+    ];
   }
 
   private async drain(): Promise<void> {

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { Transform } from 'class-transformer';
 import { IsString } from 'class-validator';
 import {
   type EventContext,
@@ -39,7 +40,7 @@ function say(what: string, details: object): void {
 
 @ReliableEvent({ type: 'load.arrived' })
 class LoadArrived {
-  @IsString() text!: string;
+  @IsString() @Transform(({ value }: { value: string }) => (value === 'kill when read' ? die() : value)) text!: string;
 }
 
 @Injectable()

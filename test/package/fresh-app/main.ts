@@ -71,6 +71,7 @@ const consumed = new Promise<void>((resolve) => (onConsumed = resolve));
 @Module({
   imports: [
     TypeOrmModule.forRoot({
+      poolSize: 20,
       type: 'postgres',
       url: process.env['DATABASE_URL'] ?? '',
       entities: [Order],

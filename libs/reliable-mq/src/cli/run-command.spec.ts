@@ -19,6 +19,11 @@ describe('the command line', () => {
     });
   });
 
+  it('shows a command that fails when a statement does', () => {
+    expect(runCommand(['--help']).output).toContain('schema | psql -v ON_ERROR_STOP=1 "postgres://');
+    expect(runCommand(['schema']).output.split('\n')[0]).toContain('-v ON_ERROR_STOP=1');
+  });
+
   it.each([
     [[], 'a command is missing'],
     [['shema'], 'unknown command "shema"; did you mean "schema"?'],

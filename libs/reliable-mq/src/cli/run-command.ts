@@ -18,8 +18,8 @@ transaction. Running it again changes nothing.
   --schema NAME   schema of the tables, which must exist (default: the first one in the connection's search_path)
   --help          this text
 
-Example:
-  npx nestjs-reliable-mq schema | psql --set ON_ERROR_STOP=1 "postgres://user@localhost:5432/app"
+Example (without ON_ERROR_STOP, psql exits 0 although a statement failed and nothing was created):
+  npx nestjs-reliable-mq schema | psql -v ON_ERROR_STOP=1 "postgres://user@localhost:5432/app"
 `;
 
 /** What the command line prints for these arguments. Reads and writes nothing. */

@@ -42,7 +42,7 @@ export class ChaseReceiptsJob implements Job {
 
   async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
     const goOn = (): boolean => !stop.aborted && this.ready();
-    const backlogs = new QueueBacklogs(this.transport);
+    const backlogs = new QueueBacklogs(this.transport, goOn);
     for await (const batch of this.due.claim(goOn)) {
       reportClaimed(report, batch.events);
       const again: Publication[] = [];
@@ -50,9 +50,11 @@ export class ChaseReceiptsJob implements Job {
         const publication = toPublication(event, batch);
         const patienceMs = this.giveUp.patienceMs(event) - (event.publishedAgoMs ?? 0);
         const backlog = patienceMs > 0 ? await backlogs.mayHold(event) : undefined;
-        if (backlog) this.publisher.postpone(publication, waitsReason(backlog), this.lookAgainMs(event, patienceMs));
-        else if (event.attempts > this.giveUp.policy(event).maxAttempts)
-          this.publisher.giveUpOn(publication, noReceiptReason(event));
+        const isLast = event.attempts > this.giveUp.policy(event).maxAttempts;
+        // None dies before its patience ends because the broker did not answer, or was no longer asked.
+        if (backlog !== undefined && (backlog !== 'not-known' || isLast))
+          this.publisher.postpone(publication, waitsReason(backlog), this.lookAgainMs(event, patienceMs));
+        else if (isLast) this.publisher.giveUpOn(publication, noReceiptReason(event));
         else if (patienceMs > 0) again.push({ ...publication, targets: await backlogs.targets(event) });
         else again.push(publication);
       }
@@ -68,7 +70,9 @@ export class ChaseReceiptsJob implements Job {
   }
 }
 
-function waitsReason({ queue, messages }: Backlog): string {
+function waitsReason(backlog: Backlog | 'not-known'): string {
+  if (backlog === 'not-known') return 'its consumer may be behind: how many messages wait in its queue is not known';
+  const { queue, messages } = backlog;
   return `its consumer is behind: ${messages} messages wait in queue "${queue}"`;
 }
 

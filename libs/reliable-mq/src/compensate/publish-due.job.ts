@@ -37,7 +37,7 @@ export class PublishDueJob implements Job {
 
   async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
     const goOn = (): boolean => !stop.aborted && this.ready();
-    const backlogs = new QueueBacklogs(this.transport);
+    const backlogs = new QueueBacklogs(this.transport, goOn);
     for await (const batch of this.due.claim(goOn)) {
       reportClaimed(report, batch.events);
       const publications: Publication[] = [];

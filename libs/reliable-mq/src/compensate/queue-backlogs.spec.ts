@@ -1,22 +1,26 @@
 import type { ClaimedEvent } from '../outbox/outbox.store';
+import type { Transport } from '../transport/transport';
 import { QueueBacklogs } from './queue-backlogs';
 
 const event = (consumers: readonly string[], outcomes: ClaimedEvent['outcomes'] = {}): ClaimedEvent =>
   ({ type: 'order.created', consumers, outcomes }) as ClaimedEvent;
 
 describe('QueueBacklogs', () => {
-  function backlogs(counts: Readonly<Record<string, number>>): {
+  /** Queues with so many messages; the broker does not answer what is asked of one that is `silent`. */
+  function backlogs(
+    counts: Readonly<Record<string, number | 'silent'>>,
+    mayAsk: (asked: readonly string[]) => boolean = () => true,
+  ): {
     readonly all: QueueBacklogs;
     readonly asked: string[];
   } {
     const asked: string[] = [];
-    const all = new QueueBacklogs({
-      messagesWaiting: async (queue) => {
-        asked.push(queue);
-        return counts[queue] ?? 'no-queue';
-      },
-    });
-    return { all, asked };
+    const messagesWaiting: Transport['messagesWaiting'] = async (queue) => {
+      asked.push(queue);
+      const count = counts[queue] ?? 'no-queue';
+      return count === 'silent' ? undefined : count;
+    };
+    return { all: new QueueBacklogs({ messagesWaiting }, () => mayAsk(asked)), asked };
   }
 
   it('puts each message that waits to one event, and asks the broker once', async () => {
@@ -46,6 +50,22 @@ describe('QueueBacklogs', () => {
     });
   });
 
+  it('asks nothing more after a question that was not answered, and goes on with what it knows', async () => {
+    const { all, asked } = backlogs({ 'stock.order.created': 2, 'mail.order.created': 'silent' });
+    await expect(all.mayHold(event(['stock']))).resolves.toMatchObject({ messages: 2 });
+    for (const consumer of ['mail', 'mail', 'billing', 'audit'])
+      await expect(all.mayHold(event([consumer]))).resolves.toBe('not-known');
+    await expect(all.mayHold(event(['stock']))).resolves.toMatchObject({ messages: 2 });
+    expect(asked).toEqual(['stock.order.created', 'mail.order.created']);
+  });
+
+  it('asks nothing that it may not ask any more', async () => {
+    const { all, asked } = backlogs({ 'stock.order.created': 2, 'mail.order.created': 2 }, ({ length }) => length < 1);
+    await expect(all.mayHold(event(['stock', 'mail']))).resolves.toBe('not-known');
+    await expect(all.mayHold(event(['stock']))).resolves.toMatchObject({ messages: 2 });
+    expect(asked).toEqual(['stock.order.created']);
+  });
+
   describe('where to publish', () => {
     const published = (consumers: readonly string[], more: Partial<ClaimedEvent> = {}): ClaimedEvent => ({
       ...event(consumers),
@@ -66,6 +86,13 @@ describe('QueueBacklogs', () => {
     it('leaves out none when each consumer has its queue', async () => {
       const { all } = backlogs({ 'stock.order.created': 5, 'mail.order.created': 0 });
       await expect(all.targets(published(['stock', 'mail']))).resolves.toEqual([stock, mail]);
+    });
+
+    it('leaves out none, and asks of no further queue, when the broker does not answer', async () => {
+      const { all, asked } = backlogs({ 'stock.order.created': 'silent' });
+      await expect(all.targets(published(['stock', 'mail']))).resolves.toEqual([stock, mail]);
+      await expect(all.targets(published(['mail', 'stock']))).resolves.toEqual([mail, stock]);
+      expect(asked).toEqual(['stock.order.created']);
     });
 
     it('goes to everybody when the event was never published or a person has sent it again, and asks nothing', async () => {

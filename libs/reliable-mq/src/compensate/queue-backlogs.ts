@@ -14,18 +14,29 @@ export interface Backlog {
  * hold `n` of them. Published again, each would wait there twice, and a consumer that is behind would fall behind for good.
  */
 export class QueueBacklogs {
-  private readonly counts = new Map<string, Promise<QueueDepth>>();
+  private readonly counts = new Map<string, QueueDepth>();
   /** Messages of each queue that are not put to an event yet. */
   private readonly left = new Map<string, number>();
 
-  constructor(private readonly transport: Pick<Transport, 'messagesWaiting'>) {}
+  /** The broker has left a question unanswered. Each may take seconds, and claims are running out. */
+  private isSilent = false;
 
-  /** @returns undefined when at least one of its queues can't hold it; also when its consumers are not declared, so not known */
-  async mayHold(event: ClaimedEvent): Promise<Backlog | undefined> {
+  /** @param mayAsk asked before each question to the broker */
+  constructor(
+    private readonly transport: Pick<Transport, 'messagesWaiting'>,
+    private readonly mayAsk: () => boolean,
+  ) {}
+
+  /**
+   * @returns undefined when at least one of its queues can't hold it; also when its consumers are not declared; `not-known` when the
+   *   broker did not answer or was not asked
+   */
+  async mayHold(event: ClaimedEvent): Promise<Backlog | 'not-known' | undefined> {
     const queues = missingQueues(event);
     let largest: Backlog | undefined;
     for (const queue of queues) {
       const messages = await this.count(queue);
+      if (messages === undefined) return 'not-known';
       if (typeof messages !== 'number' || (this.left.get(queue) ?? 0) <= 0) return undefined;
       if (!largest || messages > largest.messages) largest = { queue, messages };
     }
@@ -41,7 +52,9 @@ export class QueueBacklogs {
   async targets(event: ClaimedEvent): Promise<readonly MessageTarget[]> {
     const queues = missingQueues(event);
     if (event.publishedAgoMs === null || event.redrives > 0 || queues.length < 2) return publishTargets(event);
-    const depths = await Promise.all(queues.map((queue) => this.count(queue)));
+    // One after another: what is asked after an unanswered question waits in vain too.
+    const depths: QueueDepth[] = [];
+    for (const queue of queues) depths.push(await this.count(queue));
     if (!depths.includes('no-queue')) return publishTargets(event);
     return queues.filter((queue) => !this.take(queue)).map((queue) => ({ queue }));
   }
@@ -53,16 +66,14 @@ export class QueueBacklogs {
     return left > 0;
   }
 
-  private count(queue: string): Promise<QueueDepth> {
-    let count = this.counts.get(queue);
-    if (!count) {
-      count = this.transport.messagesWaiting(queue).then((messages) => {
-        this.left.set(queue, typeof messages === 'number' ? messages : 0);
-        return messages;
-      });
-      this.counts.set(queue, count);
-    }
-    return count;
+  /** Asked once; no more after the first question that was not answered. */
+  private async count(queue: string): Promise<QueueDepth> {
+    if (this.counts.has(queue) || this.isSilent || !this.mayAsk()) return this.counts.get(queue);
+    const messages = await this.transport.messagesWaiting(queue);
+    this.isSilent = messages === undefined;
+    this.counts.set(queue, messages);
+    this.left.set(queue, typeof messages === 'number' ? messages : 0);
+    return messages;
   }
 }
 

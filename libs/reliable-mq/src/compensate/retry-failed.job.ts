@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Handling } from '../consume/handling';
 import { handlingLeaseMs } from '../consume/handler';
 import type { HandlerRegistry, QueueHandlers } from '../consume/handler-registry';
-import { isDatabaseUnavailable } from '../database/database-errors';
 import type { ClaimableQueue, ClaimedInboxRow } from '../inbox/inbox.store';
 import type { StoreSet } from '../stores/stores';
 import { type Job, type ReportBatch, reportClaimed } from './job';
+import { UnansweredClaims } from './unanswered-claims';
 
 /** Attempts that run at once. */
 const CONCURRENCY = 10;
@@ -18,8 +18,7 @@ export class RetryFailedJob implements Job {
   readonly name = 'retry';
   readonly dataSource: string;
   private readonly running = new Set<Promise<void>>();
-  /** Tokens of claims whose answers never came, with the moment at which their leases are over, by `performance.now()`. */
-  private readonly unanswered = new Map<string, number>();
+  private readonly unanswered: UnansweredClaims;
 
   constructor(
     private readonly set: StoreSet,
@@ -27,6 +26,7 @@ export class RetryFailedJob implements Job {
     private readonly handling: Handling,
   ) {
     this.dataSource = set.name;
+    this.unanswered = new UnansweredClaims(set);
   }
 
   ready(): boolean {
@@ -34,7 +34,7 @@ export class RetryFailedJob implements Job {
   }
 
   async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
-    await this.releaseUnanswered();
+    await this.unanswered.giveBack();
     await this.retrySuspects(report, stop);
     while (!stop.aborted) {
       const free = CONCURRENCY - this.running.size;
@@ -77,8 +77,7 @@ export class RetryFailedJob implements Job {
     const token = randomUUID();
     const queues = this.claimable();
     const rows = await this.set.inbox.claim(queues, limit, token, which).catch((error: unknown) => {
-      const leaseMs = Math.max(...queues.map((queue) => queue.leaseMs));
-      if (isDatabaseUnavailable(error)) this.unanswered.set(token, performance.now() + leaseMs);
+      this.unanswered.afterFailure(token, Math.max(...queues.map(({ leaseMs }) => leaseMs)), error);
       throw error;
     });
     if (stop.aborted) {
@@ -87,18 +86,6 @@ export class RetryFailedJob implements Job {
     }
     if (rows.length > 0) reportClaimed(report, rows);
     return rows.map((row) => ({ row, token }));
-  }
-
-  /**
-   * A claim may have taken rows although its answer was lost. It would count as a start that never finished, and a few of those
-   * make a message one that kills its process. The statement may still be on its way: it is looked for until its lease is over.
-   */
-  private async releaseUnanswered(): Promise<void> {
-    for (const [token, leaseEndsAtMs] of this.unanswered) {
-      const isOver = performance.now() >= leaseEndsAtMs;
-      const released = await this.set.inbox.releaseClaim(token);
-      if (released > 0 || isOver) this.unanswered.delete(token);
-    }
   }
 
   private start(attempt: Promise<void>): void {

@@ -1,4 +1,5 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
+import { callersWaitingFor } from '../database/connection-pool';
 import { isDatabaseUnavailable } from '../database/database-errors';
 import { acquireQueryRunner, DatabaseDeadlineError, hasLostTransaction } from '../database/deadline';
 import { limitIdleTime } from '../database/idle-limit';
@@ -83,7 +84,10 @@ export class AttemptRunner {
       );
       await limitIdleTime(queryRunner.manager, handlingLeaseMs(handler.timeoutMs));
       if (!(await claim(queryRunner.manager))) throw new RowTaken();
-      watchdog.enter(handler.timeoutMs, () => new HandlerTimeoutError(consumer, eventId, handler.timeoutMs));
+      watchdog.enter(handler.timeoutMs, () => {
+        const waiting = callersWaitingFor(handler.stores.dataSource);
+        return new HandlerTimeoutError(consumer, eventId, handler.timeoutMs, waiting);
+      });
       progress.phase = 'handling';
       progress.startedAt = performance.now();
       this.hooks.run('handling', ref);

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import type { QueryRunner } from 'typeorm';
+import { callersWaitingFor } from '../database/connection-pool';
 import { isDatabaseUnavailable, isTransient, sqlState } from '../database/database-errors';
 import { acquireQueryRunner, DatabaseDeadlineError } from '../database/deadline';
 import { limitIdleTime } from '../database/idle-limit';
@@ -109,7 +110,10 @@ export class BatchRunner {
     const { eventId, event } = message;
     const attempt = createAttemptContext(message, 1, queryRunner.manager);
     batch.current = { message, attempt };
-    watchdog.enter(timeoutMs, () => new HandlerTimeoutError(consumer, eventId, timeoutMs));
+    watchdog.enter(
+      timeoutMs,
+      () => new HandlerTimeoutError(consumer, eventId, timeoutMs, callersWaitingFor(stores.dataSource)),
+    );
     await queryRunner.startTransaction();
     const startedAt = performance.now();
     const ref = { eventId, type: eventType.type, consumer, attempt: 1 };

@@ -20,14 +20,19 @@ import type { QueueHandlers } from './handler-registry';
 import { Isolation } from './isolation';
 import {
   fromInbox,
+  type OpenedMessage,
+  type Opening,
+  openMessage,
   type PostponedMessage,
-  type RawMessage,
-  readMessage,
-  type Reading,
   type ReadMessage,
   type ReceiptAddress,
+  type UnreadableMessage,
 } from './message-reader';
 import { OutcomeWriter } from './outcome-writer';
+import { checkPayload, type Reading } from './payload-check';
+
+/** @returns false when the process is stopping and the message is not put aside */
+export type Park = (message: UnreadableMessage) => Promise<boolean>;
 
 /** Starts that a redelivered message is assumed to have had, the present one included: its process may have died of it. */
 const STARTS_WHEN_REDELIVERED = 2;
@@ -37,8 +42,8 @@ const STARTS_WHEN_REDELIVERED = 2;
  *
  *   fresh delivery      → one attempt with the inbox row as part of its transaction; a failure is stored, and retried from the inbox
  *                         (`shareCommits`: several messages may share that transaction)
- *   redelivered message → its process may have died of it: the attempt is stored before it starts (`adopt`), from then on the
- *                         inbox owns the message and the broker is told so
+ *   redelivered message → its process may have died of it: the attempt is stored before it starts (`adopt`), and before the payload
+ *                         is validated; from then on the inbox owns the message and the broker is told so
  *   claimed inbox row   → the next attempt of a stored failure
  *
  * While the database is away everything waits, nothing is acknowledged, and no attempt is counted.
@@ -88,19 +93,22 @@ export class Handling {
   }
 
   /**
+   * Handle a message at its first delivery.
    * @param onOwned called as soon as the inbox holds the message, so that the broker need not
    * @returns undefined when the process is stopping: the message must go back to the broker unless it was owned
    */
-  async handleDelivery(
-    message: ReadMessage,
-    redelivered: boolean,
-    onOwned: () => void,
-  ): Promise<Conclusion | undefined> {
-    const id = idOf({ eventId: message.eventId, consumer: message.handler.consumer });
-    // A lost connection to the broker delivers again what still runs here: without this each copy would wait in the database for
-    // the first one, and take a connection from it.
-    for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
-    return this.track(id, this.concludeDelivery(message, redelivered, onOwned));
+  handleDelivery(message: ReadMessage, onOwned: () => void): Promise<Conclusion | undefined> {
+    return this.afterSame(message, () => this.concludeDelivery(message, onOwned));
+  }
+
+  /**
+   * Handle a message that was delivered before.
+   * @param park puts it aside if its payload turns out to be one that no handler can take; false: the process is stopping
+   * @param onOwned as for `handleDelivery`
+   * @returns undefined when the process is stopping: the message must go back to the broker unless it was owned
+   */
+  handleRedelivery(message: OpenedMessage, park: Park, onOwned: () => void): Promise<Conclusion | undefined> {
+    return this.afterSame(message, () => this.concludeRedelivery(message, park, onOwned));
   }
 
   /**
@@ -125,8 +133,8 @@ export class Handling {
   }
 
   /** @returns undefined when the process is stopping */
-  read(raw: RawMessage, queue: QueueHandlers, maxBytes: number): Promise<Reading | undefined> {
-    return readMessage(raw, queue, maxBytes, this.stopping.signal);
+  async read(opening: Opening): Promise<Reading | undefined> {
+    return opening.kind === 'opened' ? checkPayload(opening, this.stopping.signal) : opening;
   }
 
   /** Store a postponed message as a failed attempt, so that it is tried again. @returns undefined when the process is stopping */
@@ -161,45 +169,96 @@ export class Handling {
     }
   }
 
-  private async concludeDelivery(
-    message: ReadMessage,
-    redelivered: boolean,
-    onOwned: () => void,
-  ): Promise<Conclusion | undefined> {
+  /**
+   * A lost connection to the broker delivers again what still runs here: without this each copy would wait in the database for the
+   * first one, and take a connection from it.
+   */
+  private async afterSame<T>({ eventId, handler }: OpenedMessage | ReadMessage, work: () => Promise<T>): Promise<T> {
+    const id = idOf({ eventId, consumer: handler.consumer });
+    for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
+    return this.track(id, work());
+  }
+
+  private async concludeDelivery(message: ReadMessage, onOwned: () => void): Promise<Conclusion | undefined> {
     const { stores } = message.handler;
     while (!this.stopping.signal.aborted) {
       const available = this.outcomes.available(stores);
       if (available) await available;
-      const ended = await this.isolation.beside(() =>
-        redelivered ? this.adoptAndAttempt(message, onOwned) : this.firstAttempt(message),
-      );
-      if (ended === 'existing') return this.concludeExisting(message, onOwned);
+      const ended = await this.isolation.beside(() => this.firstAttempt(message));
+      if (ended === 'existing')
+        return this.concludeExisting(message, () => Promise.resolve({ kind: 'event', message }), onOwned);
       if (ended !== 'again') return ended;
     }
     return undefined;
+  }
+
+  private async concludeRedelivery(
+    message: OpenedMessage,
+    park: Park,
+    onOwned: () => void,
+  ): Promise<Conclusion | undefined> {
+    const available = this.outcomes.available(message.handler.stores);
+    if (available) await available;
+    const token = randomUUID();
+    const ended = await this.isolation.beside(() => this.adoptAndAttempt(message, token, onOwned));
+    if (ended === 'existing') return this.concludeExisting(message, () => this.read(message), onOwned);
+    if (ended === undefined || 'outcome' in ended) return ended;
+    // Its id may be another event's, which must find no row: put aside under an id of its own, then taken out again.
+    const ref = handlingRef(message, 1);
+    if (!(await park(ended))) {
+      await this.outcomes.giveBack(message.handler.stores, ref, token);
+      return undefined;
+    }
+    await this.outcomes.disown(message.handler.stores, ref, token);
+    return { outcome: 'rejected', reason: ended.reason, retryAfterMs: null };
   }
 
   private firstAttempt(message: ReadMessage): Promise<FirstEnd> {
     return message.handler.shareCommits ? this.attempts.shared(message) : this.attempts.fresh(message);
   }
 
+  /** @returns the message when no handler can take it: its row is still claimed */
   private async adoptAndAttempt(
-    message: ReadMessage,
+    message: OpenedMessage,
+    token: string,
     onOwned: () => void,
-  ): Promise<Conclusion | 'existing' | undefined> {
+  ): Promise<Conclusion | UnreadableMessage | 'existing' | undefined> {
     const { handler, stored } = message;
-    const claim = { token: randomUUID(), leaseMs: handlingLeaseMs(handler.timeoutMs) };
-    const adopted = await this.outcomes.persist(handler.stores, () =>
-      handler.stores.inbox.adopt(handlingRef(message, 1), stored, claim, STARTS_WHEN_REDELIVERED),
+    const { stores } = handler;
+    const ref = handlingRef(message, 1);
+    const claim = { token, leaseMs: handlingLeaseMs(handler.timeoutMs) };
+    const adopted = await this.outcomes.persist(stores, () =>
+      stores.inbox.adopt(ref, stored, claim, STARTS_WHEN_REDELIVERED),
     );
     if (adopted === undefined) return undefined;
     if (!adopted) return 'existing';
     onOwned();
-    return this.attempts.claimed(message, 1, claim.token);
+    const reading = await this.read(message);
+    return reading?.kind === 'unreadable' ? reading : this.concludeReading(reading, ref, token, stores);
+  }
+
+  /** What becomes of a claimed row by what its message turned out to be. */
+  private async concludeReading(
+    reading: Reading | undefined,
+    ref: HandlingRef,
+    token: string,
+    set: StoreSet,
+  ): Promise<Conclusion | undefined> {
+    if (!reading) {
+      await this.outcomes.giveBack(set, ref, token);
+      return undefined;
+    }
+    if (reading.kind === 'event') return this.attempts.claimed(reading.message, ref.attempt, token);
+    const policy = (reading.kind === 'postponed' && reading.handler) || this.options;
+    return this.outcomes.settleFailure(set, ref, token, failureAfter('failed', reading.reason, ref.attempt, policy));
   }
 
   /** The inbox has a row for the message already; a dead one may have been sent again by hand. */
-  private async concludeExisting(message: ReadMessage, onOwned: () => void): Promise<Conclusion | undefined> {
+  private async concludeExisting(
+    message: OpenedMessage | ReadMessage,
+    read: () => Promise<Reading | undefined>,
+    onOwned: () => void,
+  ): Promise<Conclusion | undefined> {
     const { handler, stored } = message;
     const ref = handlingRef(message, 1);
     const redriven = await this.claimRedriven(handler.stores, ref, stored, handler.timeoutMs);
@@ -207,7 +266,9 @@ export class Handling {
     if (redriven !== null) {
       const { row, token } = redriven;
       onOwned();
-      return this.isolation.beside(() => this.attempts.claimed(message, row.attempts, token));
+      return this.isolation.beside(async () =>
+        this.concludeReading(await read(), handlingRef(message, row.attempts), token, handler.stores),
+      );
     }
     this.hooks.run('duplicate', { eventId: ref.eventId, type: ref.type, consumer: ref.consumer });
     return this.outcomes.existing(handler.stores, ref);
@@ -229,10 +290,9 @@ export class Handling {
   }
 
   private async concludeAndReport(row: ClaimedInboxRow, token: string, queue: QueueHandlers): Promise<void> {
-    const reading = await this.read(fromInbox(row, row.eventId), queue, Number.POSITIVE_INFINITY);
-    if (!reading) return this.outcomes.giveBack(queue.stores, row, token);
-    const address = reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
-    const conclusion = await this.concludeClaimed(row, token, queue, reading);
+    const opening = openMessage(fromInbox(row, row.eventId), queue, Number.POSITIVE_INFINITY);
+    const address = addressOf(opening);
+    const conclusion = await this.concludeClaimed(row, token, queue, opening);
     // The row's number, not the message's: the row may have been redriven by a later copy of the message.
     if (conclusion) this.report(address && { ...address, redrives: row.redrives }, row.consumer, conclusion);
   }
@@ -241,7 +301,7 @@ export class Handling {
     row: ClaimedInboxRow,
     token: string,
     queue: QueueHandlers,
-    reading: Reading,
+    opening: Opening,
   ): Promise<Conclusion | undefined> {
     const { eventId, consumer, type, attempts } = row;
     const ref: HandlingRef = { eventId, type, consumer, attempt: attempts };
@@ -251,15 +311,14 @@ export class Handling {
       const reason = `started ${unfinished} times and never finished; it may be killing its process`;
       return this.outcomes.settleFailure(set, ref, token, { reason, next: { end: 'dead' } });
     }
-    if (reading.kind !== 'event') {
-      const policy = (reading.kind === 'postponed' && reading.handler) || this.options;
-      const failure = failureAfter('failed', reading.reason, attempts, policy);
-      return this.outcomes.settleFailure(set, ref, token, failure);
-    }
-    return this.attempts.claimed(reading.message, attempts, token);
+    return this.concludeReading(await this.read(opening), ref, token, set);
   }
 }
 
 function idOf({ eventId, consumer }: InboxKey): string {
   return `${consumer} ${eventId}`;
+}
+
+export function addressOf(opening: Opening): ReceiptAddress | undefined {
+  return opening.kind === 'opened' ? opening.receiptAddress : opening.envelope.receiptAddress;
 }

@@ -4,7 +4,8 @@ import { HEADER } from '../domain/message-headers';
 import type { EventClass } from '../domain/event-type';
 import type { StoreSet } from '../stores/stores';
 import type { QueueHandlers } from './handler-registry';
-import { fromInbox, type RawMessage, type Reading, readMessage } from './message-reader';
+import { fromInbox, openMessage, type RawMessage } from './message-reader';
+import { checkPayload, type Reading } from './payload-check';
 
 class Greeting {
   @IsString() text!: string;
@@ -76,6 +77,16 @@ function raw(overrides: Partial<RawMessage> = {}): RawMessage {
   };
 }
 
+async function readMessage(
+  message: RawMessage,
+  queue: QueueHandlers,
+  maxBytes: number,
+  stop: AbortSignal,
+): Promise<Reading | undefined> {
+  const opening = openMessage(message, queue, maxBytes);
+  return opening.kind === 'opened' ? checkPayload(opening, stop) : opening;
+}
+
 async function read(message: RawMessage, queue = queueOf(1), maxBytes = 1_000): Promise<Reading> {
   const reading = await readMessage(message, queue, maxBytes, new AbortController().signal);
   if (!reading) throw new Error('the process is not stopping');
@@ -92,7 +103,7 @@ async function parkingIdOf(message: RawMessage, queue?: QueueHandlers): Promise<
   return reading.kind === 'unreadable' ? reading.parkingId : undefined;
 }
 
-describe('readMessage', () => {
+describe('a message that is read', () => {
   it.each([
     ['a number', 2, 2],
     ['a text of digits', '2', 2],

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
-import { describeError, type InvalidProperty } from '../domain/errors';
+import { describeError } from '../domain/errors';
 import { HEADER } from '../domain/message-headers';
 import { isUuid } from '../domain/event-id';
 import { storableText } from '../domain/storable';
-import { type ValidatedPayload, validatePayload } from '../domain/validate-payload';
 import type { InboxMessage } from '../inbox/inbox.store';
 import type { IncomingMessage } from '../transport/transport';
-import { AttemptWatchdog, Stopped } from './attempt-watchdog';
 import type { Handler } from './handler';
 import type { QueueHandlers } from './handler-registry';
 
@@ -31,11 +29,26 @@ export interface ReadMessage {
   readonly receiptAddress: ReceiptAddress | undefined;
 }
 
-export type Reading =
-  | { readonly kind: 'event'; readonly message: ReadMessage }
-  /** No handler can ever take it: park it, under an id made of its bytes (its own id may be another event's). */
-  | { readonly kind: 'unreadable'; readonly reason: string; readonly envelope: Envelope; readonly parkingId: string }
-  | PostponedMessage;
+/** A message whose envelope is in order. Nothing of the application's has seen its payload yet. */
+export interface OpenedMessage extends Omit<ReadMessage, 'event'> {
+  readonly kind: 'opened';
+  /** Parsed JSON. */
+  readonly payload: unknown;
+  /** To be parked under, if the payload turns out to be one that no handler can take. */
+  readonly parkingId: () => string;
+}
+
+/** No handler can ever take it: park it, under an id made of its bytes (its own id may be another event's). */
+export interface UnreadableMessage {
+  readonly kind: 'unreadable';
+  readonly reason: string;
+  readonly envelope: Envelope;
+  readonly parkingId: string;
+  /** Its id is not known to the byte: what has the same `parkingId` may be another message. */
+  readonly mayBeAnother: boolean;
+}
+
+export type Opening = OpenedMessage | UnreadableMessage | PostponedMessage;
 
 /**
  * A message that can't be handled now, through no fault of its own: nobody here handles its version, which the next release may,
@@ -65,21 +78,15 @@ export type RawMessage = Pick<
 const MAX_MESSAGE_ID_LENGTH = 255;
 /** What the transport makes of bytes that are not UTF-8: ids that differ in such bytes only become equal. */
 const REPLACEMENT_CHARACTER = '\ufffd';
-const MAX_SAFE_DEPTH_ERROR = 'is nested too deeply';
+export const MAX_REASON_LENGTH = 1000;
+export const TOO_DEEP = 'its body is nested too deeply';
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * Read a message that anyone may have sent. Of a foreign publisher nothing is required but `messageId`, `type` and a JSON body;
- * nothing that a message holds makes this throw. What its class has to wait for takes no longer than an attempt may.
- * @param stop aborted when the process can't wait any longer
- * @returns undefined when the process is stopping
+ * Open a message that anyone may have sent. Of a foreign publisher nothing is required but `messageId`, `type` and a JSON body;
+ * nothing that a message holds makes this throw.
  */
-export async function readMessage(
-  raw: RawMessage,
-  queue: QueueHandlers,
-  maxBytes: number,
-  stop: AbortSignal,
-): Promise<Reading | undefined> {
+export function openMessage(raw: RawMessage, queue: QueueHandlers, maxBytes: number): Opening {
   const version = versionOf(raw.headers[HEADER.version], queue);
   const envelope: Envelope = {
     stored: {
@@ -91,11 +98,12 @@ export async function readMessage(
     },
     receiptAddress: receiptAddressOf(raw),
   };
-  const unreadable = (reason: string): Reading => ({
+  const unreadable = (reason: string, mayBeAnother = false): UnreadableMessage => ({
     kind: 'unreadable',
-    reason: storableText(reason, 1000),
+    reason: storableText(reason, MAX_REASON_LENGTH),
     envelope,
     parkingId: parkingId(raw, queue),
+    mayBeAnother,
   });
 
   const eventId = raw.messageId;
@@ -104,7 +112,7 @@ export async function readMessage(
     return unreadable(`its messageId is longer than ${MAX_MESSAGE_ID_LENGTH} characters`);
   if (eventId !== storableText(eventId)) return unreadable('its messageId holds characters that no database stores');
   if (eventId.includes(REPLACEMENT_CHARACTER))
-    return unreadable("its messageId has bytes that are not UTF-8 (U+FFFD), and can't be told from another's");
+    return unreadable("its messageId has bytes that are not UTF-8 (U+FFFD), and can't be told from another's", true);
   if (raw.type === undefined || raw.type === '') return unreadable('the message has no type');
   if (raw.type !== queue.type) return unreadable(`its type is "${raw.type}", but this queue takes "${queue.type}"`);
   if (version === undefined) return unreadable(`its header ${HEADER.version} is not a whole number from 1`);
@@ -117,22 +125,15 @@ export async function readMessage(
     const reason = `no handler for version ${version} of "${queue.type}"; this service handles ${versions}`;
     return { kind: 'postponed', reason, envelope, eventId, handler };
   }
-  const payload = validate(handler, parsed.value);
-  const checked = 'then' in payload ? await checkedInTime(payload, handler.timeoutMs, stop) : payload;
-  if (checked === undefined) return undefined;
-  if ('problem' in checked) return unreadable(checked.problem);
-  if ('failure' in checked) return { kind: 'postponed', reason: checked.failure, envelope, eventId, handler };
   return {
-    kind: 'event',
-    message: {
-      eventId,
-      handler,
-      event: checked.instance,
-      stored: envelope.stored,
-      headers: applicationHeaders(raw.headers),
-      producer: raw.appId,
-      receiptAddress: envelope.receiptAddress,
-    },
+    kind: 'opened',
+    eventId,
+    handler,
+    payload: parsed.value,
+    ...envelope,
+    headers: applicationHeaders(raw.headers),
+    producer: raw.appId,
+    parkingId: () => parkingId(raw, queue),
   };
 }
 
@@ -154,59 +155,9 @@ function parseBody(raw: RawMessage, maxBytes: number): { readonly value: unknown
     return { value: JSON.parse(text) as unknown };
   } catch (error) {
     return {
-      problem:
-        error instanceof RangeError
-          ? `its body ${MAX_SAFE_DEPTH_ERROR}`
-          : `its body is not JSON: ${describeError(error, 200)}`,
+      problem: error instanceof RangeError ? TOO_DEEP : `its body is not JSON: ${describeError(error, 200)}`,
     };
   }
-}
-
-type CheckedPayload = { readonly instance: object } | { readonly problem: string };
-
-function validate(handler: Handler, value: unknown): CheckedPayload | Promise<ValidatedPayload<object>> {
-  try {
-    const result = validatePayload(handler.eventType.eventClass, value);
-    return 'then' in result ? result : checkedPayload(result);
-  } catch (error) {
-    return unreadablePayload(error);
-  }
-}
-
-/** @returns undefined when the process is stopping */
-async function checkedInTime(
-  validation: Promise<ValidatedPayload<object>>,
-  timeoutMs: number,
-  stop: AbortSignal,
-): Promise<CheckedPayload | { readonly failure: string } | undefined> {
-  // It may also fail when nobody waits for it any more.
-  validation.catch(() => undefined);
-  const watchdog = new AttemptWatchdog(stop);
-  try {
-    watchdog.enter(timeoutMs, () => new Error(`it did not end within ${timeoutMs} ms`));
-    return checkedPayload(await Promise.race([validation, watchdog.expired]));
-  } catch (error) {
-    return error instanceof Stopped
-      ? undefined
-      : { failure: `the validation of its payload failed: ${describeError(error, 300)}` };
-  } finally {
-    watchdog.dispose();
-  }
-}
-
-function checkedPayload(result: ValidatedPayload<object>): CheckedPayload {
-  return 'invalid' in result ? { problem: `its payload is invalid: ${listProblems(result.invalid)}` } : result;
-}
-
-function unreadablePayload(error: unknown): CheckedPayload {
-  const isTooDeep = error instanceof RangeError;
-  return {
-    problem: isTooDeep ? `its body ${MAX_SAFE_DEPTH_ERROR}` : `its payload can't be read: ${describeError(error, 300)}`,
-  };
-}
-
-function listProblems(invalid: readonly InvalidProperty[]): string {
-  return invalid.map(({ property, problems }) => `${property}: ${problems.join(', ')}`).join('; ');
 }
 
 function versionOf(header: unknown, queue: QueueHandlers): number | undefined {

@@ -83,11 +83,17 @@ export class OutcomeWriter {
   /** Give a claim back as if it had never been. A process that is stopping tries once: if it fails, the lease must run out. */
   async giveBack(set: StoreSet, key: InboxKey, token: string): Promise<void> {
     const released = await this.persist(set, () => set.inbox.release(key, token), true);
-    if (released) this.onRetryIn(0);
-    else if (released === undefined) {
+    // Also after a release that changed nothing: an earlier one may have done it, and its answer was lost.
+    if (released !== undefined) this.onRetryIn(0);
+    else {
       const { eventId, consumer } = key;
       this.logger.warn('A claimed inbox row could not be given back; its lease must run out', { eventId, consumer });
     }
+  }
+
+  /** Take an adopted message out of the inbox again: it is put aside under another id. */
+  async disown(set: StoreSet, key: InboxKey, token: string): Promise<void> {
+    await this.persist(set, () => set.inbox.disown(key, token), true);
   }
 
   /** The message has a row already, and what the producer is told follows from it. */

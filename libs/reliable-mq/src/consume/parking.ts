@@ -5,7 +5,7 @@ import { parkingQueue } from '../domain/queue-names';
 import { cutToBytes, storableText } from '../domain/storable';
 import type { StoreSet } from '../stores/stores';
 import type { IncomingMessage, PublishOutcome, Transport } from '../transport/transport';
-import type { Reading } from './message-reader';
+import type { UnreadableMessage } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
 
 /** What AMQP allows a property. */
@@ -29,19 +29,14 @@ export class Parking {
   ) {}
 
   /** @returns false when the process is stopping and the message must go back */
-  async park(
-    set: StoreSet,
-    consumer: string,
-    message: IncomingMessage,
-    reading: Extract<Reading, { kind: 'unreadable' }>,
-  ): Promise<boolean> {
+  async park(set: StoreSet, consumer: string, message: IncomingMessage, reading: UnreadableMessage): Promise<boolean> {
     const { reason, envelope, parkingId } = reading;
     const key = { eventId: parkingId, consumer };
     const parked = await this.outcomes.persist(set, () => set.inbox.park(key, envelope.stored, reason));
     if (parked === undefined) return false;
     // The same bytes again, for example published again by a producer that was not told: they are parked already. A
     // redelivery, though, may mean that the process died between the inbox and the queue.
-    if (!parked && !message.redelivered) return true;
+    if (!parked && !message.redelivered && !reading.mayBeAnother) return true;
     if (!(await this.toQueue(consumer, message, reason, parkingId))) return false;
     this.logger.error('A message was parked: no handler can take it', {
       queue: message.queue,

@@ -6,8 +6,10 @@ import { parkingQueue } from '../domain/queue-names';
 import type { Delivery, Subscription, Transport } from '../transport/transport';
 import type { QueueHandlers } from './handler-registry';
 import type { Conclusion } from './conclusion';
-import type { Handling } from './handling';
+import { addressOf, type Handling, type Park } from './handling';
+import { openMessage, type UnreadableMessage } from './message-reader';
 import type { Parking } from './parking';
+import type { Reading } from './payload-check';
 
 const REQUEUE_DELAY_MS = 1000;
 
@@ -77,21 +79,23 @@ export class QueueConsumer {
 
   /** @returns false when the message is not concluded: it must go back, unless the inbox owns it */
   private async process({ message }: Delivery, ack: () => void): Promise<boolean> {
-    const { consumer } = this.handlers;
-    const reading = await this.handling.read(message, this.handlers, this.maxMessageBytes);
-    if (!reading) return false;
-    let conclusion: Conclusion | undefined;
-    if (reading.kind === 'event') {
-      conclusion = await this.handling.handleDelivery(reading.message, message.redelivered, ack);
-    } else if (reading.kind === 'postponed') {
-      conclusion = await this.handling.keep(this.handlers, reading);
-    } else if (await this.parking.park(this.handlers.stores, consumer, message, reading)) {
-      conclusion = { outcome: 'rejected', reason: reading.reason, retryAfterMs: null };
-    }
+    const opening = openMessage(message, this.handlers, this.maxMessageBytes);
+    const park = (unreadable: UnreadableMessage): Promise<boolean> =>
+      this.parking.park(this.handlers.stores, this.handlers.consumer, message, unreadable);
+    const conclusion =
+      opening.kind === 'opened' && message.redelivered
+        ? await this.handling.handleRedelivery(opening, park, ack)
+        : await this.conclude(await this.handling.read(opening), park, ack);
     if (!conclusion) return false;
     ack();
-    const address = reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
-    this.handling.report(address, consumer, conclusion);
+    this.handling.report(addressOf(opening), this.handlers.consumer, conclusion);
     return true;
+  }
+
+  private async conclude(reading: Reading | undefined, park: Park, ack: () => void): Promise<Conclusion | undefined> {
+    if (!reading) return undefined;
+    if (reading.kind === 'event') return this.handling.handleDelivery(reading.message, ack);
+    if (reading.kind === 'postponed') return this.handling.keep(this.handlers, reading);
+    return (await park(reading)) ? { outcome: 'rejected', reason: reading.reason, retryAfterMs: null } : undefined;
   }
 }

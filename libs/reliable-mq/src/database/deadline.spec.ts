@@ -1,12 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { deferred } from '../../../../test/support/deferred';
-import {
-  acquireQueryRunner,
-  DatabaseDeadlineError,
-  DatabaseUnavailableError,
-  finishesWithin,
-  within,
-} from './deadline';
+import { acquireQueryRunner, finishesWithin, NoConnectionError, within } from './deadline';
 
 /** A pool whose one connection comes, or does not, when the test says so. */
 function pool() {
@@ -40,7 +34,7 @@ describe('acquireQueryRunner', () => {
     const { dataSource, connection, release } = pool();
     const acquired = acquireQueryRunner(dataSource, 1000);
     const failure = expect(acquired).rejects.toThrow(
-      new DatabaseDeadlineError(
+      new NoConnectionError(
         'no database connection within 1000 ms: the pool is exhausted or the database does not answer',
       ),
     );
@@ -58,7 +52,7 @@ describe('acquireQueryRunner', () => {
     const acquired = acquireQueryRunner(dataSource, 1000, stop.signal);
     stop.abort();
     await expect(acquired).rejects.toThrow(
-      new DatabaseUnavailableError('no database connection before the process had to stop'),
+      new NoConnectionError('no database connection before the process had to stop'),
     );
     connection.resolve();
     await jest.advanceTimersByTimeAsync(0);
@@ -67,7 +61,7 @@ describe('acquireQueryRunner', () => {
 
   it('does not even ask for a connection when the process has stopped', async () => {
     const { dataSource, connect } = pool();
-    await expect(acquireQueryRunner(dataSource, 1000, AbortSignal.abort())).rejects.toThrow(DatabaseUnavailableError);
+    await expect(acquireQueryRunner(dataSource, 1000, AbortSignal.abort())).rejects.toThrow(NoConnectionError);
     expect(connect).not.toHaveBeenCalled();
   });
 
@@ -83,13 +77,13 @@ describe('acquireQueryRunner', () => {
     const acquired = acquireQueryRunner(dataSource, 1000);
     connection.reject(cause);
     const error = await acquired.catch((reason: unknown) => reason as Error);
-    expect(error).toMatchObject({ name: 'DatabaseUnavailableError', message, cause });
+    expect(error).toMatchObject({ name: 'NoConnectionError', message, cause });
   });
 
   it('lets a connection fail that nobody waits for any more', async () => {
     const { dataSource, connection, release } = pool();
     const acquired = acquireQueryRunner(dataSource, 1000);
-    const failure = expect(acquired).rejects.toThrow(DatabaseDeadlineError);
+    const failure = expect(acquired).rejects.toThrow(NoConnectionError);
     await jest.advanceTimersByTimeAsync(1000);
     await failure;
     connection.reject(new Error('late'));

@@ -10,6 +10,11 @@ export class DatabaseUnavailableError extends Error {
   override readonly name: string = 'DatabaseUnavailableError';
 }
 
+/** There was no connection, so no statement was sent: the database did nothing. */
+export class NoConnectionError extends DatabaseUnavailableError {
+  override readonly name = 'NoConnectionError';
+}
+
 /** The database did not answer in time; nothing is known of what it did. */
 export class DatabaseDeadlineError extends DatabaseUnavailableError {
   override readonly name = 'DatabaseDeadlineError';
@@ -19,7 +24,7 @@ export class DatabaseDeadlineError extends DatabaseUnavailableError {
  * A query runner with a connection. One that the pool gives too late goes back to it.
  * @param timeoutMs how long to wait, in milliseconds
  * @param stop do not wait any longer than this
- * @throws DatabaseUnavailableError when there is none
+ * @throws NoConnectionError when there is none
  */
 export function acquireQueryRunner(
   dataSource: DataSource,
@@ -34,7 +39,7 @@ export function acquireQueryRunner(
       clearTimeout(timer);
       stopListening();
     };
-    const giveUp = (error: DatabaseUnavailableError): void => {
+    const giveUp = (error: NoConnectionError): void => {
       if (isOver) return;
       end();
       reject(error);
@@ -42,10 +47,9 @@ export function acquireQueryRunner(
     let stopListening: () => void = () => undefined;
     const timer = setTimeout(() => {
       const why = `no database connection within ${timeoutMs} ms: the pool is exhausted or the database does not answer`;
-      giveUp(new DatabaseDeadlineError(why));
+      giveUp(new NoConnectionError(why));
     }, timeoutMs);
-    const onStop = (): void =>
-      giveUp(new DatabaseUnavailableError('no database connection before the process had to stop'));
+    const onStop = (): void => giveUp(new NoConnectionError('no database connection before the process had to stop'));
     if (stop) stopListening = onAbort(stop, onStop);
     if (isOver) return;
     queryRunner.connect().then(
@@ -56,7 +60,7 @@ export function acquireQueryRunner(
       },
       (error: unknown) => {
         const why = `no database connection: ${describeConnectError(error)}`;
-        giveUp(new DatabaseUnavailableError(why, { cause: error }));
+        giveUp(new NoConnectionError(why, { cause: error }));
       },
     );
   });

@@ -25,7 +25,7 @@ export function utcText(timestamp: string): string {
  * Run one statement on a connection of its own, whatever transaction the caller may be in. A connection that does not answer
  * in time is closed, so that a half-open one can't stop a job forever.
  * @param deadlineMs for the connection, and then for the answer, in milliseconds
- * @throws DatabaseUnavailableError when there is no connection, DatabaseDeadlineError when there is no answer
+ * @throws NoConnectionError when there is no connection, DatabaseDeadlineError when there is no answer
  */
 export async function queryAlone<Row>(
   dataSource: DataSource,

@@ -74,11 +74,13 @@ export class NoTransactionError extends ReliableMqError {
 
 /** The transaction could not commit: a statement had failed and its error was ignored, or a nested transaction was left open. */
 export class TransactionAbortedError extends ReliableMqError {
-  constructor(why = 'one of its statements had failed and the error was swallowed') {
+  constructor(why = 'one of its statements had failed and the error was swallowed', options: { cause?: unknown } = {}) {
     super(
       'TRANSACTION_ABORTED',
-      `The transaction was rolled back at its commit, because ${why}. ` +
+      `The transaction was rolled back instead of committed, because ${why}. ` +
         'Nothing of it was stored. Let the error through, or run the statement that may fail in a nested transaction.',
+      {},
+      options,
     );
   }
 }
@@ -121,10 +123,12 @@ export class PayloadTooLargeError extends ReliableMqError {
 
 /** A value was recorded whose class has no `@ReliableEvent`. */
 export class NotAnEventError extends ReliableMqError {
-  constructor(className: string, where: string) {
-    super('NOT_AN_EVENT', `${where} got ${className}, which is not decorated with @ReliableEvent({ type: '…' }).`, {
-      className,
-    });
+  /** @param isClass the event class itself was given, in the place of an instance */
+  constructor(className: string, where: string, isClass = false) {
+    const problem = isClass
+      ? `the class ${className} itself, pass an instance: new ${className}(…).`
+      : `${className}, which is not decorated with @ReliableEvent({ type: '…' }).`;
+    super('NOT_AN_EVENT', `${where} got ${problem}`, { className });
   }
 }
 
@@ -153,11 +157,15 @@ export class EventNotFoundError extends ReliableMqError {
 
 /** A handler attempt ran longer than its `timeoutMs`; its transaction was rolled back. */
 export class HandlerTimeoutError extends ReliableMqError {
-  constructor(consumer: string, eventId: string, timeoutMs: number) {
+  /** @param waiting callers that wait for a connection of the handler's DataSource at this moment */
+  constructor(consumer: string, eventId: string, timeoutMs: number, waiting = 0) {
     super(
       'HANDLER_TIMEOUT',
-      `Handler "${consumer}" did not finish event ${eventId} within ${timeoutMs} ms; its transaction was rolled back.`,
-      { consumer, eventId, timeoutMs },
+      `Handler "${consumer}" did not finish event ${eventId} within ${timeoutMs} ms; its transaction was rolled back.` +
+        (waiting > 0
+          ? ` The connection pool was exhausted, ${waiting} caller(s) waited for a connection: raise the DataSource's poolSize, or lower prefetch.`
+          : ''),
+      { consumer, eventId, timeoutMs, waiting },
     );
   }
 }
@@ -176,9 +184,18 @@ export class RejectEvent extends Error {
   }
 }
 
+/** What is known of errors besides what they say themselves. */
+const remarks = new WeakMap<object, string>();
+
+/** Let `describeError` say more of an error, which itself stays what it is: others look at its class and its code. */
+export function remarkOn(error: unknown, remark: string): void {
+  if (typeof error === 'object' && error !== null) remarks.set(error, remark);
+}
+
 /** The text of whatever was thrown, in one line of at most `maxLength` characters that any database stores. */
 export function describeError(error: unknown, maxLength = 1000): string {
-  const line = textOf(error).replace(/\s+/g, ' ').trim();
+  const remark = remarks.get(error as object);
+  const line = `${textOf(error)}${remark ? ` (${remark})` : ''}`.replace(/\s+/g, ' ').trim();
   return storableText(line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line);
 }
 
@@ -188,8 +205,20 @@ function textOf(error: unknown): string {
     // An AggregateError, as of a connection refused on each of a host's addresses, has no message of its own.
     const parts = error instanceof AggregateError && !error.message ? error.errors.map((each) => textOf(each)) : [];
     const message = error.message || parts.join(', ');
-    return message ? `${error.name}: ${message}` : error.name;
+    const answer = answerOf(error);
+    return [error.name, message, answer === message ? '' : answer].filter((part) => part !== '').join(': ');
   } catch {
     return 'something was thrown that has no text';
+  }
+}
+
+/** What a client would be told of one of Nest's HTTP exceptions: only there are the problems that a ValidationPipe found. */
+function answerOf(error: Error): string {
+  try {
+    const response = (error as { getResponse?(): unknown }).getResponse?.();
+    const { message = [] } = response as { readonly message?: unknown };
+    return [message].flat().map(textOf).join(', ');
+  } catch {
+    return '';
   }
 }

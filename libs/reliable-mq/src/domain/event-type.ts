@@ -21,6 +21,8 @@ export interface EventType<T extends object = object> {
   /** Whether receipts are expected. `false`: the event ends when it is published. */
   readonly confirm: boolean;
   readonly giveUp: { readonly maxAttempts?: number; readonly backoff?: Partial<Backoff> };
+  /** What `@ReliableEvent` was given that is none of the above, each a full sentence without the class's name. */
+  readonly problems?: readonly string[];
 }
 
 /** `order.created` version 1 → `order.created@1`; how messages for people name an event type. */

@@ -46,9 +46,16 @@ export class EventTypes {
   }
 }
 
-function problemsOf({ type, version, eventClass, consumers, giveUp }: EventType): readonly string[] {
+function problemsOf({
+  type,
+  version,
+  eventClass,
+  consumers,
+  giveUp,
+  problems: ofOptions = [],
+}: EventType): readonly string[] {
   const where = `@ReliableEvent on ${eventClass.name}`;
-  const problems: string[] = [];
+  const problems = ofOptions.map((problem) => `${where}: ${problem}`);
   if (typeof type !== 'string' || !EVENT_TYPE_PATTERN.test(type) || type.length > EVENT_TYPE_MAX_LENGTH) {
     problems.push(
       `${where}: type ${JSON.stringify(type)} must be words of letters, digits, _ and -, joined by dots, at most ${EVENT_TYPE_MAX_LENGTH} characters.`,

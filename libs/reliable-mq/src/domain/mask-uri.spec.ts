@@ -33,6 +33,9 @@ describe('withoutPassword', () => {
     ['postgres://h/d?password=secret', 'postgres://h/d'],
     ['postgres://h/d?user=u&password=secret', 'postgres://h/d?user=u'],
     ['postgres://h/d?user=u&password=secret&sslmode=require', 'postgres://h/d?user=u&sslmode=require'],
+    ['postgres://h/d?password=secret&passphrase=secret', 'postgres://h/d'],
+    ['postgres://h/d?user=u&password=secret&sslpassword=secret&passphrase=secret&x=1', 'postgres://h/d?user=u&x=1'],
+    ['postgres://h/d?password=secret&user=u&passphrase=secret', 'postgres://h/d?user=u'],
   ])('makes of %s what psql can be called with', (uri, callable) => {
     expect(withoutPassword(uri)).toBe(callable);
   });

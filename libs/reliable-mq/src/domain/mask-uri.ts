@@ -12,6 +12,6 @@ export function maskUri(text: string): string {
 export function withoutPassword(uri: string): string {
   return maskUri(uri)
     .replace(':***@', '@')
-    .replace(/([?&])\w+=\*\*\*(?:&|$)/g, '$1')
+    .replace(/([?&])(?:\w+=\*\*\*(?:&|$))+/g, '$1')
     .replace(/[?&]$/, '');
 }

@@ -34,9 +34,16 @@ function meets(instance: object, { property, conditions, constraints }: Rule, ev
     const targetName = eventClass.name;
     const given: ValidationArguments = { targetName, property, object: instance, value, constraints: values };
     const answer = validator.validate(value, given);
-    if (typeof answer === 'object') leaveToClassValidator(eventClass, answer);
+    if (isPromise(answer)) leaveToClassValidator(eventClass, answer);
     return answer === true;
   });
+}
+
+/** What class-validator itself takes for one. */
+function isPromise(answer: unknown): answer is Promise<boolean> {
+  return (
+    typeof answer === 'object' && answer !== null && typeof (answer as Partial<Promise<boolean>>).then === 'function'
+  );
 }
 
 /** A validator has turned out to be asynchronous. Class-validator asks it again: nobody waits for this answer, nor for its failure. */

@@ -1,5 +1,5 @@
 import { Type } from 'class-transformer';
-import { IsInt, IsString, MinLength, ValidateNested } from 'class-validator';
+import { IsDate, IsInt, IsString, MinLength, Validate, ValidateNested, ValidatorConstraint } from 'class-validator';
 import { validatePayload } from './validate-payload';
 
 class Line {
@@ -20,6 +20,29 @@ class Demanding {
 
 class Free {
   anything?: unknown;
+}
+
+@ValidatorConstraint({ async: true })
+class Rejecting {
+  validate(): Promise<boolean> {
+    return Promise.reject(new Error('the registry is away'));
+  }
+}
+
+@ValidatorConstraint()
+class Throwing {
+  validate(): boolean {
+    throw new TypeError('no text to look at');
+  }
+}
+
+class Fragile {
+  @Validate(Rejecting) first!: string;
+  @Validate(Throwing) second!: string;
+}
+
+class Dated {
+  @IsDate() at!: Date;
 }
 
 describe('validatePayload', () => {
@@ -54,6 +77,28 @@ describe('validatePayload', () => {
   ])('takes objects only, not %j', async (payload, got) => {
     expect(await validatePayload(Free, payload)).toEqual({
       invalid: [{ property: '(payload)', problems: [`must be an object, got ${got}`] }],
+    });
+  });
+
+  it('leaves no rejection behind when a rule throws at once after an asynchronous one has begun', async () => {
+    const unhandled: unknown[] = [];
+    const listener = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', listener);
+    try {
+      expect(() => validatePayload(Fragile, { first: 'a', second: 'b' })).toThrow('no text to look at');
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', listener);
+    }
+  });
+
+  it('says what a date is missing', async () => {
+    expect(await validatePayload(Dated, { at: new Date(0).toJSON() })).toEqual({
+      invalid: [
+        { property: 'at', problems: ['at must be a Date instance (JSON has no dates: add @Type(() => Date))'] },
+      ],
     });
   });
 

@@ -1,5 +1,6 @@
 import { plainToInstance } from 'class-transformer';
-import { validate, type ValidationError } from 'class-validator';
+import { validate, Validator, type ValidationError, type ValidatorOptions } from 'class-validator';
+import type { ValidationExecutor } from 'class-validator/types/validation/ValidationExecutor';
 import { describeError, type InvalidProperty } from './errors';
 import type { EventClass } from './event-type';
 import { passesQuickly } from './quick-validation';
@@ -33,16 +34,56 @@ export function validatePayload<T extends object>(
   return validateSlowly(instance);
 }
 
+const OPTIONS: ValidatorOptions = { forbidUnknownValues: false };
+
 // Not an async function, in which what is thrown at once would look like a rejection.
 function validateSlowly<T extends object>(instance: T): Promise<ValidatedPayload<T>> {
-  return validate(instance, { forbidUnknownValues: false }).then((errors) =>
+  return errorsOf(instance).then((errors) =>
     errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) },
   );
+}
+
+type Executor = new (...args: ConstructorParameters<typeof ValidationExecutor>) => ValidationExecutor;
+
+/**
+ * What class-validator's own `validate` is made of. That one loses sight of the promises of asynchronous rules when a rule after them
+ * throws at once, and one that rejects then ends the process (class-validator 0.14 and 0.15, `Validator.coreValidate`). Undefined where
+ * a bundler has left it out.
+ */
+const executorClass = ((): Executor | undefined => {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return (require('class-validator/cjs/validation/ValidationExecutor') as { ValidationExecutor: Executor })
+      .ValidationExecutor;
+  } catch {
+    return undefined;
+  }
+})();
+
+/** @throws what a rule throws at once */
+function errorsOf(instance: object): Promise<ValidationError[]> {
+  if (!executorClass) return validate(instance, OPTIONS);
+  const executor = new executorClass(new Validator(), OPTIONS);
+  const errors: ValidationError[] = [];
+  try {
+    executor.execute(instance, undefined as unknown as string, errors);
+  } catch (error) {
+    for (const promise of executor.awaitingPromises) promise.catch(() => undefined);
+    throw error;
+  }
+  return Promise.all(executor.awaitingPromises).then(() => executor.stripEmptyErrors(errors));
 }
 
 function flatten(error: ValidationError, parent: string): InvalidProperty[] {
   const isIndex = /^\d+$/.test(error.property);
   const property = isIndex ? `${parent}[${error.property}]` : parent ? `${parent}.${error.property}` : error.property;
-  const own = error.constraints ? [{ property, problems: Object.values(error.constraints) }] : [];
+  const own = error.constraints ? [{ property, problems: problemsOf(error.constraints) }] : [];
   return [...own, ...(error.children ?? []).flatMap((child) => flatten(child, property))];
+}
+
+/** Whoever records a `Date` is told that it is none: what is validated is what consumers will read. */
+function problemsOf(constraints: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(constraints).map(([rule, problem]) =>
+    rule === 'isDate' ? `${problem} (JSON has no dates: add @Type(() => Date))` : problem,
+  );
 }

@@ -1,10 +1,10 @@
 import { compensationsOf } from '../compensate/compensate.decorator';
-import type { CompensationRegistry } from '../compensate/compensation-registry';
+import type { CompensationHandler, CompensationRegistry } from '../compensate/compensation-registry';
 import { eventTypeLabel } from '../domain/event-type';
 import type { EventTypes } from '../domain/event-types';
 import type { EventFailure } from '../domain/outcome';
 import { findEventType } from '../record/reliable-event.decorator';
-import { type DiscoveredMethod, nameOf } from './decorated-methods';
+import { type DiscoveredMethod, nameOf, OF_THE_CLASS, whyTwice } from './decorated-methods';
 
 /** Registers every `@Compensate`. @returns what is wrong, each a full sentence with class and method */
 export function exploreCompensations(
@@ -13,9 +13,15 @@ export function exploreCompensations(
   eventTypes: EventTypes,
 ): readonly string[] {
   const problems: string[] = [];
-  for (const { instance, name, method, label, isStatic } of methods) {
+  const discoveredAs = new Map<CompensationHandler, DiscoveredMethod>();
+  for (const discovered of methods) {
+    const { instance, name, method, label, isStatic, isOfClass } = discovered;
     for (const eventClass of compensationsOf(method)) {
       const where = `@Compensate on ${label}`;
+      if (isOfClass) {
+        problems.push(`${where}: ${OF_THE_CLASS}`);
+        continue;
+      }
       if (!isStatic) {
         problems.push(
           `${where}: its class is request-scoped or transient, but compensations come without a request. Make it a singleton.`,
@@ -28,16 +34,22 @@ export function exploreCompensations(
         continue;
       }
       problems.push(...eventTypes.add(eventType));
-      const taken = registry.add({
+      const handler: CompensationHandler = {
         eventType,
         label,
         invoke: async (event: object, failure: EventFailure) =>
           (instance as Record<string, (event: object, failure: EventFailure) => unknown>)[name]?.(event, failure),
-      });
-      if (taken)
-        problems.push(
-          `${where}: ${eventTypeLabel(eventType)} has a compensation handler already, ${taken.label}. There can be one.`,
-        );
+      };
+      discoveredAs.set(handler, discovered);
+      const taken = registry.add(handler);
+      if (!taken) continue;
+      const why = whyTwice(discoveredAs.get(taken), discovered);
+      problems.push(
+        `${where}: ${eventTypeLabel(eventType)} has ` +
+          (why
+            ? `this compensation handler already: ${why}`
+            : `a compensation handler already, ${taken.label}. There can be one.`),
+      );
     }
   }
   return problems;

@@ -11,9 +11,17 @@ export interface DiscoveredMethod {
   readonly label: string;
   /** False for request-scoped and transient providers, which have no instance to call. */
   readonly isStatic: boolean;
+  /** True for a method of the class itself, declared with `static`: there is no instance to call it on. */
+  readonly isOfClass: boolean;
+  /** Name of the module that provides it, or whose controller it is. */
+  readonly moduleName: string | undefined;
   /** Key of the module whose controller it is; undefined for a provider. */
   readonly controllerModule: string | undefined;
 }
+
+/** What is wrong with a decorated method of the class itself. */
+export const OF_THE_CLASS =
+  'it is a static method, but events are given to the instance that Nest creates. Take "static" away.';
 
 /** Every method of every provider and controller of the application, each class once per instance. */
 export function discoverMethods(discovery: DiscoveryService, scanner: MetadataScanner): readonly DiscoveredMethod[] {
@@ -27,15 +35,58 @@ export function discoverMethods(discovery: DiscoveryService, scanner: MetadataSc
     seen.add(isStatic ? instance : (Object.getPrototypeOf(instance) as object));
     const prototype = Object.getPrototypeOf(instance) as object | null;
     if (!prototype || prototype === Object.prototype) continue;
-    for (const name of scanner.getAllMethodNames(prototype)) {
-      const method = (prototype as Record<string, unknown>)[name];
-      if (typeof method !== 'function') continue;
+    const add = (name: string, method: unknown, isOfClass: boolean): void => {
+      if (typeof method !== 'function') return;
       const label = `${instance.constructor.name}#${name}`;
       const controllerModule = controllers.has(wrapper) ? wrapper.host?.token : undefined;
-      methods.push({ instance, name, method, label, isStatic, controllerModule });
+      const moduleName = wrapper.host?.name;
+      methods.push({ instance, name, method, label, isStatic, isOfClass, moduleName, controllerModule });
+    };
+    for (const name of scanner.getAllMethodNames(prototype)) {
+      add(name, (prototype as Record<string, unknown>)[name], false);
     }
+    for (const [name, value] of staticValues(instance.constructor)) add(name, value, true);
   }
   return methods;
+}
+
+/** What a class has itself, and what it inherits; getters are not called. */
+function* staticValues(ofClass: object): Generator<readonly [string, unknown]> {
+  let each: object | null = ofClass;
+  while (each && each !== Function.prototype) {
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(each))) {
+      yield [name, descriptor.value];
+    }
+    each = Object.getPrototypeOf(each) as object | null;
+  }
+}
+
+/** @returns why one decorated method was discovered twice, and what to do; undefined when they are two methods */
+export function whyTwice(
+  first: DiscoveredMethod | undefined,
+  second: DiscoveredMethod | undefined,
+): string | undefined {
+  if (!first || !second || first.instance === second.instance || first.method !== second.method) return undefined;
+  const [one, two] = [first, second].map(({ instance, moduleName }) => ({
+    name: instance.constructor.name,
+    place: `in ${moduleName ?? 'a module'}`,
+  })) as [Provided, Provided];
+  if (first.instance.constructor === second.instance.constructor) {
+    const places = one.place === two.place ? `both times ${one.place}` : `${one.place} and ${two.place}`;
+    return (
+      `${one.name} is provided twice, ${places}. Provide it once, in one module that exports it, and import that module ` +
+      'where it is needed; a second token can name it with useExisting.'
+    );
+  }
+  return (
+    `${one.name} (${one.place}) and ${two.name} (${two.place}) are both provided, and it is one method, inherited. Provide one ` +
+    'of them, in one module that exports it, or override the method in a subclass.'
+  );
+}
+
+interface Provided {
+  readonly name: string;
+  readonly place: string;
 }
 
 function instanceOf(wrapper: InstanceWrapper<unknown>, isStatic: boolean): object | undefined {

@@ -199,9 +199,9 @@ describe('the explorers', () => {
 
   it('make recorded events known, and see who cannot record', () => {
     const types = new EventTypes();
-    expect(exploreRecordedEvents(methods, types, false)).toEqual([]);
+    expect(exploreRecordedEvents(methods, types, stores, false)).toEqual([]);
     expect(types.all().map(({ type }) => type)).toEqual(['order.recorded']);
-    expect(exploreRecordedEvents(methods, types, true)).toEqual([
+    expect(exploreRecordedEvents(methods, types, stores, true)).toEqual([
       expect.stringMatching(/^@TransactionalEvent on Handlers#record: its class has no EventRecorder/),
     ]);
   });

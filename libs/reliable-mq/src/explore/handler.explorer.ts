@@ -10,8 +10,9 @@ import { OptionReader } from '../options/option-reader';
 import type { ResolvedOptions } from '../options/resolved-options';
 import { retryHorizonMs } from '../options/retry-horizon';
 import { findEventType } from '../record/reliable-event.decorator';
-import type { StoreSet, Stores } from '../stores/stores';
-import { type DiscoveredMethod, nameOf } from './decorated-methods';
+import type { Stores } from '../stores/stores';
+import { type DiscoveredMethod, nameOf, OF_THE_CLASS, whyTwice } from './decorated-methods';
+import { readDataSource } from './read-data-source';
 
 type HandlerDefaults = Pick<ResolvedOptions, 'service' | 'consume' | 'publish' | 'receipts' | 'retention'>;
 type HandlerSettings = Omit<Handler, 'eventType' | 'label' | 'invoke'>;
@@ -28,10 +29,15 @@ export function exploreHandlers(
   contexts: ExternalContextCreator,
 ): readonly string[] {
   const problems: string[] = [];
+  const discoveredAs = new Map<Handler, DiscoveredMethod>();
   for (const discovered of methods) {
-    const { method, label, isStatic } = discovered;
+    const { method, label, isStatic, isOfClass } = discovered;
     for (const { eventClass, options: own } of handlersOf(method)) {
       const where = `@ReliableEventHandler on ${label}`;
+      if (isOfClass) {
+        problems.push(`${where}: ${OF_THE_CLASS}`);
+        continue;
+      }
       if (!isStatic) {
         problems.push(
           `${where}: its class is request-scoped or transient, but messages come without a request. Make it a singleton, and resolve what is request-scoped in the method with ModuleRef.`,
@@ -46,8 +52,9 @@ export function exploreHandlers(
       problems.push(...eventTypes.add(eventType));
       const settings = readSettings(own, options, stores, where, problems);
       const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(contexts, discovered) };
+      discoveredAs.set(handler, discovered);
       problems.push(...inboxProblems(handler, options, where));
-      const taken = takenPlace(registry, handler, options.service);
+      const taken = takenPlace(registry, handler, options.service, discoveredAs);
       if (taken) problems.push(`${where}: ${taken}`);
     }
   }
@@ -72,7 +79,7 @@ function readSettings(
       CONSUMER_MAX_LENGTH,
       'a name of letters, digits, _ and -, in words joined by dots',
     ),
-    stores: readStores(reader, stores, found),
+    stores: readDataSource(reader, stores, found),
     prefetch: reader.integer('prefetch', consume.prefetch, 1, 65_535),
     timeoutMs: reader.integer('timeoutMs', consume.timeoutMs, 100, 24 * HOUR_MS),
     maxAttempts: reader.integer('maxAttempts', consume.maxAttempts, 1, 10_000),
@@ -82,17 +89,6 @@ function readSettings(
   reader.refuseUnknown();
   problems.push(...found.map((problem) => `${where}: ${problem}`));
   return settings;
-}
-
-function readStores(reader: OptionReader, stores: Stores, problems: string[]): StoreSet {
-  const name = reader.raw('dataSource');
-  if (name === undefined) return stores.default;
-  const set = typeof name === 'string' ? stores.find(name) : undefined;
-  if (!set) {
-    const names = stores.all.map((each) => `"${each.name}"`).join(', ');
-    problems.push(`dataSource ${JSON.stringify(name)} is not one of the module's (${names}).`);
-  }
-  return set ?? stores.default;
 }
 
 /** An inbox row that is pruned while its event can still come again lets the handler run twice. */
@@ -112,7 +108,12 @@ function inboxProblems(handler: Handler, options: HandlerDefaults, where: string
 }
 
 /** Registers the handler. @returns why it can't have its place, when another one has it */
-function takenPlace(registry: HandlerRegistry, handler: Handler, service: string): string | undefined {
+function takenPlace(
+  registry: HandlerRegistry,
+  handler: Handler,
+  service: string,
+  discoveredAs: ReadonlyMap<Handler, DiscoveredMethod>,
+): string | undefined {
   const { consumer, eventType } = handler;
   const { type, eventClass } = eventType;
   const queue = consumerQueue(consumer, type);
@@ -130,9 +131,11 @@ function takenPlace(registry: HandlerRegistry, handler: Handler, service: string
       `queue "${queue}" in "${taken.stores.name}". Give all versions of a queue the same dataSource.`
     );
   }
+  if (!taken) return undefined;
+  const why = whyTwice(discoveredAs.get(taken), discoveredAs.get(handler));
+  if (why) return `consumer "${consumer}" has this handler for ${eventTypeLabel(eventType)} already: ${why}`;
   return (
-    taken &&
     `consumer "${consumer}" has a handler for ${eventTypeLabel(eventType)} already, ${taken.label}. ` +
-      `Name the second one: @ReliableEventHandler(${eventClass.name}, { consumer: '${service}.…' }).`
+    `Name the second one: @ReliableEventHandler(${eventClass.name}, { consumer: '${service}.…' }).`
   );
 }

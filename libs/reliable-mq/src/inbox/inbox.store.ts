@@ -74,11 +74,14 @@ export interface InboxStore {
   /** @returns false when the token no longer matches: the other claim's outcome stands */
   settleFailed(key: InboxKey, token: string, failure: InboxFailure): Promise<boolean>;
 
+  /** The message of a row that was adopted is put aside under another id: delete the row. @returns false when the token no longer matches */
+  disown(key: InboxKey, token: string): Promise<boolean>;
+
   /** Give a claimed row back without its attempt having counted: due at once. */
   release(key: InboxKey, token: string): Promise<boolean>;
 
   /**
-   * The same for all rows of a claim whose answer never came.
+   * The same for all rows of a claim whose answer never came. Reads all unfinished rows: not for every run of a job.
    * @returns how many it had taken and still had
    */
   releaseClaim(token: string): Promise<number>;

@@ -277,6 +277,15 @@ export class PostgresInboxStore implements InboxStore {
     return rows.length === 1;
   }
 
+  async disown(key: InboxKey, token: string): Promise<boolean> {
+    const rows = await queryAlone(
+      this.dataSource,
+      `DELETE FROM ${this.table} WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
+      [key.eventId, key.consumer, token],
+    );
+    return rows.length === 1;
+  }
+
   async release(key: InboxKey, token: string): Promise<boolean> {
     const rows = await queryAlone(
       this.dataSource,
@@ -286,7 +295,10 @@ export class PostgresInboxStore implements InboxStore {
     return rows.length === 1;
   }
 
-  /** Index reliable_mq_inbox_due: all unfinished rows are read, for claims have no index of their own. */
+  /**
+   * Reads all unfinished rows, for claims have no index of their own: through reliable_mq_inbox_due while they are few beside the ended
+   * ones, otherwise by a sequential scan (of 500,000: 0.16 s, 0.7 s when they are not in memory).
+   */
   async releaseClaim(token: string): Promise<number> {
     const rows = await queryAlone(
       this.dataSource,

@@ -78,6 +78,10 @@ export const POSTGRES_MIGRATIONS: readonly SchemaMigration[] = [
 /** The version of the schema that this version of the library needs. */
 export const SCHEMA_VERSION = POSTGRES_MIGRATIONS.at(-1)?.version ?? 0;
 
+/** A comment, and no `\set`: the script is run by drivers too, which know no commands of psql. */
+const PSQL_HINT =
+  '-- With psql: -v ON_ERROR_STOP=1, without which it exits 0 although a statement failed and nothing was created.';
+
 /** The whole schema as one idempotent script: what `npx nestjs-reliable-mq schema` prints. */
 export function schemaScript(schema?: string): string {
   const table = (name: string): string => (schema ? `"${schema.replaceAll('"', '""')}"."${name}"` : `"${name}"`);
@@ -86,7 +90,7 @@ export function schemaScript(schema?: string): string {
     ...migration.statements(table).map((statement) => `${statement};`),
     `INSERT INTO ${table(SCHEMA_TABLE)} ("version", "name") VALUES (${migration.version}, '${migration.name}') ON CONFLICT DO NOTHING;`,
   ]);
-  return ['BEGIN;', `${schemaTableStatement(table)};`, ...statements, 'COMMIT;', ''].join('\n');
+  return [PSQL_HINT, 'BEGIN;', `${schemaTableStatement(table)};`, ...statements, 'COMMIT;', ''].join('\n');
 }
 
 export function schemaTableStatement(table: (name: string) => string): string {

@@ -1,5 +1,6 @@
 import type { AttemptRecord, ReportedOutcome } from '../domain/outcome';
 import type { InboxStatus } from '../inbox/inbox.entity';
+import type { InboxKey } from '../inbox/inbox.store';
 import type { OutboxStatus } from '../outbox/outbox.entity';
 
 /** What people do with the tables of one DataSource, beside the event's own way. */
@@ -9,9 +10,31 @@ export interface OperationsStore {
   listInbox(filter: InboxFilter): Promise<readonly InboxRecord[]>;
   statistics(): Promise<ReliableMqStatistics>;
   redrive(eventIds: readonly string[], evenIfCompensated: boolean): Promise<readonly string[]>;
-  retryInbox(keys: readonly { readonly eventId: string; readonly consumer: string }[]): Promise<number>;
+  /** @returns those that were retried */
+  retryInbox(keys: readonly InboxKey[]): Promise<readonly InboxKey[]>;
   discard(eventIds: readonly string[]): Promise<readonly string[]>;
+  /** Those of the events that are in the outbox. */
+  eventStates(eventIds: readonly string[]): Promise<readonly EventState[]>;
+  /** Those of the handlings that are in the inbox. */
+  handlingStates(keys: readonly InboxKey[]): Promise<readonly HandlingState[]>;
 }
+
+/** What decides whether an event can be redriven or discarded. */
+export interface EventState {
+  readonly id: string;
+  readonly status: OutboxStatus;
+  readonly isCompensated: boolean;
+}
+
+/** What decides whether a handling can be retried. */
+export interface HandlingState extends InboxKey {
+  readonly status: InboxStatus;
+  /** The message was parked, under an id that was made for it. */
+  readonly isUnreadable: boolean;
+}
+
+/** The largest `limit`. */
+export const MAX_LIMIT = 1000;
 
 export interface EventFilter {
   /** `published`: those that wait for receipts; the ones that ended there (`confirm: false`) are listed without a status only. */
@@ -23,7 +46,7 @@ export interface EventFilter {
   /** Event id: only older ones, for the next page. */
   readonly before?: string;
   /**
-   * At most 1000.
+   * From 1 to 1000.
    * @default 100
    */
   readonly limit?: number;
@@ -40,7 +63,7 @@ export interface InboxFilter {
   /** All that this service's consumers know of one event. */
   readonly eventId?: string;
   /**
-   * At most 1000.
+   * From 1 to 1000.
    * @default 100
    */
   readonly limit?: number;

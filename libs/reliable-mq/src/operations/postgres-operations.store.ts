@@ -2,10 +2,13 @@ import type { DataSource } from 'typeorm';
 import { qualifiedTable, queryAlone } from '../database/sql';
 import type { AttemptRecord } from '../domain/outcome';
 import { INBOX_TABLE, type InboxStatus } from '../inbox/inbox.entity';
+import type { InboxKey } from '../inbox/inbox.store';
 import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from '../outbox/outbox.entity';
 import {
   type EventFilter,
   type EventRecord,
+  type EventState,
+  type HandlingState,
   type InboxFilter,
   type InboxRecord,
   type OperationsStore,
@@ -13,8 +16,9 @@ import {
   STATISTICS_CAP,
 } from './operations.store';
 
-const MAX_LIMIT = 1000;
 const DEFAULT_LIMIT = 100;
+/** What begins an id that was made for a message without a readable one. */
+const UNREADABLE = "'sha256:%'";
 
 /** PostgreSQL 13 and later. What waits for rows locks them in the order of their keys: see PostgresOutboxStore. */
 export class PostgresOperationsStore implements OperationsStore {
@@ -27,7 +31,7 @@ export class PostgresOperationsStore implements OperationsStore {
   }
 
   /** Dead events by reliable_mq_outbox_dead, unfinished ones by reliable_mq_outbox_due, all others along the primary key. */
-  async list({ status, type, overdue, before, limit }: EventFilter): Promise<readonly EventRecord[]> {
+  async list({ status, type, overdue, before, limit = DEFAULT_LIMIT }: EventFilter): Promise<readonly EventRecord[]> {
     const conditions = ['TRUE'];
     const parameters: unknown[] = [];
     const where = (condition: string, value: unknown): void => {
@@ -39,7 +43,7 @@ export class PostgresOperationsStore implements OperationsStore {
     if (type !== undefined) where('type = ?', type);
     if (before !== undefined) where('id < ?::uuid', before);
     if (overdue) conditions.push('due_at <= statement_timestamp()');
-    parameters.push(clampLimit(limit));
+    parameters.push(limit);
     const rows = await queryAlone<OutboxRow>(
       this.dataSource,
       `SELECT * FROM ${this.outbox} WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT $${parameters.length}`,
@@ -53,7 +57,13 @@ export class PostgresOperationsStore implements OperationsStore {
     return row && toEventRecord(row);
   }
 
-  async listInbox({ status, consumer, type, eventId, limit }: InboxFilter): Promise<readonly InboxRecord[]> {
+  async listInbox({
+    status,
+    consumer,
+    type,
+    eventId,
+    limit = DEFAULT_LIMIT,
+  }: InboxFilter): Promise<readonly InboxRecord[]> {
     const conditions = ['TRUE'];
     const parameters: unknown[] = [];
     const where = (column: string, value: unknown): void => {
@@ -69,7 +79,7 @@ export class PostgresOperationsStore implements OperationsStore {
     if (status === 'rejected' || status === 'dead') conditions.push("status IN ('rejected', 'dead')");
     if (status === undefined && eventId === undefined)
       conditions.push("(due_at IS NOT NULL OR status IN ('rejected', 'dead'))");
-    parameters.push(clampLimit(limit));
+    parameters.push(limit);
     const rows = await queryAlone<InboxTableRow>(
       this.dataSource,
       `SELECT * FROM ${this.inbox} WHERE ${conditions.join(' AND ')} ORDER BY received_at DESC LIMIT $${parameters.length}`,
@@ -156,23 +166,22 @@ export class PostgresOperationsStore implements OperationsStore {
     return rows.map(({ id }) => id);
   }
 
-  async retryInbox(keys: readonly { readonly eventId: string; readonly consumer: string }[]): Promise<number> {
-    const rows = await queryAlone(
+  async retryInbox(keys: readonly InboxKey[]): Promise<readonly InboxKey[]> {
+    return queryAlone<InboxKey>(
       this.dataSource,
       `WITH chosen AS MATERIALIZED (
          SELECT i.event_id, i.consumer FROM ${this.inbox} AS i
          JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS k (event_id, consumer)
            ON i.event_id = k.event_id AND i.consumer = k.consumer
-         WHERE i.status <> 'handled' AND i.event_id NOT LIKE 'sha256:%' AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
+         WHERE i.status <> 'handled' AND i.event_id NOT LIKE ${UNREADABLE} AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
          ORDER BY i.event_id, i.consumer FOR UPDATE OF i
        )
        UPDATE ${this.inbox} AS i SET status = 'failed', due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
          attempts = CASE i.status WHEN 'failed' THEN i.attempts ELSE 0 END, unfinished_starts = 0
        FROM chosen AS c WHERE i.event_id = c.event_id AND i.consumer = c.consumer
-       RETURNING 1`,
+       RETURNING i.event_id AS "eventId", i.consumer`,
       [keys.map(({ eventId }) => eventId), keys.map(({ consumer }) => consumer)],
     );
-    return rows.length;
   }
 
   async discard(eventIds: readonly string[]): Promise<readonly string[]> {
@@ -188,11 +197,24 @@ export class PostgresOperationsStore implements OperationsStore {
     );
     return rows.map(({ id }) => id);
   }
-}
 
-function clampLimit(limit: number | undefined): number {
-  if (limit === undefined || !Number.isInteger(limit)) return DEFAULT_LIMIT;
-  return Math.max(1, Math.min(limit, MAX_LIMIT));
+  async eventStates(eventIds: readonly string[]): Promise<readonly EventState[]> {
+    return queryAlone<EventState>(
+      this.dataSource,
+      `SELECT id, status, compensated_at IS NOT NULL AS "isCompensated" FROM ${this.outbox} WHERE id = ANY($1::uuid[])`,
+      [eventIds],
+    );
+  }
+
+  async handlingStates(keys: readonly InboxKey[]): Promise<readonly HandlingState[]> {
+    return queryAlone<HandlingState>(
+      this.dataSource,
+      `SELECT i.event_id AS "eventId", i.consumer, i.status, i.event_id LIKE ${UNREADABLE} AS "isUnreadable"
+       FROM ${this.inbox} AS i JOIN unnest($1::text[], $2::text[]) AS k (event_id, consumer)
+         ON i.event_id = k.event_id AND i.consumer = k.consumer`,
+      [keys.map(({ eventId }) => eventId), keys.map(({ consumer }) => consumer)],
+    );
+  }
 }
 
 interface OutboxRow {

@@ -141,7 +141,7 @@ export interface ReceiptOptions {
 export interface ConsumeOptions {
   /**
    * Messages a handler may hold unsettled, and handle at once, per instance. Each needs a connection of the DataSource's pool
-   * while it runs: keep it below the pool's size or attempts wait for a connection.
+   * while it runs: the pool must have as many as all handlers' prefetch together and 5 more, or a warning at boot says so.
    * @default 10
    */
   readonly prefetch?: number;

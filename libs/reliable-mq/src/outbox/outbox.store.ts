@@ -148,4 +148,6 @@ export interface AppliedReceipt {
   readonly reason: string | null;
   /** Consumers whose outcome is another one than before. */
   readonly changed: readonly string[];
+  /** The consumers that the event declares, when one of `changed` is none of them. */
+  readonly declared?: readonly string[] | undefined;
 }

@@ -26,6 +26,11 @@ const MAX_REASON_LENGTH = 2000;
 /** Of one statement: the protocol allows 65,535 values. */
 const MAX_INSERTED_ROWS = 1000;
 const MS = "interval '1 millisecond'";
+/**
+ * Stored outside of its row (TOAST, for rows of more than some 2,000 bytes), where it has to be fetched from. What this asks is
+ * in the row itself.
+ */
+const PAYLOAD_IS_APART = 'pg_column_size(payload) > 2000';
 
 /**
  * PostgreSQL 13 and later. `statement_timestamp()` stands where an index serves the comparison (it is stable;
@@ -77,8 +82,11 @@ export class PostgresOutboxStore implements OutboxStore {
   }
 
   /**
-   * Index reliable_mq_outbox_due (status, due_at): an equality, a range and its order, so the scan stops at the limit. The sizes
-   * are added up row by row only when they are too much together.
+   * Index reliable_mq_outbox_due (status, due_at): an equality, a range and its order, so the scan stops at the limit.
+   *
+   * A payload that is stored apart is carried as the pointer that the row holds, and counts with its stored size, which is no
+   * larger than its text: rows that do not fit so are left unread. Those that do are measured; compression can make that as many
+   * times the limit as its rate, and no more.
    */
   async claim(
     status: ClaimableStatus,
@@ -90,19 +98,17 @@ export class PostgresOutboxStore implements OutboxStore {
     const counter = status === 'dead' ? 'compensation_attempts' : 'attempts';
     const rows = await queryAlone<ClaimedRow>(
       this.dataSource,
-      `WITH due AS MATERIALIZED (
-           SELECT id, due_at, octet_length(payload::text) AS bytes FROM ${this.table}
+      `WITH found AS MATERIALIZED (
+           SELECT id, due_at, CASE WHEN ${PAYLOAD_IS_APART} THEN payload END AS apart,
+             CASE WHEN ${PAYLOAD_IS_APART} THEN pg_column_size(payload) ELSE octet_length(payload::text) END AS bytes
+           FROM ${this.table}
            WHERE status = $1 AND due_at <= statement_timestamp()
              AND due_at >= coalesce($5::timestamptz, statement_timestamp() - $6::float8 * ${MS}, '-infinity')
            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
-         ), total AS MATERIALIZED (
-           SELECT count(*)::int AS rows, sum(bytes) AS bytes FROM due
+         ), sized AS MATERIALIZED (
+           SELECT id, due_at, coalesce(octet_length(apart::text), bytes) AS bytes FROM found WHERE ${fits('found', '$7')}
          ), taken AS (
-           SELECT id, due_at FROM due
-           WHERE (SELECT bytes FROM total) <= $7 OR id IN (
-             SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS bytes_before FROM due) AS added_up
-             WHERE bytes_before < $7
-           )
+           SELECT id, due_at FROM sized WHERE ${fits('sized', '$7')}
          )
          UPDATE ${this.table} AS o
          SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4, ${counter} = o.${counter} + 1
@@ -110,7 +116,7 @@ export class PostgresOutboxStore implements OutboxStore {
          RETURNING o.id, o.type, o.version, o.payload::text AS payload, o.headers, o.consumers, o.confirm, o.attempts,
            o.compensation_attempts, o.redrives, extract(epoch FROM statement_timestamp() - o.published_at) * 1000 AS published_ago_ms, o.outcomes, o.reason,
            ${utcText('taken.due_at')} AS due_at, extract(epoch FROM statement_timestamp() - taken.due_at) * 1000 AS overdue_ms,
-           (SELECT rows FROM total) AS found`,
+           (SELECT count(*)::int FROM found) AS found`,
       [status, limit.rows, leaseMs, token, ...boundsOf(range), limit.bytes],
     );
     const events = rows.map(toClaimedEvent).sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -232,11 +238,12 @@ export class PostgresOutboxStore implements OutboxStore {
              reason = CASE WHEN d.status IN ('consumed', 'dead') THEN o.reason WHEN d.next_status = 'dead' THEN d.failure END,
              claim_token = CASE WHEN d.next_status IN ('consumed', 'dead') AND d.next_status <> d.status THEN NULL ELSE o.claim_token END
            FROM decided AS d WHERE o.id = d.id
-           RETURNING o.id, o.type, d.status AS status_before, o.status, o.reason, d.changed
+           RETURNING o.id, o.type, d.status AS status_before, o.status, o.reason, d.changed,
+             CASE WHEN d.consumers <> '[]'::jsonb AND NOT d.consumers ?& d.changed THEN d.consumers END AS declared
          )
-         SELECT id, type, status_before, status, reason, changed FROM applied
+         SELECT id, type, status_before, status, reason, changed, declared FROM applied
          UNION ALL
-         SELECT o.id, o.type, o.status, NULL, NULL, NULL FROM ${this.table} AS o
+         SELECT o.id, o.type, o.status, NULL, NULL, NULL, NULL FROM ${this.table} AS o
          WHERE o.id = ANY($1::uuid[]) AND o.confirm AND NOT EXISTS (SELECT FROM locked AS l WHERE l.id = o.id)`,
       [
         receipts.map((r) => r.eventId),
@@ -249,9 +256,19 @@ export class PostgresOutboxStore implements OutboxStore {
     );
     const applied: AppliedReceipt[] = [];
     const busy: string[] = [];
-    for (const { id, type, status_before: statusBefore, status, reason, changed } of rows) {
+    for (const { id, type, status_before: statusBefore, status, reason, changed, declared } of rows) {
       if (status === null) busy.push(id);
-      else applied.push({ eventId: id, type, statusBefore, status, reason, changed: changed ?? [] });
+      else {
+        applied.push({
+          eventId: id,
+          type,
+          statusBefore,
+          status,
+          reason,
+          changed: changed ?? [],
+          declared: declared ?? undefined,
+        });
+      }
     }
     return { applied, busy };
   }
@@ -307,6 +324,17 @@ export class PostgresOutboxStore implements OutboxStore {
   }
 }
 
+/**
+ * Condition on a row of the CTE: the `bytes` of those due before it are below the limit. They are added up row by row, with a sort
+ * and a window, only if all are too much together.
+ */
+function fits(cte: string, limit: string): string {
+  return `(SELECT sum(bytes) FROM ${cte}) <= ${limit} OR id IN (
+             SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS bytes_before FROM ${cte}) AS added_up
+             WHERE bytes_before < ${limit}
+           )`;
+}
+
 function boundsOf(range: DueRange | undefined): [dueFrom: string | null, dueWithinMs: number | null] {
   if (range === undefined) return [null, null];
   return 'dueFrom' in range ? [range.dueFrom, null] : [null, range.dueWithinMs];
@@ -350,6 +378,7 @@ interface AppliedRow {
   status: OutboxStatus | null;
   reason: string | null;
   changed: string[] | null;
+  declared: string[] | null;
 }
 
 function toClaimedEvent(row: ClaimedRow): ClaimedEvent {

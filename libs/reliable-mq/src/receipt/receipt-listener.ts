@@ -9,6 +9,7 @@ import type { AppliedReceipt } from '../outbox/outbox.store';
 import type { StoreSet, Stores } from '../stores/stores';
 import type { Delivery, Subscription, Transport } from '../transport/transport';
 import { decodeReceipts, strongestReceipts, type WireReceipt } from './receipt-codec';
+import { UndeclaredConsumers } from './undeclared-consumers';
 
 const PREFETCH = 200;
 /** Receipts written by one statement. */
@@ -31,6 +32,12 @@ export class ReceiptListener {
   private readonly logger = new Logger('ReliableMq');
   private readonly stopping = new AbortController();
   private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly undeclared = new UndeclaredConsumers((details) =>
+    this.logger.warn(
+      'A consumer reported on an event that does not declare it but others: what it says does not count, the event waits for those',
+      details,
+    ),
+  );
   private waiting: Parcel[] = [];
   private running: Promise<void> | undefined;
   private subscription: Subscription | undefined;
@@ -155,6 +162,7 @@ export class ReceiptListener {
     let anyDead = false;
     for (const event of applied) {
       const { eventId, type, statusBefore, status, reason } = event;
+      this.undeclared.add(event, receipts);
       if (statusBefore === 'consumed' || statusBefore === 'dead') {
         this.reportLate(receipts, event);
       } else if (status === 'consumed') {

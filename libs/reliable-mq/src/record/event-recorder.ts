@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { EntityManager, QueryRunner } from 'typeorm';
+import { sqlState } from '../database/database-errors';
+import { groupOf } from '../database/grouped-statements';
 import type { IsolationLevel } from './isolation-level';
 import {
   InvalidEventError,
   type InvalidProperty,
   InvalidSetupError,
+  NotAnEventError,
   NoTransactionError,
   PayloadTooLargeError,
+  TransactionAbortedError,
 } from '../domain/errors';
 import { newEventId } from '../domain/event-id';
 import type { EventClass, EventType } from '../domain/event-type';
@@ -20,7 +24,7 @@ import type { ResolvedOptions } from '../options/resolved-options';
 import type { StoreSet, Stores } from '../stores/stores';
 import type { CommitTracker } from './commit-tracker';
 import type { CommittedEvent } from './committed-event';
-import { eventTypeOf } from './reliable-event.decorator';
+import { eventTypeOf, findEventType } from './reliable-event.decorator';
 import type { TransactionContext } from './transaction-context';
 
 export type EventHeaders = Readonly<Record<string, string | number | boolean>>;
@@ -42,8 +46,13 @@ export interface TransactionOptions {
   readonly isolation?: IsolationLevel;
 }
 
-/** Which transaction a function runs in. */
-export type TransactionChoice = TransactionOptions | { readonly manager: EntityManager };
+/** Which transaction a function runs in: that of a manager, which is open already, or the present or a new one. */
+export type TransactionChoice =
+  | (TransactionOptions & { readonly manager?: undefined })
+  | { readonly manager: EntityManager; readonly dataSource?: never; readonly isolation?: never };
+
+/** SQLSTATE in_failed_sql_transaction. */
+const IN_FAILED_TRANSACTION = '25P02';
 
 /** Records events in the caller's transaction: the row exists if and only if the business change does. */
 export class EventRecorder {
@@ -65,11 +74,11 @@ export class EventRecorder {
    * @throws NoTransactionError outside a transaction
    * @throws InvalidEventError naming each property that the class or JSON refuses; nothing was inserted
    * @throws PayloadTooLargeError above `record.maxPayloadBytes`
-   * @throws NotAnEventError when the class has no `@ReliableEvent`
+   * @throws NotAnEventError when the class has no `@ReliableEvent`, or is given itself
+   * @throws TransactionAbortedError when a statement of a transaction that this library opened had failed before
    */
   async record(event: object, context: RecordContext = {}): Promise<string> {
-    const eventClass = event?.constructor as EventClass;
-    const eventType = eventTypeOf(eventClass, 'EventRecorder.record');
+    const eventType = eventTypeOf(classOf(event, 'EventRecorder.record'), 'EventRecorder.record');
     const [id] = await this.recordAll(eventType, [event], context);
     return id as string;
   }
@@ -93,7 +102,11 @@ export class EventRecorder {
       const events = await this.prepareAll(eventType, payloads, context.headers);
       // Validation may take its time; the insert of an ended transaction would be committed by itself.
       if (!queryRunner.isReleased && !queryRunner.isTransactionActive) throw new NoTransactionError(eventType.type);
-      await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
+      try {
+        await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
+      } catch (error) {
+        throw isAborted(queryRunner, error) ? abortedBefore(eventType.type, error) : error;
+      }
       this.commits.add(queryRunner, events);
       for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
       return events.map(({ id }) => id);
@@ -106,9 +119,11 @@ export class EventRecorder {
    * @param options with `manager`, the function takes part in the open transaction of that manager, for example of a
    *   `QueryRunner` that is driven by hand; whoever opened it ends it
    * @throws NoTransactionError when that manager has no open transaction; the function was not called
+   * @throws TransactionAbortedError when a statement had failed and the error was swallowed; nothing of it was stored
    */
   async transaction<T>(work: () => Promise<T> | T, options: TransactionChoice = {}): Promise<T> {
-    if ('manager' in options) {
+    if (options.manager) {
+      refuseMeaningless(options);
       const { set, queryRunner } = this.transactionOf(options.manager);
       return this.transactions.inside(set.dataSource, queryRunner, true, work);
     }
@@ -181,6 +196,38 @@ export class EventRecorder {
 interface OpenTransaction {
   readonly set: StoreSet;
   readonly queryRunner: QueryRunner;
+}
+
+/** What is looked up as the class of a value, which plain JavaScript may have given in the place of an event. */
+function classOf(event: object, where: string): EventClass {
+  if (typeof event === 'function') {
+    const eventClass = event as EventClass;
+    if (findEventType(eventClass)) throw new NotAnEventError(eventClass.name, where, true);
+    return eventClass;
+  }
+  return (event?.constructor ?? event) as EventClass;
+}
+
+/** TypeScript refuses them beside a manager; JavaScript would have them ignored. */
+function refuseMeaningless({ dataSource, isolation }: TransactionOptions): void {
+  const given = Object.entries({ dataSource, isolation }).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return;
+  const names = given.map(([name]) => name).join(' and ');
+  throw new InvalidSetupError([
+    `events.transaction was called with manager and with ${names}: the transaction of a manager is open already, in its ` +
+      `DataSource and with its isolation. Leave out ${names}, or leave the manager out to have a transaction opened.`,
+  ]);
+}
+
+/** Whether an event can't be inserted because an earlier statement of a transaction that this library opened had failed. */
+function isAborted(queryRunner: QueryRunner, error: unknown): boolean {
+  return groupOf(queryRunner) !== undefined && sqlState(error) === IN_FAILED_TRANSACTION;
+}
+
+/** What the commit would have said. */
+function abortedBefore(type: string, cause: unknown): TransactionAbortedError {
+  const why = `one of its statements had failed before event "${type}" was recorded, and the error was swallowed`;
+  return new TransactionAbortedError(why, { cause });
 }
 
 type EncodedPayload = { readonly json: string } | { readonly invalid: readonly InvalidProperty[] };

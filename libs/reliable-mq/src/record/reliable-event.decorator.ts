@@ -1,6 +1,7 @@
 import { NotAnEventError } from '../domain/errors';
 import type { Backoff } from '../domain/backoff';
 import type { EventClass, EventType } from '../domain/event-type';
+import { OptionReader, show } from '../options/option-reader';
 
 const EVENT_TYPE = Symbol('ReliableMq:EventType');
 
@@ -29,16 +30,44 @@ export interface ReliableEventOptions {
 /** Make a class an event: its instances are payloads, its class-validator decorators say which are valid. */
 export function ReliableEvent(options: ReliableEventOptions): ClassDecorator {
   return (target) => {
+    const problems: string[] = [];
+    const given = readOptions(options, problems);
     const eventType: EventType = {
-      type: options.type,
-      version: options.version ?? 1,
+      type: given.type,
+      version: given.version ?? 1,
       eventClass: target as unknown as EventClass,
-      consumers: Object.freeze([...(options.consumers ?? [])]),
-      confirm: options.confirm ?? true,
-      giveUp: Object.freeze({ ...options.giveUp }),
+      consumers: Object.freeze([...(given.consumers ?? [])]),
+      confirm: given.confirm ?? true,
+      giveUp: Object.freeze({ ...given.giveUp }),
+      problems: Object.freeze(problems),
     };
     Reflect.defineMetadata(EVENT_TYPE, Object.freeze(eventType), target);
   };
+}
+
+/** What fits in an event type; the values are checked with it (EventTypes). The rest is a problem. */
+function readOptions(options: ReliableEventOptions, problems: string[]): ReliableEventOptions {
+  const reader = new OptionReader(options, '', problems);
+  const values = {
+    type: reader.raw('type'),
+    version: reader.raw('version'),
+    consumers: readConsumers(reader, problems),
+    confirm: reader.raw('confirm'),
+    giveUp: reader.raw('giveUp'),
+  } as ReliableEventOptions;
+  const giveUp = reader.group('giveUp');
+  for (const key of ['maxAttempts', 'backoff']) giveUp.raw(key);
+  giveUp.refuseUnknown();
+  reader.refuseUnknown();
+  return values;
+}
+
+function readConsumers(reader: OptionReader, problems: string[]): unknown {
+  const consumers = reader.raw('consumers');
+  if (consumers === undefined || Array.isArray(consumers)) return consumers;
+  const one = typeof consumers === 'string' ? consumers : '…';
+  problems.push(`consumers must be an array of names, got ${show(consumers)}: write consumers: ['${one}'].`);
+  return undefined;
 }
 
 /** What `@ReliableEvent` says of the class itself; a subclass must be decorated on its own. */
@@ -52,7 +81,9 @@ export function findEventType<T extends object>(eventClass: EventClass<T>): Even
  */
 export function eventTypeOf<T extends object>(eventClass: EventClass<T>, where: string): EventType<T> {
   const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
-  if (!eventType)
-    throw new NotAnEventError(typeof eventClass === 'function' ? eventClass.name : String(eventClass), where);
+  if (!eventType) {
+    const name = typeof eventClass === 'function' ? eventClass.name : '';
+    throw new NotAnEventError(name || show(eventClass), where);
+  }
   return eventType;
 }

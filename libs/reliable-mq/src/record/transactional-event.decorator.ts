@@ -24,9 +24,15 @@ export interface TransactionalEventOptions<
 const RECORDER = Symbol('ReliableMq:EventRecorder');
 const RECORDED = Symbol('ReliableMq:RecordedEvents');
 
-/** Event types that a method records by its decorators. */
-export function recordedBy(method: object): readonly EventType[] {
-  return (Reflect.getMetadata(RECORDED, method) as EventType[] | undefined) ?? [];
+/** What the decorator leaves on a method; one per decorator. */
+export interface RecordedEvent {
+  readonly eventType: EventType;
+  readonly options: TransactionalEventOptions;
+}
+
+/** What a method records by its decorators. */
+export function recordedBy(method: object): readonly RecordedEvent[] {
+  return (Reflect.getMetadata(RECORDED, method) as RecordedEvent[] | undefined) ?? [];
 }
 
 /** Whether Nest has given the instance what its decorated methods need. */
@@ -97,7 +103,7 @@ export function TransactionalEvent<
       },
     });
     copyMetadata(original, transactional);
-    Reflect.defineMetadata(RECORDED, [...recordedBy(original), eventType], transactional);
+    Reflect.defineMetadata(RECORDED, [...recordedBy(original), { eventType, options }], transactional);
     descriptor.value = transactional as never;
   };
 }

@@ -1,0 +1,36 @@
+import { askingJobParts, claimedEvent, MAX_ATTEMPTS } from './asking-jobs.fixture';
+import { ChaseReceiptsJob } from './chase-receipts.job';
+
+describe('ChaseReceiptsJob: when it is not known how full queues are', () => {
+  const last = { attempts: MAX_ATTEMPTS + 1 };
+  const notKnown = 'postponed: its consumer may be behind: how many messages wait in its queue is not known';
+
+  it('asks once in a run of a broker that does not answer, and publishes what it has claimed', async () => {
+    const { parts, stop, asked, fates } = askingJobParts([claimedEvent('a'), claimedEvent('b'), claimedEvent('c')]);
+    await new ChaseReceiptsJob(...parts).run(() => undefined, stop.signal);
+    expect(asked).toEqual(['stock.type a']);
+    expect(fates).toEqual(['a submitted', 'b submitted', 'c submitted']);
+  });
+
+  it.each([
+    ['the process stops', false],
+    ['the broker goes away', true],
+  ])('asks nothing more once %s, and drops nothing that it has claimed', async (_what, goesAway) => {
+    const { parts, stop, broker, asked, fates } = askingJobParts([claimedEvent('a'), claimedEvent('b')]);
+    broker.answer = () => {
+      if (goesAway) broker.available = false;
+      else stop.abort();
+      return 5;
+    };
+    await new ChaseReceiptsJob(...parts).run(() => undefined, stop.signal);
+    expect(asked).toEqual(['stock.type a']);
+    expect(fates).toEqual(['a submitted', 'b submitted']);
+  });
+
+  it('gives no event up that may still wait, until its patience ends', async () => {
+    const over = claimedEvent('c', { ...last, publishedAgoMs: 100_000_000 });
+    const { parts, stop, fates } = askingJobParts([claimedEvent('a', last), claimedEvent('b', last), over]);
+    await new ChaseReceiptsJob(...parts).run(() => undefined, stop.signal);
+    expect(fates).toEqual([`a ${notKnown}`, `b ${notKnown}`, 'c dead']);
+  });
+});

@@ -1,0 +1,28 @@
+import { askingJobParts, claimedEvent } from './asking-jobs.fixture';
+import { PublishDueJob } from './publish-due.job';
+
+describe('PublishDueJob: when it is not known how full queues are', () => {
+  const never = claimedEvent('a', { publishedAgoMs: null });
+
+  it('asks once in a run of a broker that does not answer, and publishes what it has claimed', async () => {
+    const { parts, stop, asked, fates } = askingJobParts([never, claimedEvent('b'), claimedEvent('c')]);
+    await new PublishDueJob(...parts).run(() => undefined, stop.signal);
+    expect(asked).toEqual(['stock.type b']);
+    expect(fates).toEqual(['a submitted', 'b submitted', 'c submitted']);
+  });
+
+  it.each([
+    ['the process stops', false],
+    ['the broker goes away', true],
+  ])('asks nothing more once %s, and drops nothing that it has claimed', async (_what, goesAway) => {
+    const { parts, stop, broker, asked, fates } = askingJobParts([never, claimedEvent('b'), claimedEvent('c')]);
+    broker.answer = () => {
+      if (goesAway) broker.available = false;
+      else stop.abort();
+      return 5;
+    };
+    await new PublishDueJob(...parts).run(() => undefined, stop.signal);
+    expect(asked).toEqual(['stock.type b']);
+    expect(fates).toEqual(['a submitted', 'b submitted', 'c submitted']);
+  });
+});
