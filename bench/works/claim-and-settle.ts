@@ -102,7 +102,7 @@ function timeStatements(done: (kind: Kind, timed: Timed) => void): void {
 
 function kindOf(text: string): Kind | undefined {
   if (!text.includes('reliable_mq_outbox')) return undefined;
-  if (text.startsWith('WITH due AS')) return 'claim';
+  if (text.startsWith('WITH found AS')) return 'claim';
   return text.startsWith('WITH outcome AS') ? 'settle' : undefined;
 }
 

@@ -189,12 +189,11 @@ describe('recording in a transaction', () => {
       });
     });
 
-    it('is the present or a new one when the manager that is given is undefined', async () => {
-      await recording.events.transaction(() => notes.events.record(noteWritten('a')), {
-        manager: undefined,
-        isolation: 'SERIALIZABLE',
-      });
-      expect(await recording.stored()).toEqual(['a']);
+    it('is none when the manager that is given is undefined: one of its own would not be the one that was meant', async () => {
+      await expect(
+        recording.events.transaction(() => notes.events.record(noteWritten('a')), { manager: undefined }),
+      ).rejects.toThrow('events.transaction was called with a manager that is undefined.');
+      expect(await recording.stored()).toEqual([]);
     });
 
     it('may be given by its manager, though the call chain is in another one', async () => {

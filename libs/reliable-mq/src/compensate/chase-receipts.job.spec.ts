@@ -5,10 +5,10 @@ describe('ChaseReceiptsJob: when it is not known how full queues are', () => {
   const last = { attempts: MAX_ATTEMPTS + 1 };
   const notKnown = 'postponed: its consumer may be behind: how many messages wait in its queue is not known';
 
-  it('asks once in a run of a broker that does not answer, and publishes what it has claimed', async () => {
+  it('asks three times in a run of a broker that does not answer, and publishes what it has claimed', async () => {
     const { parts, stop, asked, fates } = askingJobParts([claimedEvent('a'), claimedEvent('b'), claimedEvent('c')]);
     await new ChaseReceiptsJob(...parts).run(() => undefined, stop.signal);
-    expect(asked).toEqual(['stock.type a']);
+    expect(asked).toEqual(['stock.type a', 'mail.type a', 'stock.type b']);
     expect(fates).toEqual(['a submitted', 'b submitted', 'c submitted']);
   });
 

@@ -4,10 +4,10 @@ import { PublishDueJob } from './publish-due.job';
 describe('PublishDueJob: when it is not known how full queues are', () => {
   const never = claimedEvent('a', { publishedAgoMs: null });
 
-  it('asks once in a run of a broker that does not answer, and publishes what it has claimed', async () => {
+  it('asks three times in a run of a broker that does not answer, and publishes what it has claimed', async () => {
     const { parts, stop, asked, fates } = askingJobParts([never, claimedEvent('b'), claimedEvent('c')]);
     await new PublishDueJob(...parts).run(() => undefined, stop.signal);
-    expect(asked).toEqual(['stock.type b']);
+    expect(asked).toEqual(['stock.type b', 'mail.type b', 'stock.type c']);
     expect(fates).toEqual(['a submitted', 'b submitted', 'c submitted']);
   });
 

@@ -3,6 +3,12 @@ import type { ClaimedEvent } from '../outbox/outbox.store';
 import { missingConsumers, publishTargets } from '../publish/publish-target';
 import type { MessageTarget, QueueDepth, Transport } from '../transport/transport';
 
+/**
+ * Questions that a run spends on a broker that does not answer: each may take seconds, and claims are running out. More than one, for it
+ * may be a single queue that has no leader.
+ */
+const MAX_UNANSWERED = 3;
+
 /** Queue in which an event may still be, and how many messages wait in it. */
 export interface Backlog {
   readonly queue: string;
@@ -18,8 +24,8 @@ export class QueueBacklogs {
   /** Messages of each queue that are not put to an event yet. */
   private readonly left = new Map<string, number>();
 
-  /** The broker has left a question unanswered. Each may take seconds, and claims are running out. */
-  private isSilent = false;
+  /** Questions that the broker has left unanswered. */
+  private unanswered = 0;
 
   /** @param mayAsk asked before each question to the broker */
   constructor(
@@ -66,11 +72,11 @@ export class QueueBacklogs {
     return left > 0;
   }
 
-  /** Asked once; no more after the first question that was not answered. */
+  /** Asked once; no more after a few questions that were not answered. */
   private async count(queue: string): Promise<QueueDepth> {
-    if (this.counts.has(queue) || this.isSilent || !this.mayAsk()) return this.counts.get(queue);
+    if (this.counts.has(queue) || this.unanswered >= MAX_UNANSWERED || !this.mayAsk()) return this.counts.get(queue);
     const messages = await this.transport.messagesWaiting(queue);
-    this.isSilent = messages === undefined;
+    if (messages === undefined) this.unanswered += 1;
     this.counts.set(queue, messages);
     this.left.set(queue, typeof messages === 'number' ? messages : 0);
     return messages;

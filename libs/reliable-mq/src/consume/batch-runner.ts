@@ -6,7 +6,7 @@ import { isDatabaseUnavailable, isTransient, sqlState } from '../database/databa
 import { acquireQueryRunner, DatabaseDeadlineError } from '../database/deadline';
 import { limitIdleTime } from '../database/idle-limit';
 import { failureInSavepoint, isInSavepoint, undoSavepoint } from '../database/savepoint';
-import { describeError, HandlerTimeoutError } from '../domain/errors';
+import { describeError, HandlerTimeoutError, TransactionAbortedError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import type { SharedClaim } from '../inbox/inbox.store';
 import type { TransactionContext } from '../record/transaction-context';
@@ -207,5 +207,6 @@ function spoilsTransaction(error: unknown): boolean {
 
 /** Whether a statement came to nothing because of an earlier one: in_failed_sql_transaction, no such savepoint. */
 function isConsequence(error: unknown): boolean {
-  return ['25P02', '3B001'].includes(sqlState(error) ?? '');
+  const cause = error instanceof TransactionAbortedError ? error.cause : error;
+  return ['25P02', '3B001'].includes(sqlState(cause) ?? '');
 }

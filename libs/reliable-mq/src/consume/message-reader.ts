@@ -45,7 +45,9 @@ export interface UnreadableMessage {
   readonly envelope: Envelope;
   readonly parkingId: string;
   /** Its id is not known to the byte: what has the same `parkingId` may be another message. */
-  readonly mayBeAnother: boolean;
+  readonly mayBeAnother?: boolean;
+  /** Its process ended each time that it was read. */
+  readonly killsProcess?: boolean;
 }
 
 export type Opening = OpenedMessage | UnreadableMessage | PostponedMessage;
@@ -98,12 +100,12 @@ export function openMessage(raw: RawMessage, queue: QueueHandlers, maxBytes: num
     },
     receiptAddress: receiptAddressOf(raw),
   };
-  const unreadable = (reason: string, mayBeAnother = false): UnreadableMessage => ({
+  const unreadable = (reason: string, mayBeAnother?: boolean): UnreadableMessage => ({
     kind: 'unreadable',
     reason: storableText(reason, MAX_REASON_LENGTH),
     envelope,
     parkingId: parkingId(raw, queue),
-    mayBeAnother,
+    ...(mayBeAnother && { mayBeAnother }),
   });
 
   const eventId = raw.messageId;

@@ -91,11 +91,6 @@ export class OutcomeWriter {
     }
   }
 
-  /** Take an adopted message out of the inbox again: it is put aside under another id. */
-  async disown(set: StoreSet, key: InboxKey, token: string): Promise<void> {
-    await this.persist(set, () => set.inbox.disown(key, token), true);
-  }
-
   /** The message has a row already, and what the producer is told follows from it. */
   async existing(set: StoreSet, key: InboxKey): Promise<Conclusion | undefined> {
     const row = await this.persist(set, async () => (await set.inbox.find(key)) ?? null);

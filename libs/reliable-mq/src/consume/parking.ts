@@ -32,7 +32,9 @@ export class Parking {
   async park(set: StoreSet, consumer: string, message: IncomingMessage, reading: UnreadableMessage): Promise<boolean> {
     const { reason, envelope, parkingId } = reading;
     const key = { eventId: parkingId, consumer };
-    const parked = await this.outcomes.persist(set, () => set.inbox.park(key, envelope.stored, reason));
+    const parked = await this.outcomes.persist(set, () =>
+      set.inbox.park(key, envelope.stored, reason, reading.killsProcess),
+    );
     if (parked === undefined) return false;
     // The same bytes again, for example published again by a producer that was not told: they are parked already. A
     // redelivery, though, may mean that the process died between the inbox and the queue.

@@ -30,7 +30,7 @@ export async function checkPayload(opened: OpenedMessage, stop: AbortSignal): Pr
   if (checked === undefined) return undefined;
   if ('problem' in checked) {
     const reason = storableText(checked.problem, MAX_REASON_LENGTH);
-    return { kind: 'unreadable', reason, envelope, parkingId: opened.parkingId(), mayBeAnother: false };
+    return { kind: 'unreadable', reason, envelope, parkingId: opened.parkingId() };
   }
   if ('failure' in checked) return { kind: 'postponed', reason: checked.failure, envelope, eventId, handler };
   const message = { eventId, handler, event: checked.instance, stored, headers, producer, receiptAddress };

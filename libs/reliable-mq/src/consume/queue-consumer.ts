@@ -6,10 +6,9 @@ import { parkingQueue } from '../domain/queue-names';
 import type { Delivery, Subscription, Transport } from '../transport/transport';
 import type { QueueHandlers } from './handler-registry';
 import type { Conclusion } from './conclusion';
-import { addressOf, type Handling, type Park } from './handling';
-import { openMessage, type UnreadableMessage } from './message-reader';
+import { addressOf, type Handling } from './handling';
+import { openMessage } from './message-reader';
 import type { Parking } from './parking';
-import type { Reading } from './payload-check';
 
 const REQUEUE_DELAY_MS = 1000;
 
@@ -79,23 +78,21 @@ export class QueueConsumer {
 
   /** @returns false when the message is not concluded: it must go back, unless the inbox owns it */
   private async process({ message }: Delivery, ack: () => void): Promise<boolean> {
+    const { consumer, stores } = this.handlers;
     const opening = openMessage(message, this.handlers, this.maxMessageBytes);
-    const park = (unreadable: UnreadableMessage): Promise<boolean> =>
-      this.parking.park(this.handlers.stores, this.handlers.consumer, message, unreadable);
-    const conclusion =
-      opening.kind === 'opened' && message.redelivered
-        ? await this.handling.handleRedelivery(opening, park, ack)
-        : await this.conclude(await this.handling.read(opening), park, ack);
+    const reading = await this.handling.read(opening, message.redelivered);
+    if (!reading) return false;
+    let conclusion: Conclusion | undefined;
+    if (reading.kind === 'event') {
+      conclusion = await this.handling.handleDelivery(reading.message, message.redelivered, ack);
+    } else if (reading.kind === 'postponed') {
+      conclusion = await this.handling.keep(this.handlers, reading);
+    } else if (await this.parking.park(stores, consumer, message, reading)) {
+      conclusion = { outcome: 'rejected', reason: reading.reason, retryAfterMs: null };
+    }
     if (!conclusion) return false;
     ack();
-    this.handling.report(addressOf(opening), this.handlers.consumer, conclusion);
+    this.handling.report(addressOf(opening), consumer, conclusion);
     return true;
-  }
-
-  private async conclude(reading: Reading | undefined, park: Park, ack: () => void): Promise<Conclusion | undefined> {
-    if (!reading) return undefined;
-    if (reading.kind === 'event') return this.handling.handleDelivery(reading.message, ack);
-    if (reading.kind === 'postponed') return this.handling.keep(this.handlers, reading);
-    return (await park(reading)) ? { outcome: 'rejected', reason: reading.reason, retryAfterMs: null } : undefined;
   }
 }

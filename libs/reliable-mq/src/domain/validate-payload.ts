@@ -68,7 +68,7 @@ function errorsOf(instance: object): Promise<ValidationError[]> {
   try {
     executor.execute(instance, undefined as unknown as string, errors);
   } catch (error) {
-    for (const promise of executor.awaitingPromises) promise.catch(() => undefined);
+    for (const promise of executor.awaitingPromises) Promise.resolve(promise).catch(() => undefined);
     throw error;
   }
   return Promise.all(executor.awaitingPromises).then(() => executor.stripEmptyErrors(errors));
@@ -77,13 +77,13 @@ function errorsOf(instance: object): Promise<ValidationError[]> {
 function flatten(error: ValidationError, parent: string): InvalidProperty[] {
   const isIndex = /^\d+$/.test(error.property);
   const property = isIndex ? `${parent}[${error.property}]` : parent ? `${parent}.${error.property}` : error.property;
-  const own = error.constraints ? [{ property, problems: problemsOf(error.constraints) }] : [];
+  const own = error.constraints ? [{ property, problems: problemsOf(error) }] : [];
   return [...own, ...(error.children ?? []).flatMap((child) => flatten(child, property))];
 }
 
 /** Whoever records a `Date` is told that it is none: what is validated is what consumers will read. */
-function problemsOf(constraints: Readonly<Record<string, string>>): readonly string[] {
+function problemsOf({ constraints = {}, value }: ValidationError): readonly string[] {
   return Object.entries(constraints).map(([rule, problem]) =>
-    rule === 'isDate' ? `${problem} (JSON has no dates: add @Type(() => Date))` : problem,
+    rule === 'isDate' && !(value instanceof Date) ? `${problem} (JSON has no dates: add @Type(() => Date))` : problem,
   );
 }

@@ -5,7 +5,7 @@ import type { InboxKey } from '../inbox/inbox.store';
 import { show } from '../options/option-reader';
 import { suggest } from '../options/suggest';
 import type { OutboxStatus } from '../outbox/outbox.entity';
-import { type EventFilter, type InboxFilter, MAX_LIMIT } from './operations.store';
+import { type EventFilter, type InboxFilter } from './operations.store';
 
 /** Ids that one problem names. */
 const MAX_SHOWN = 5;
@@ -26,9 +26,9 @@ const text: Check = (name, value) =>
 const flag: Check = (name, value) =>
   typeof value === 'boolean' ? undefined : `${name} must be true or false, not ${show(value)}.`;
 const limit: Check = (name, value) =>
-  Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_LIMIT
+  Number.isInteger(value) && (value as number) >= 1
     ? undefined
-    : `${name} must be a whole number from 1 to ${MAX_LIMIT}, not ${show(value)}.`;
+    : `${name} must be a whole number from 1, not ${show(value)}.`;
 const oneOf =
   (names: Readonly<Record<string, true>>): Check =>
   (name, value) =>

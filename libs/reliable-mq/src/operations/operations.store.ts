@@ -33,7 +33,7 @@ export interface HandlingState extends InboxKey {
   readonly isUnreadable: boolean;
 }
 
-/** The largest `limit`. */
+/** Rows that are returned at once, whatever `limit` says. */
 export const MAX_LIMIT = 1000;
 
 export interface EventFilter {
@@ -46,7 +46,7 @@ export interface EventFilter {
   /** Event id: only older ones, for the next page. */
   readonly before?: string;
   /**
-   * From 1 to 1000.
+   * From 1; no more than 1000 are returned at once.
    * @default 100
    */
   readonly limit?: number;
@@ -63,7 +63,7 @@ export interface InboxFilter {
   /** All that this service's consumers know of one event. */
   readonly eventId?: string;
   /**
-   * From 1 to 1000.
+   * From 1; no more than 1000 are returned at once.
    * @default 100
    */
   readonly limit?: number;

@@ -11,6 +11,7 @@ import {
   type HandlingState,
   type InboxFilter,
   type InboxRecord,
+  MAX_LIMIT,
   type OperationsStore,
   type ReliableMqStatistics,
   STATISTICS_CAP,
@@ -43,7 +44,7 @@ export class PostgresOperationsStore implements OperationsStore {
     if (type !== undefined) where('type = ?', type);
     if (before !== undefined) where('id < ?::uuid', before);
     if (overdue) conditions.push('due_at <= statement_timestamp()');
-    parameters.push(limit);
+    parameters.push(Math.min(limit, MAX_LIMIT));
     const rows = await queryAlone<OutboxRow>(
       this.dataSource,
       `SELECT * FROM ${this.outbox} WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT $${parameters.length}`,
@@ -79,7 +80,7 @@ export class PostgresOperationsStore implements OperationsStore {
     if (status === 'rejected' || status === 'dead') conditions.push("status IN ('rejected', 'dead')");
     if (status === undefined && eventId === undefined)
       conditions.push("(due_at IS NOT NULL OR status IN ('rejected', 'dead'))");
-    parameters.push(limit);
+    parameters.push(Math.min(limit, MAX_LIMIT));
     const rows = await queryAlone<InboxTableRow>(
       this.dataSource,
       `SELECT * FROM ${this.inbox} WHERE ${conditions.join(' AND ')} ORDER BY received_at DESC LIMIT $${parameters.length}`,

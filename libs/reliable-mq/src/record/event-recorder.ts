@@ -48,7 +48,7 @@ export interface TransactionOptions {
 
 /** Which transaction a function runs in: that of a manager, which is open already, or the present or a new one. */
 export type TransactionChoice =
-  | (TransactionOptions & { readonly manager?: undefined })
+  | (TransactionOptions & { readonly manager?: never })
   | { readonly manager: EntityManager; readonly dataSource?: never; readonly isolation?: never };
 
 /** SQLSTATE in_failed_sql_transaction. */
@@ -122,9 +122,8 @@ export class EventRecorder {
    * @throws TransactionAbortedError when a statement had failed and the error was swallowed; nothing of it was stored
    */
   async transaction<T>(work: () => Promise<T> | T, options: TransactionChoice = {}): Promise<T> {
-    if (options.manager) {
-      refuseMeaningless(options);
-      const { set, queryRunner } = this.transactionOf(options.manager);
+    if ('manager' in options) {
+      const { set, queryRunner } = this.transactionOf(managerOf(options));
       return this.transactions.inside(set.dataSource, queryRunner, true, work);
     }
     const set = options.dataSource === undefined ? this.stores.default : this.stores.byName(options.dataSource);
@@ -208,14 +207,19 @@ function classOf(event: object, where: string): EventClass {
   return (event?.constructor ?? event) as EventClass;
 }
 
-/** TypeScript refuses them beside a manager; JavaScript would have them ignored. */
-function refuseMeaningless({ dataSource, isolation }: TransactionOptions): void {
+/** TypeScript refuses both of these; JavaScript would have options ignored, and a transaction opened beside the one that was meant. */
+function managerOf({ manager, dataSource, isolation }: TransactionChoice): EntityManager {
   const given = Object.entries({ dataSource, isolation }).filter(([, value]) => value !== undefined);
-  if (given.length === 0) return;
-  const names = given.map(([name]) => name).join(' and ');
+  if (given.length > 0) {
+    const names = given.map(([name]) => name).join(' and ');
+    throw new InvalidSetupError([
+      `events.transaction was called with manager and with ${names}: the transaction of a manager is open already, in its ` +
+        `DataSource and with its isolation. Leave out ${names}, or leave the manager out to have a transaction opened.`,
+    ]);
+  }
+  if (manager) return manager;
   throw new InvalidSetupError([
-    `events.transaction was called with manager and with ${names}: the transaction of a manager is open already, in its ` +
-      `DataSource and with its isolation. Leave out ${names}, or leave the manager out to have a transaction opened.`,
+    'events.transaction was called with a manager that is undefined. Leave it out to have a transaction opened.',
   ]);
 }
 

@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import type { OutcomeWriter } from './outcome-writer';
+import type { OpenedMessage, UnreadableMessage } from './message-reader';
+import { checkPayload, type Reading } from './payload-check';
+
+/** Starts that a redelivered message is assumed to have had, the present one included: its process may have died of it. */
+export const STARTS_WHEN_REDELIVERED = 2;
+
+/**
+ * Reads messages that were delivered before. Conversions and validation are the application's code: a regular expression or a
+ * `@Transform` can kill or block a process as well as a handler, before the message has a row. So it is noted first, under the id that
+ * the message is parked under, as what will become of it if its process ends each time: put aside. The note goes when the message
+ * could be read; until then the broker keeps the message.
+ */
+export class RedeliveryReader {
+  private last: Promise<unknown> = Promise.resolve();
+
+  /** @param stop aborted when the process can't wait any longer */
+  constructor(
+    private readonly maxUnfinishedStarts: number,
+    private readonly outcomes: OutcomeWriter,
+    private readonly stop: AbortSignal,
+  ) {}
+
+  /** @returns undefined when the process is stopping */
+  async read(opened: OpenedMessage): Promise<Reading | undefined> {
+    const { stores, consumer } = opened.handler;
+    const key = { eventId: opened.parkingId(), consumer };
+    const token = randomUUID();
+    const begun = await this.inTurn(async () => {
+      const starts = await this.outcomes.persist(stores, () =>
+        stores.inbox.noteReading(key, opened.stored, token, STARTS_WHEN_REDELIVERED),
+      );
+      if (starts === undefined) return undefined;
+      if (starts > this.maxUnfinishedStarts) return { reading: putAside(opened, key.eventId, starts - 1) };
+      return { reading: checkPayload(opened, this.stop) };
+    });
+    const reading = await begun?.reading;
+    // What is unreadable is parked in the place of the note.
+    if (begun && reading?.kind !== 'unreadable')
+      await this.outcomes.persist(stores, () => stores.inbox.endReading(key, token), true);
+    return reading;
+  }
+
+  /** One after another, until the first wait of each: when one kills the process at once, no other is noted beside it. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.last.then(work);
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function putAside({ stored, receiptAddress }: OpenedMessage, parkingId: string, times: number): UnreadableMessage {
+  const reason = `its payload was read ${times} times, and the process ended each time; it may be killing its process`;
+  return { kind: 'unreadable', reason, envelope: { stored, receiptAddress }, parkingId, killsProcess: true };
+}
