@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { InboxKey } from '../inbox/inbox.store';
+import type { StoreSet } from '../stores/stores';
 import type { OutcomeWriter } from './outcome-writer';
 import type { OpenedMessage, UnreadableMessage } from './message-reader';
 import { checkPayload, type Reading } from './payload-check';
@@ -13,7 +15,10 @@ export const STARTS_WHEN_REDELIVERED = 2;
  * could be read; until then the broker keeps the message.
  */
 export class RedeliveryReader {
-  private last: Promise<unknown> = Promise.resolve();
+  /** Whose turn it is, by the DataSource that notes it: none waits for another one's that is away. */
+  private readonly turns = new WeakMap<StoreSet, Promise<unknown>>();
+  /** What is being read, by consumer and id. */
+  private readonly active = new Map<string, Promise<unknown>>();
 
   /** @param stop aborted when the process can't wait any longer */
   constructor(
@@ -24,10 +29,23 @@ export class RedeliveryReader {
 
   /** @returns undefined when the process is stopping */
   async read(opened: OpenedMessage): Promise<Reading | undefined> {
-    const { stores, consumer } = opened.handler;
-    const key = { eventId: opened.parkingId(), consumer };
+    const key = { eventId: opened.parkingId(), consumer: opened.handler.consumer };
+    const id = `${key.consumer} ${key.eventId}`;
+    // A connection that is lost again and again delivers again what is still being read here: that is no reading that never finished.
+    for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
+    const reading = this.readNoted(opened, key);
+    this.active.set(id, reading);
+    try {
+      return await reading;
+    } finally {
+      this.active.delete(id);
+    }
+  }
+
+  private async readNoted(opened: OpenedMessage, key: InboxKey): Promise<Reading | undefined> {
+    const { stores } = opened.handler;
     const token = randomUUID();
-    const begun = await this.inTurn(async () => {
+    const begun = await this.inTurn(stores, async () => {
       const starts = await this.outcomes.persist(stores, () =>
         stores.inbox.noteReading(key, opened.stored, token, STARTS_WHEN_REDELIVERED),
       );
@@ -43,9 +61,12 @@ export class RedeliveryReader {
   }
 
   /** One after another, until the first wait of each: when one kills the process at once, no other is noted beside it. */
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.last.then(work);
-    this.last = turn.catch(() => undefined);
+  private inTurn<T>(set: StoreSet, work: () => Promise<T>): Promise<T> {
+    const turn = (this.turns.get(set) ?? Promise.resolve()).then(work);
+    this.turns.set(
+      set,
+      turn.catch(() => undefined),
+    );
     return turn;
   }
 }
