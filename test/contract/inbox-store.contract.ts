@@ -352,66 +352,6 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       });
     });
 
-    describe('noteReading', () => {
-      const STARTS = 2;
-      const note = (key: InboxKey, token: string = randomUUID()): Promise<number> =>
-        store.noteReading(key, message(), token, STARTS);
-
-      it('puts the message aside as read and not finished, and counts each further reading', async () => {
-        const key = newKey();
-        await expect(note(key)).resolves.toBe(STARTS);
-        const row = await harness.row(key);
-        expect(row).toMatchObject({ status: 'rejected', due_at: null, unfinished_starts: STARTS });
-        expect(row?.body).toEqual(Buffer.from('{"a":1}'));
-        await expect(note(key)).resolves.toBe(STARTS + 1);
-      });
-
-      it('counts a reading once whose answer was lost', async () => {
-        const [key, token] = [newKey(), randomUUID()];
-        await note(key, token);
-        await expect(note(key, token)).resolves.toBe(STARTS);
-      });
-
-      it('goes when the message could be read, unless it is read again elsewhere', async () => {
-        const [key, token] = [newKey(), randomUUID()];
-        await note(key);
-        await note(key, token);
-        await store.endReading(key, randomUUID());
-        await expect(harness.row(key)).resolves.toMatchObject({ unfinished_starts: STARTS + 1 });
-        await store.endReading(key, token);
-        await expect(harness.row(key)).resolves.toBeUndefined();
-      });
-
-      it('becomes what is parked, and is told from what was parked before', async () => {
-        const key = newKey();
-        await note(key);
-        await expect(store.park(key, message(), 'no handler can take it')).resolves.toBe(true);
-        await expect(harness.row(key)).resolves.toMatchObject({
-          status: 'rejected',
-          reason: 'no handler can take it',
-          unfinished_starts: 0,
-          claim_token: null,
-        });
-        await expect(store.park(key, message(), 'again')).resolves.toBe(false);
-        await expect(note(key)).resolves.toBe(0);
-      });
-
-      it('goes on counting when that is why the message is parked', async () => {
-        const key = newKey();
-        await note(key);
-        await expect(store.park(key, message(), 'it may be killing its process', true)).resolves.toBe(true);
-        await expect(note(key)).resolves.toBe(STARTS + 1);
-      });
-
-      it("leaves a message's own row alone", async () => {
-        const key = newKey();
-        await failing(key, 0);
-        await expect(note(key)).resolves.toBe(0);
-        await expect(store.park(key, message(), 'no handler can take it')).resolves.toBe(false);
-        await expect(harness.row(key)).resolves.toMatchObject({ status: 'failed' });
-      });
-    });
-
     describe('insertFailure', () => {
       it('stores a failure with its bytes, its history and its due time', async () => {
         const key = newKey();

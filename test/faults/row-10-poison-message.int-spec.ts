@@ -1,46 +1,16 @@
 import type { App } from '../support/processes';
 import { eventually } from '../support/eventually';
-import { ConsumerField, type InboxRow, stepsOf } from './support/consumer-process';
+import { ConsumerField, stepsOf } from './support/consumer-process';
 
-type IsEnded = (rows: readonly InboxRow[]) => boolean;
+const KILLERS = [
+  { text: 'kill', SHARE_COMMITS: 'no', startsOfHandler: 3 },
+  { text: 'kill', SHARE_COMMITS: 'yes', startsOfHandler: 3 },
+  { text: 'kill when read', SHARE_COMMITS: 'no', startsOfHandler: 0 },
+] as const;
 
-/** Restarts the process whenever it has died, as whoever runs it would, until everything is at its end. */
-async function superviseUntilQuiet(
-  field: ConsumerField,
-  isEnded: IsEnded,
-  choices: Parameters<ConsumerField['start']>[0] = {},
-): Promise<App[]> {
-  const apps: App[] = [];
-  for (let starts = 1; starts <= 20; starts += 1) {
-    const app = await field.start(choices);
-    apps.push(app);
-    if ((await endedOrDead(field, app, isEnded)) === 'ended') return apps;
-    await field.expireLeases();
-  }
-  throw new Error('the process died 20 times');
-}
-
-/** Which comes first: that everything is at its end, or that the process is. */
-async function endedOrDead(field: ConsumerField, app: App, isEnded: IsEnded): Promise<'ended' | 'dead'> {
-  let dead = false;
-  void app.exited.then(() => (dead = true));
-  return eventually(async () => {
-    if (isEnded(await field.inbox())) return 'ended';
-    return dead ? 'dead' : false;
-  });
-}
-
-function haveEnded(ids: readonly string[]): IsEnded {
-  return (rows) => {
-    const ended = rows.filter(({ status }) => status === 'handled' || status === 'dead');
-    const eventIds = ended.map(({ event_id }) => event_id);
-    return ids.every((id) => eventIds.includes(id));
-  };
-}
-
-describe.each(['no', 'yes'] as const)(
-  'a message that kills its process each time, commits shared: %s',
-  (SHARE_COMMITS) => {
+describe.each(KILLERS)(
+  'a message that kills its process each time ($text; commits shared: $SHARE_COMMITS)',
+  ({ text, SHARE_COMMITS, startsOfHandler }) => {
     let field: ConsumerField;
 
     beforeEach(async () => {
@@ -48,13 +18,40 @@ describe.each(['no', 'yes'] as const)(
     }, 60_000);
     afterEach(() => field.close());
 
+    /** Restarts the process whenever it has died, as whoever runs it would, until everything is at its end. */
+    async function superviseUntilQuiet(ids: readonly string[]): Promise<App[]> {
+      const apps: App[] = [];
+      for (let starts = 1; starts <= 20; starts += 1) {
+        const app = await field.start({ SHARE_COMMITS });
+        apps.push(app);
+        if ((await endedOrDead(app, ids)) === 'ended') return apps;
+        await field.expireLeases();
+      }
+      throw new Error('the process died 20 times');
+    }
+
+    /** Which comes first: that all these events are at their end, or that the process is. */
+    async function endedOrDead(app: App, ids: readonly string[]): Promise<'ended' | 'dead'> {
+      let dead = false;
+      void app.exited.then(() => (dead = true));
+      return eventually(async () => {
+        const rows = await field.inbox();
+        const ended = rows.filter(({ status }) => status === 'handled' || status === 'dead');
+        const eventIds = ended.map(({ event_id }) => event_id);
+        if (ids.every((id) => eventIds.includes(id))) return 'ended';
+        if (dead) return 'dead';
+        expect(eventIds).toEqual(expect.arrayContaining([...ids]));
+        return false;
+      });
+    }
+
     it('is dead after three starts that never finished, counted before they began; its innocent neighbours are all handled', async () => {
       await (await field.start()).stop();
       const innocent = Array.from({ length: 4 }, (_, index) => field.publish(`before ${index}`));
-      const killer = field.publish('kill');
+      const killer = field.publish(text);
       innocent.push(...Array.from({ length: 20 }, (_, index) => field.publish(`after ${index}`)));
 
-      const apps = await superviseUntilQuiet(field, haveEnded([killer, ...innocent]), { SHARE_COMMITS });
+      const apps = await superviseUntilQuiet([killer, ...innocent]);
 
       const row = await field.row(killer);
       expect(row).toMatchObject({
@@ -65,7 +62,7 @@ describe.each(['no', 'yes'] as const)(
       await field.receipt(killer, 'dead');
       expect(apps).toHaveLength(4);
       const starts = apps.flatMap(stepsOf).filter(({ what, eventId }) => what === 'handling' && eventId === killer);
-      expect(starts).toHaveLength(3);
+      expect(starts).toHaveLength(startsOfHandler);
       for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
       await expect(field.effects()).resolves.toEqual(Object.fromEntries(innocent.map((id) => [id, 1])));
       await field.drained();
@@ -77,10 +74,10 @@ describe.each(['no', 'yes'] as const)(
       const innocent: string[] = [];
       for (let group = 0; group < 3; group += 1) {
         innocent.push(...Array.from({ length: 6 }, (_, index) => field.publish(`load ${group}.${index}`)));
-        killers.push(field.publish('kill'));
+        killers.push(field.publish(text));
       }
 
-      await superviseUntilQuiet(field, haveEnded([...killers, ...innocent]), { SHARE_COMMITS });
+      await superviseUntilQuiet([...killers, ...innocent]);
 
       for (const id of killers) await expect(field.row(id)).resolves.toMatchObject({ status: 'dead' });
       for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
@@ -88,35 +85,3 @@ describe.each(['no', 'yes'] as const)(
     }, 240_000);
   },
 );
-
-describe('messages that kill their process each time that they are read', () => {
-  let field: ConsumerField;
-
-  beforeEach(async () => {
-    field = await ConsumerField.create();
-  }, 60_000);
-  afterEach(() => field.close());
-
-  it('are put aside after three readings that never finished, and take no innocent one with them', async () => {
-    await (await field.start()).stop();
-    const killers: string[] = [];
-    const innocent: string[] = [];
-    for (let group = 0; group < 2; group += 1) {
-      innocent.push(...Array.from({ length: 6 }, (_, index) => field.publish(`load ${group}.${index}`)));
-      killers.push(field.publish('kill when read'));
-    }
-    innocent.push(...Array.from({ length: 20 }, (_, index) => field.publish(`after ${index}`)));
-    const putAside = (rows: readonly InboxRow[]): readonly InboxRow[] =>
-      rows.filter(({ reason }) => reason?.startsWith('its payload was read 3 times, and the process ended each time'));
-    const isEnded = haveEnded(innocent);
-
-    await superviseUntilQuiet(field, (rows) => isEnded(rows) && putAside(rows).length === killers.length);
-
-    // Their receipts may have died with the process, as any may: the producer asks again.
-    await eventually(async () => expect(await field.parkedIds()).toEqual(expect.arrayContaining(killers)));
-    for (const id of innocent) await expect(field.row(id)).resolves.toMatchObject({ status: 'handled' });
-    await expect(field.effects()).resolves.toEqual(Object.fromEntries(innocent.map((id) => [id, 1])));
-    await expect(field.inbox()).resolves.toHaveLength(innocent.length + killers.length);
-    await field.drained();
-  }, 240_000);
-});

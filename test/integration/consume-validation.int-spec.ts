@@ -130,13 +130,15 @@ describe('a payload whose validation has to wait', () => {
 
 describe('a message that is delivered again', () => {
   /** An application, and a message that the one before it had in hand when it stopped. */
-  async function again(text: string): Promise<{ readonly id: string; readonly next: () => Promise<Consuming> }> {
+  async function again(
+    fromProducer: boolean,
+  ): Promise<{ readonly id: string; readonly next: () => Promise<Consuming> }> {
     const [broker, database] = [new MemoryBroker(), await createTestDatabase()];
     const options: ConsumingOptions = { broker, database, reliableMq: { shutdown: { drainMs: 100 } } };
     const first = await start({ ...options, providers: [PatientGate] });
     Registered.find = never;
     Registered.asked = 0;
-    const id = first.send(text, { type: 'badge.shown', fromProducer: true });
+    const id = first.send('Ada', { type: 'badge.shown', fromProducer });
     await eventually(() => expect(Registered.asked).toBeGreaterThan(0));
     await first.close();
     return {
@@ -154,62 +156,61 @@ describe('a message that is delivered again', () => {
     };
   }
 
-  const SHA = expect.stringMatching(/^sha256:/) as string;
-
-  /** What was put aside, or is noted as being read. */
-  function notes(consuming: Consuming): Promise<unknown[]> {
-    return consuming.app.query(
-      `SELECT event_id, unfinished_starts, reason FROM reliable_mq_inbox WHERE status = 'rejected'`,
-    );
-  }
-
   @Injectable()
   class PatientGate {
     @ReliableEventHandler(BadgeShown, { timeoutMs: 60_000 })
     open(): void {}
   }
 
+  const parkedIds = (consuming: Consuming): unknown[] =>
+    consuming.broker.messages(PARKED).map(({ properties }) => properties['messageId']);
+
   afterEach(() => (Registered.find = () => Promise.resolve(true)));
 
-  it('is noted before its payload is validated, which may be what kills the process, until it could be read', async () => {
-    const { id, next } = await again('Ada');
+  it('is stored as started before its payload is validated, which may be what kills the process', async () => {
+    const { id, next } = await again(true);
     const stored: unknown[] = [];
     const reads: { consuming?: Consuming } = {};
     Registered.find = async () => {
       const each = await eventually(() => reads.consuming ?? false);
-      stored.push(await notes(each));
+      stored.push(...(await each.inbox(id)), 'asked');
       return true;
     };
     const consuming = (reads.consuming = await next());
     try {
       await consuming.settled(id, 'handled');
-      expect(stored).toEqual([
-        [{ event_id: SHA, unfinished_starts: 2, reason: 'its payload was being read when the process ended' }],
-      ]);
-      await expect(notes(consuming)).resolves.toEqual([]);
+      expect(stored).toMatchObject([{ status: 'failed', attempts: 1, unfinished_starts: 2 }, 'asked']);
     } finally {
       await consuming.close();
     }
   });
 
-  it('is parked under an id of its own when its payload turns out to be invalid, and leaves no row under the one that it has', async () => {
-    const { id, next } = await again('Ada');
+  it('is rejected and put into the parking queue when its payload turns out to be invalid', async () => {
+    const { id, next } = await again(true);
     Registered.find = () => Promise.resolve(false);
     const consuming = await next();
     try {
+      await expect(consuming.settled(id, 'rejected')).resolves.toMatchObject({
+        reason: 'its payload is invalid: text: no such badge',
+        body: Buffer.from('{"text":"Ada"}'),
+      });
+      expect(parkedIds(consuming)).toEqual([id]);
       await eventually(() => expect(consuming.receipts(id)).toMatchObject([{ outcome: 'rejected' }]));
-      expect(consuming.broker.messages(PARKED).map(({ properties }) => properties['messageId'])).toEqual([id]);
-      await expect(notes(consuming)).resolves.toEqual([
-        { event_id: SHA, unfinished_starts: 0, reason: 'its payload is invalid: text: no such badge' },
-      ]);
-      await expect(consuming.inbox(id)).resolves.toEqual([]);
+      Registered.find = () => Promise.resolve(true);
+      consuming.send('Ada', {
+        type: 'badge.shown',
+        fromProducer: true,
+        messageId: id,
+        headers: { [HEADER.redrives]: 1 },
+      });
+      await consuming.settled(id, 'handled');
     } finally {
       await consuming.close();
     }
   });
 
   it('is tried again when the validation fails', async () => {
-    const { id, next } = await again('Ada');
+    const { id, next } = await again(true);
     firstLookUps(1, away);
     const consuming = await next();
     try {
@@ -217,7 +218,18 @@ describe('a message that is delivered again', () => {
         attempts: 2,
         history: [{ attempt: 1, reason: expect.stringContaining('the registry is away') as string }],
       });
-      await expect(notes(consuming)).resolves.toEqual([]);
+    } finally {
+      await consuming.close();
+    }
+  });
+
+  it("takes no id that may be another event's when it is invalid and comes from somebody else", async () => {
+    const { id, next } = await again(false);
+    Registered.find = () => Promise.resolve(false);
+    const consuming = await next();
+    try {
+      await eventually(() => expect(parkedIds(consuming)).toEqual([id]));
+      await expect(consuming.inbox(id)).resolves.toEqual([]);
     } finally {
       await consuming.close();
     }

@@ -58,7 +58,6 @@ export class ConsumerField {
   readonly queue = `${this.service}.load.arrived`;
   private readonly apps: App[] = [];
   private readonly receipts: Record<string, unknown>[] = [];
-  private readonly parked: string[] = [];
 
   private constructor(
     private readonly database: TestDatabase,
@@ -152,15 +151,6 @@ export class ConsumerField {
   /** Messages that no consumer holds. */
   async ready(): Promise<number> {
     return (await this.channel.checkQueue(this.queue)).messageCount;
-  }
-
-  /** Of the messages that were put aside so far. */
-  async parkedIds(): Promise<readonly string[]> {
-    for (;;) {
-      const message = await this.channel.get(`${this.service}.parked`, { noAck: true });
-      if (!message) return this.parked;
-      this.parked.push(String(message.properties.messageId));
-    }
   }
 
   /** The receipt of this event and outcome, once it has come. */

@@ -7,7 +7,7 @@ import { BatchCollector } from './batch-collector';
 import type { BatchRunner } from './batch-runner';
 import { type Conclusion, failureAfter, HANDLED } from './conclusion';
 import { type Handler, handlingLeaseMs } from './handler';
-import type { ReadMessage } from './message-reader';
+import type { OpenedMessage, ReadMessage } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
 
 /** Attempts of one message in a row that an outage of the database may cut off without their being counted. */
@@ -136,6 +136,6 @@ export class Attempts {
   }
 }
 
-export function handlingRef({ eventId, handler, stored }: ReadMessage, attempt: number): HandlingRef {
+export function handlingRef({ eventId, handler, stored }: OpenedMessage | ReadMessage, attempt: number): HandlingRef {
   return { eventId, type: stored.type, consumer: handler.consumer, attempt };
 }

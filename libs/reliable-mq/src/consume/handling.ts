@@ -14,13 +14,14 @@ import type { StoreSet } from '../stores/stores';
 import { AttemptRunner } from './attempt-runner';
 import { Attempts, type FirstEnd, handlingRef } from './attempts';
 import { BatchRunner } from './batch-runner';
-import { type Conclusion, failureAfter } from './conclusion';
+import type { Conclusion } from './conclusion';
 import { handlingLeaseMs } from './handler';
 import type { QueueHandlers } from './handler-registry';
-import { InboxRows } from './inbox-rows';
+import { InboxRows, type Park } from './inbox-rows';
 import { Isolation } from './isolation';
 import {
   fromInbox,
+  type OpenedMessage,
   type Opening,
   openMessage,
   type PostponedMessage,
@@ -29,16 +30,18 @@ import {
 } from './message-reader';
 import { OutcomeWriter } from './outcome-writer';
 import { checkPayload, type Reading } from './payload-check';
-import { RedeliveryReader, STARTS_WHEN_REDELIVERED } from './redelivery-reader';
+
+/** Starts that a redelivered message is assumed to have had, the present one included: its process may have died of it. */
+const STARTS_WHEN_REDELIVERED = 2;
 
 /**
  * Brings one message to a conclusion that is stored in the inbox.
  *
  *   fresh delivery      → one attempt with the inbox row as part of its transaction; a failure is stored, and retried from the inbox
  *                         (`shareCommits`: several messages may share that transaction)
- *   redelivered message → its process may have died of it: that its payload is read is noted before (redelivery-reader.ts), and
- *                         the attempt is stored before it starts (`adopt`); from then on the inbox owns the message and the
- *                         broker is told so
+ *   redelivered message → its process may have died of it: the attempt is stored before it starts (`adopt`), of this library's
+ *                         events before the payload is validated; from then on the inbox owns the message and the broker is
+ *                         told so
  *   claimed inbox row   → the next attempt of a stored failure
  *
  * While the database is away everything waits, nothing is acknowledged, and no attempt is counted.
@@ -47,7 +50,6 @@ export class Handling {
   readonly outcomes: OutcomeWriter;
   private readonly attempts: Attempts;
   private readonly rows: InboxRows;
-  private readonly redeliveries: RedeliveryReader;
   private readonly logger = new Logger('ReliableMq');
   private readonly stopping = new AbortController();
   private readonly isolation = new Isolation();
@@ -73,7 +75,6 @@ export class Handling {
     const batches = new BatchRunner(transactions, hooks, this.outcomes, signal);
     this.attempts = new Attempts(runner, batches, this.outcomes, hooks, signal);
     this.rows = new InboxRows(options, this.attempts, this.outcomes, this.isolation, hooks);
-    this.redeliveries = new RedeliveryReader(options.maxUnfinishedStarts, this.outcomes, signal);
   }
 
   /** Cut off what is running: it is rolled back, and given back without having counted. */
@@ -95,16 +96,16 @@ export class Handling {
    * @param onOwned called as soon as the inbox holds the message, so that the broker need not
    * @returns undefined when the process is stopping: the message must go back to the broker unless it was owned
    */
-  async handleDelivery(
-    message: ReadMessage,
-    redelivered: boolean,
-    onOwned: () => void,
-  ): Promise<Conclusion | undefined> {
-    const id = idOf({ eventId: message.eventId, consumer: message.handler.consumer });
-    // A lost connection to the broker delivers again what still runs here: without this each copy would wait in the database for
-    // the first one, and take a connection from it.
-    for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
-    return this.track(id, this.concludeDelivery(message, redelivered, onOwned));
+  handleDelivery(message: ReadMessage, redelivered: boolean, onOwned: () => void): Promise<Conclusion | undefined> {
+    return this.afterSame(message, () => this.concludeDelivery(message, redelivered, onOwned));
+  }
+
+  /**
+   * The same for one of this library's events that was delivered before, whose payload nothing of the application's has seen yet.
+   * @param park puts the message into the parking queue if no handler can take it; false: the process is stopping
+   */
+  handleRedelivery(event: OpenedMessage, park: Park, onOwned: () => void): Promise<Conclusion | undefined> {
+    return this.afterSame(event, () => this.concludeRedelivery(event, park, onOwned));
   }
 
   /**
@@ -129,10 +130,8 @@ export class Handling {
   }
 
   /** @returns undefined when the process is stopping */
-  async read(opening: Opening, redelivered: boolean): Promise<Reading | undefined> {
-    if (opening.kind !== 'opened') return opening;
-    if (redelivered) return this.isolation.beside(() => this.redeliveries.read(opening));
-    return checkPayload(opening, this.stopping.signal);
+  async read(opening: Opening): Promise<Reading | undefined> {
+    return opening.kind === 'opened' ? checkPayload(opening, this.stopping.signal) : opening;
   }
 
   /** Store a postponed message as a failed attempt, so that it is tried again. @returns undefined when the process is stopping */
@@ -156,41 +155,69 @@ export class Handling {
     }
   }
 
+  /**
+   * A lost connection to the broker delivers again what still runs here: without this each copy would wait in the database for the
+   * first one, and take a connection from it.
+   */
+  private async afterSame<T>({ eventId, handler }: OpenedMessage | ReadMessage, work: () => Promise<T>): Promise<T> {
+    const id = idOf({ eventId, consumer: handler.consumer });
+    for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
+    return this.track(id, work());
+  }
+
   private async concludeDelivery(
     message: ReadMessage,
     redelivered: boolean,
     onOwned: () => void,
   ): Promise<Conclusion | undefined> {
-    const { stores } = message.handler;
+    const attempt = (ref: HandlingRef, token: string): Promise<Conclusion | undefined> =>
+      this.attempts.claimed(message, ref.attempt, token);
     while (!this.stopping.signal.aborted) {
-      const available = this.outcomes.available(stores);
+      const available = this.outcomes.available(message.handler.stores);
       if (available) await available;
       const ended = await this.isolation.beside(() =>
-        redelivered ? this.adoptAndAttempt(message, onOwned) : this.firstAttempt(message),
+        redelivered ? this.adopt(message, onOwned, attempt) : this.firstAttempt(message),
       );
-      if (ended === 'existing') return this.rows.concludeExisting(message, onOwned);
+      if (ended === 'existing') return this.rows.concludeExisting(message, onOwned, attempt);
       if (ended !== 'again') return ended;
     }
     return undefined;
+  }
+
+  private async concludeRedelivery(
+    event: OpenedMessage,
+    park: Park,
+    onOwned: () => void,
+  ): Promise<Conclusion | undefined> {
+    const { stores } = event.handler;
+    const attempt = async (ref: HandlingRef, token: string): Promise<Conclusion | undefined> =>
+      this.rows.conclude(await this.read(event), ref, token, stores, park);
+    const available = this.outcomes.available(stores);
+    if (available) await available;
+    const ended = await this.isolation.beside(() => this.adopt(event, onOwned, attempt));
+    return ended === 'existing' ? this.rows.concludeExisting(event, onOwned, attempt) : ended;
   }
 
   private firstAttempt(message: ReadMessage): Promise<FirstEnd> {
     return message.handler.shareCommits ? this.attempts.shared(message) : this.attempts.fresh(message);
   }
 
-  private async adoptAndAttempt(
-    message: ReadMessage,
+  /** @param attempt once the inbox has the message, as started */
+  private async adopt(
+    message: OpenedMessage | ReadMessage,
     onOwned: () => void,
+    attempt: (ref: HandlingRef, token: string) => Promise<Conclusion | undefined>,
   ): Promise<Conclusion | 'existing' | undefined> {
     const { handler, stored } = message;
+    const ref = handlingRef(message, 1);
     const claim = { token: randomUUID(), leaseMs: handlingLeaseMs(handler.timeoutMs) };
     const adopted = await this.outcomes.persist(handler.stores, () =>
-      handler.stores.inbox.adopt(handlingRef(message, 1), stored, claim, STARTS_WHEN_REDELIVERED),
+      handler.stores.inbox.adopt(ref, stored, claim, STARTS_WHEN_REDELIVERED),
     );
     if (adopted === undefined) return undefined;
     if (!adopted) return 'existing';
     onOwned();
-    return this.attempts.claimed(message, 1, claim.token);
+    return attempt(ref, claim.token);
   }
 
   private async concludeAndReport(row: ClaimedInboxRow, token: string, queue: QueueHandlers): Promise<void> {
@@ -215,14 +242,7 @@ export class Handling {
       const reason = `started ${unfinished} times and never finished; it may be killing its process`;
       return this.outcomes.settleFailure(set, ref, token, { reason, next: { end: 'dead' } });
     }
-    const reading = await this.read(opening, false);
-    if (!reading) {
-      await this.outcomes.giveBack(set, ref, token);
-      return undefined;
-    }
-    if (reading.kind === 'event') return this.attempts.claimed(reading.message, attempts, token);
-    const policy = (reading.kind === 'postponed' && reading.handler) || this.options;
-    return this.outcomes.settleFailure(set, ref, token, failureAfter('failed', reading.reason, attempts, policy));
+    return this.rows.conclude(await this.read(opening), ref, token, set);
   }
 }
 

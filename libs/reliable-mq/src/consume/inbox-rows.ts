@@ -9,8 +9,12 @@ import { type Conclusion, failureAfter } from './conclusion';
 import { handlingLeaseMs } from './handler';
 import type { QueueHandlers } from './handler-registry';
 import type { Isolation } from './isolation';
-import type { PostponedMessage, ReadMessage } from './message-reader';
+import type { OpenedMessage, PostponedMessage, ReadMessage, UnreadableMessage } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
+import type { Reading } from './payload-check';
+
+/** Puts a message that no handler can take into the parking queue. @returns false when the process is stopping */
+export type Park = (message: UnreadableMessage) => Promise<boolean>;
 
 /** Concludes messages of which the inbox has a row, or is given one without an attempt. */
 export class InboxRows {
@@ -22,8 +26,36 @@ export class InboxRows {
     private readonly hooks: HookRunner,
   ) {}
 
-  /** The inbox has a row for the message already; a dead one may have been sent again by hand. */
-  async concludeExisting(message: ReadMessage, onOwned: () => void): Promise<Conclusion | undefined> {
+  /**
+   * What becomes of a claimed row by what its message turned out to be.
+   * @param park if a message that no handler can take is rejected at once; without it, that is a failed attempt
+   */
+  async conclude(
+    reading: Reading | undefined,
+    ref: HandlingRef,
+    token: string,
+    set: StoreSet,
+    park?: Park,
+  ): Promise<Conclusion | undefined> {
+    if (reading?.kind === 'event') return this.attempts.claimed(reading.message, ref.attempt, token);
+    if (!reading || (reading.kind === 'unreadable' && park && !(await park(reading)))) {
+      await this.outcomes.giveBack(set, ref, token);
+      return undefined;
+    }
+    const policy = (reading.kind === 'postponed' && reading.handler) || this.options;
+    const kind = reading.kind === 'unreadable' && park ? 'rejected' : 'failed';
+    return this.outcomes.settleFailure(set, ref, token, failureAfter(kind, reading.reason, ref.attempt, policy));
+  }
+
+  /**
+   * The inbox has a row for the message already; a dead one may have been sent again by hand.
+   * @param attempt what is done with one that was
+   */
+  async concludeExisting(
+    message: OpenedMessage | ReadMessage,
+    onOwned: () => void,
+    attempt: (ref: HandlingRef, token: string) => Promise<Conclusion | undefined>,
+  ): Promise<Conclusion | undefined> {
     const { handler, stored } = message;
     const ref = handlingRef(message, 1);
     const redriven = await this.claimRedriven(handler.stores, ref, stored, handler.timeoutMs);
@@ -31,7 +63,7 @@ export class InboxRows {
     if (redriven !== null) {
       const { row, token } = redriven;
       onOwned();
-      return this.isolation.beside(() => this.attempts.claimed(message, row.attempts, token));
+      return this.isolation.beside(() => attempt(handlingRef(message, row.attempts), token));
     }
     this.hooks.run('duplicate', { eventId: ref.eventId, type: ref.type, consumer: ref.consumer });
     return this.outcomes.existing(handler.stores, ref);

@@ -32,6 +32,8 @@ export interface ReadMessage {
 /** A message whose envelope is in order. Nothing of the application's has seen its payload yet. */
 export interface OpenedMessage extends Omit<ReadMessage, 'event'> {
   readonly kind: 'opened';
+  /** One of this library's events, so its id is its own. */
+  readonly isOurs: boolean;
   /** Parsed JSON. */
   readonly payload: unknown;
   /** To be parked under, if the payload turns out to be one that no handler can take. */
@@ -46,8 +48,6 @@ export interface UnreadableMessage {
   readonly parkingId: string;
   /** Its id is not known to the byte: what has the same `parkingId` may be another message. */
   readonly mayBeAnother?: boolean;
-  /** Its process ended each time that it was read. */
-  readonly killsProcess?: boolean;
 }
 
 export type Opening = OpenedMessage | UnreadableMessage | PostponedMessage;
@@ -131,6 +131,7 @@ export function openMessage(raw: RawMessage, queue: QueueHandlers, maxBytes: num
     kind: 'opened',
     eventId,
     handler,
+    isOurs: typeof raw.headers[HEADER.source] === 'string' && isUuid(eventId),
     payload: parsed.value,
     ...envelope,
     headers: applicationHeaders(raw.headers),

@@ -30,15 +30,22 @@ export class Parking {
 
   /** @returns false when the process is stopping and the message must go back */
   async park(set: StoreSet, consumer: string, message: IncomingMessage, reading: UnreadableMessage): Promise<boolean> {
-    const { reason, envelope, parkingId } = reading;
-    const key = { eventId: parkingId, consumer };
-    const parked = await this.outcomes.persist(set, () =>
-      set.inbox.park(key, envelope.stored, reason, reading.killsProcess),
-    );
+    const { reason, envelope, parkingId: eventId } = reading;
+    const key = { eventId, consumer };
+    const parked = await this.outcomes.persist(set, () => set.inbox.park(key, envelope.stored, reason));
     if (parked === undefined) return false;
     // The same bytes again, for example published again by a producer that was not told: they are parked already. A
     // redelivery, though, may mean that the process died between the inbox and the queue.
     if (!parked && !message.redelivered && !reading.mayBeAnother) return true;
+    return this.intoQueue(consumer, message, reading);
+  }
+
+  /** The queue's part alone. @returns false when the process is stopping */
+  async intoQueue(
+    consumer: string,
+    message: IncomingMessage,
+    { reason, parkingId }: UnreadableMessage,
+  ): Promise<boolean> {
     if (!(await this.toQueue(consumer, message, reason, parkingId))) return false;
     this.logger.error('A message was parked: no handler can take it', {
       queue: message.queue,

@@ -3,12 +3,13 @@ import { Logger } from '@nestjs/common';
 import { describeError } from '../domain/errors';
 import type { HookRunner } from '../domain/hook-runner';
 import { parkingQueue } from '../domain/queue-names';
-import type { Delivery, Subscription, Transport } from '../transport/transport';
+import type { Delivery, IncomingMessage, Subscription, Transport } from '../transport/transport';
 import type { QueueHandlers } from './handler-registry';
 import type { Conclusion } from './conclusion';
 import { addressOf, type Handling } from './handling';
 import { openMessage } from './message-reader';
 import type { Parking } from './parking';
+import type { Reading } from './payload-check';
 
 const REQUEUE_DELAY_MS = 1000;
 
@@ -78,21 +79,28 @@ export class QueueConsumer {
 
   /** @returns false when the message is not concluded: it must go back, unless the inbox owns it */
   private async process({ message }: Delivery, ack: () => void): Promise<boolean> {
-    const { consumer, stores } = this.handlers;
+    const { consumer } = this.handlers;
     const opening = openMessage(message, this.handlers, this.maxMessageBytes);
-    const reading = await this.handling.read(opening, message.redelivered);
-    if (!reading) return false;
-    let conclusion: Conclusion | undefined;
-    if (reading.kind === 'event') {
-      conclusion = await this.handling.handleDelivery(reading.message, message.redelivered, ack);
-    } else if (reading.kind === 'postponed') {
-      conclusion = await this.handling.keep(this.handlers, reading);
-    } else if (await this.parking.park(stores, consumer, message, reading)) {
-      conclusion = { outcome: 'rejected', reason: reading.reason, retryAfterMs: null };
-    }
+    const conclusion =
+      opening.kind === 'opened' && opening.isOurs && message.redelivered
+        ? await this.handling.handleRedelivery(opening, (each) => this.parking.intoQueue(consumer, message, each), ack)
+        : await this.conclude(await this.handling.read(opening), message, ack);
     if (!conclusion) return false;
     ack();
     this.handling.report(addressOf(opening), consumer, conclusion);
     return true;
+  }
+
+  private async conclude(
+    reading: Reading | undefined,
+    message: IncomingMessage,
+    ack: () => void,
+  ): Promise<Conclusion | undefined> {
+    if (!reading) return undefined;
+    if (reading.kind === 'event') return this.handling.handleDelivery(reading.message, message.redelivered, ack);
+    if (reading.kind === 'postponed') return this.handling.keep(this.handlers, reading);
+    const { consumer, stores } = this.handlers;
+    const isParked = await this.parking.park(stores, consumer, message, reading);
+    return isParked ? { outcome: 'rejected', reason: reading.reason, retryAfterMs: null } : undefined;
   }
 }

@@ -44,23 +44,8 @@ export interface InboxStore {
    */
   insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean>;
 
-  /**
-   * Put a message aside that no handler can take.
-   * @param keepStarts a note of its readings goes on counting, should it come again
-   * @returns false when it was put aside before
-   */
-  park(key: InboxKey, message: InboxMessage, reason: string, keepStarts?: boolean): Promise<boolean>;
-
-  /**
-   * Before a message is read of which its process may have died: put it aside under this key, as read and not finished.
-   * @param token of this reading: noted again with the same one, for its answer was lost, it counts once
-   * @param starts to assume when there is no such note yet, this one included
-   * @returns how often it has been begun, this time included; 0 when it was put aside for good before, and nothing was noted
-   */
-  noteReading(key: InboxKey, message: InboxMessage, token: string, starts: number): Promise<number>;
-
-  /** It could be read: the note goes, unless another reading has been noted since. */
-  endReading(key: InboxKey, token: string): Promise<void>;
+  /** Put a message aside that no handler can take. @returns false when it was put aside before */
+  park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean>;
 
   /**
    * Take due rows of these queues, oldest due first, each for its queue's `leaseMs`; counts an attempt and a start for each.

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { storableJson } from '../domain/storable';
 import { appendHistory } from '../database/append-history';
-import type { SqlValue, Statement } from '../database/grouped-query';
+import type { Statement } from '../database/grouped-query';
 import { statementName } from '../database/prepared-statements';
 import {
   lockTimeout,
@@ -183,58 +183,13 @@ export class PostgresInboxStore implements InboxStore {
     return rows.length === 1;
   }
 
-  async park(key: InboxKey, message: InboxMessage, reason: string, keepStarts = false): Promise<boolean> {
-    const rows = await this.putAside(
-      key,
-      message,
-      reason,
-      0,
-      null,
-      `ended_at = excluded.ended_at, reason = excluded.reason, claim_token = NULL,
-         unfinished_starts = CASE WHEN $11 THEN i.unfinished_starts ELSE 0 END`,
-      [keepStarts],
-    );
-    return rows.length === 1;
-  }
-
-  async noteReading(key: InboxKey, message: InboxMessage, token: string, starts: number): Promise<number> {
-    const [row] = await this.putAside(
-      key,
-      message,
-      'its payload was being read when the process ended',
-      starts,
-      token,
-      `ended_at = excluded.ended_at, claim_token = excluded.claim_token,
-         unfinished_starts = i.unfinished_starts + (i.claim_token IS DISTINCT FROM excluded.claim_token)::int`,
-    );
-    return row?.unfinished_starts ?? 0;
-  }
-
-  async endReading(key: InboxKey, token: string): Promise<void> {
-    await queryAlone(
+  async park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean> {
+    const rows = await queryAlone(
       this.dataSource,
-      `DELETE FROM ${this.table} WHERE event_id = $1 AND consumer = $2 AND claim_token = $3`,
-      [key.eventId, key.consumer, token],
-    );
-  }
-
-  /** A row that is there is changed only while it is the note of a reading. */
-  private putAside(
-    key: InboxKey,
-    message: InboxMessage,
-    reason: string,
-    starts: number,
-    token: string | null,
-    change: string,
-    more: readonly SqlValue[] = [],
-  ): Promise<{ unfinished_starts: number }[]> {
-    return queryAlone(
-      this.dataSource,
-      `INSERT INTO ${this.table} AS i
-         (event_id, consumer, type, version, status, attempts, ended_at, reason, body, properties, redrives, unfinished_starts, claim_token)
-       VALUES ($1, $2, $3, $4, 'rejected', 0, clock_timestamp(), $5, $6, $7, $8, $9, $10)
-       ON CONFLICT (event_id, consumer) DO UPDATE SET ${change} WHERE i.status = 'rejected' AND i.unfinished_starts > 0
-       RETURNING unfinished_starts`,
+      `INSERT INTO ${this.table}
+         (event_id, consumer, type, version, status, attempts, ended_at, reason, body, properties, redrives)
+       VALUES ($1, $2, $3, $4, 'rejected', 0, clock_timestamp(), $5, $6, $7, $8)
+       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
       [
         key.eventId,
         key.consumer,
@@ -244,11 +199,9 @@ export class PostgresInboxStore implements InboxStore {
         message.body,
         storableJson(message.properties),
         message.redrives,
-        starts,
-        token,
-        ...more,
       ],
     );
+    return rows.length === 1;
   }
 
   /** Index reliable_mq_inbox_due (only unfinished rows are in it), or the few of them in reliable_mq_inbox_suspects. */

@@ -209,6 +209,11 @@ function classOf(event: object, where: string): EventClass {
 
 /** TypeScript refuses both of these; JavaScript would have options ignored, and a transaction opened beside the one that was meant. */
 function managerOf({ manager, dataSource, isolation }: TransactionChoice): EntityManager {
+  if (!manager) {
+    throw new InvalidSetupError([
+      'events.transaction was called with a manager that is undefined. Leave it out to have a transaction opened.',
+    ]);
+  }
   const given = Object.entries({ dataSource, isolation }).filter(([, value]) => value !== undefined);
   if (given.length > 0) {
     const names = given.map(([name]) => name).join(' and ');
@@ -217,10 +222,7 @@ function managerOf({ manager, dataSource, isolation }: TransactionChoice): Entit
         `DataSource and with its isolation. Leave out ${names}, or leave the manager out to have a transaction opened.`,
     ]);
   }
-  if (manager) return manager;
-  throw new InvalidSetupError([
-    'events.transaction was called with a manager that is undefined. Leave it out to have a transaction opened.',
-  ]);
+  return manager;
 }
 
 /** Whether an event can't be inserted because an earlier statement of a transaction that this library opened had failed. */
