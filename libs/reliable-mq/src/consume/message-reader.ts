@@ -198,7 +198,7 @@ function parkingId(raw: RawMessage, queue: QueueHandlers): string {
   return `sha256:${createHash('sha256').update(properties).update('\n').update(raw.body).digest('hex')}`;
 }
 
-/** A message as it was stored in the inbox, in the form that `readMessage` takes. */
+/** A message as it was stored in the inbox, in the form that `openMessage` takes. */
 export function fromInbox(stored: Pick<InboxMessage, 'body' | 'properties' | 'type'>, eventId: string): RawMessage {
   const text = (key: string): string | undefined => {
     const value = stored.properties[key];

@@ -15,7 +15,7 @@ const LAST_RETRY_MS = 5000;
 
 /**
  * Puts aside what no handler can take: in the inbox, with its bytes, and in the consumer's parking queue. The message is
- * acknowledged only when both have it.
+ * acknowledged only when both have it, unless the inbox owns it already, as it does this library's redelivered events.
  */
 export class Parking {
   private readonly logger = new Logger('ReliableMq');

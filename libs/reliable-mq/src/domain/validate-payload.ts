@@ -52,10 +52,11 @@ type Executor = new (...args: ConstructorParameters<typeof ValidationExecutor>) 
  */
 const executorClass = ((): Executor | undefined => {
   try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import that is not found could not be caught
     return (require('class-validator/cjs/validation/ValidationExecutor') as { ValidationExecutor: Executor })
       .ValidationExecutor;
   } catch {
+    // Not found: class-validator's `validate` does the same but for that.
     return undefined;
   }
 })();
