@@ -18,9 +18,10 @@ async function main(): Promise<number> {
   }
   const chosen = chosenBenchmarks(options);
   if (options.list) {
+    const width = Math.max(...BENCHMARKS.map(({ name }) => name.length)) + 1;
     for (const { name, work, baseline, isFull, isPeers } of BENCHMARKS) {
       const needs = isFull ? ' (--full)' : isPeers ? ' (--peers)' : '';
-      process.stdout.write(`${name.padEnd(15)}${work}; baseline: ${baseline}${needs}\n`);
+      process.stdout.write(`${name.padEnd(width)}${work}; baseline: ${baseline}${needs}\n`);
     }
     return 0;
   }
