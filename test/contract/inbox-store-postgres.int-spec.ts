@@ -1,8 +1,8 @@
 import { DataSource } from 'typeorm';
-import { qualifiedTable } from '../../libs/reliable-mq/src/database/sql';
+import { qualifiedTable } from '../../libs/reliable-mq/src/database/postgres/sql';
 import { INBOX_TABLE } from '../../libs/reliable-mq/src/inbox/inbox.entity';
-import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
-import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
+import { PostgresInboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-inbox.store';
+import { migrateSchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { createTestDatabase } from '../support/database';
 import { describeInboxStore, type InboxHarness, type StoredRow } from './inbox-store.contract';
 

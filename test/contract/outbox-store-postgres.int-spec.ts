@@ -1,7 +1,7 @@
 import { DataSource, type EntityManager } from 'typeorm';
-import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
+import { migrateSchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { OutboxEvent } from '../../libs/reliable-mq/src/outbox/outbox.entity';
-import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
+import { PostgresOutboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-outbox.store';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { describeOutboxStore, type OutboxHarness } from './outbox-store.contract';

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
-import { newEventId } from '../../libs/reliable-mq/src/domain/event-id';
-import type { ConsumerOutcome } from '../../libs/reliable-mq/src/domain/outcome';
+import { newEventId } from '../../libs/reliable-mq/src/event/event-id';
+import type { ConsumerOutcome } from '../../libs/reliable-mq/src/event/outcome';
 import { upTo } from './claim-limit';
 import type { OutboxEvent } from '../../libs/reliable-mq/src/outbox/outbox.entity';
 import type {

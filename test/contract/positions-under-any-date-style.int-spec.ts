@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
-import { PostgresInboxStore } from '../../libs/reliable-mq/src/inbox/postgres-inbox.store';
-import { migrateSchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
-import { PostgresOutboxStore } from '../../libs/reliable-mq/src/outbox/postgres-outbox.store';
+import { PostgresInboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-inbox.store';
+import { migrateSchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
+import { PostgresOutboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-outbox.store';
 import { upTo } from './claim-limit';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 

@@ -1,6 +1,6 @@
 import { ReliableMqMigration1, schemaScript, SchemaMissingError } from 'nestjs-reliable-mq';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { migrateSchema, verifySchema } from '../../libs/reliable-mq/src/migrations/schema-migrator';
+import { migrateSchema, verifySchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
 describe('The tables in PostgreSQL', () => {

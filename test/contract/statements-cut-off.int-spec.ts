@@ -1,6 +1,6 @@
 import { DataSource, type QueryRunner } from 'typeorm';
-import { DatabaseDeadlineError } from '../../libs/reliable-mq/src/database/deadline';
-import { lockTimeout, queryWaiting } from '../../libs/reliable-mq/src/database/sql';
+import { DatabaseDeadlineError } from '../../libs/reliable-mq/src/database/port';
+import { lockTimeout, queryWaiting } from '../../libs/reliable-mq/src/database/postgres/sql';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 

@@ -1,5 +1,5 @@
-import { MemoryBroker } from '../../libs/reliable-mq/src/transport/memory/memory-broker';
-import { MemoryTransport } from '../../libs/reliable-mq/src/transport/memory/memory-transport';
+import { MemoryBroker } from '../../libs/reliable-mq/src/broker/memory/memory-broker';
+import { MemoryTransport } from '../../libs/reliable-mq/src/broker/memory/memory-transport';
 import { silentLogger } from './transport-silent-logger';
 import { describeTransport } from './transport.contract';
 

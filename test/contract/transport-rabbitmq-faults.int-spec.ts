@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { connect } from 'amqplib';
-import type { RabbitMqTransport } from '../../libs/reliable-mq/src/transport/rabbitmq/rabbitmq-transport';
-import type { PublishOutcome, QueueSpec, Transport } from '../../libs/reliable-mq/src/transport/transport';
+import type { RabbitMqTransport } from '../../libs/reliable-mq/src/broker/rabbitmq/rabbitmq-transport';
+import type { PublishOutcome, QueueSpec, Transport } from '../../libs/reliable-mq/src/broker/transport';
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { eventually } from '../support/eventually';
 import { RabbitMqHarness, createTransport, type TransportSettings } from './transport-rabbitmq-harness';

@@ -1,6 +1,6 @@
 import { connect, type Channel, type ChannelModel } from 'amqplib';
-import type { ResolvedRabbitMqOptions } from '../../libs/reliable-mq/src/options/resolved-options';
-import { RabbitMqTransport } from '../../libs/reliable-mq/src/transport/rabbitmq/rabbitmq-transport';
+import type { ResolvedRabbitMqOptions } from '../../libs/reliable-mq/src/broker/rabbitmq/resolved-rabbitmq-options';
+import { RabbitMqTransport } from '../../libs/reliable-mq/src/broker/rabbitmq/rabbitmq-transport';
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { startProxy, type TcpProxy } from '../../tools/servers/tcp-proxy';
 import { uniquePrefix } from '../support/rabbitmq';

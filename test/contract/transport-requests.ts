@@ -4,7 +4,7 @@ import type {
   OutgoingMessage,
   PublishOutcome,
   Transport,
-} from '../../libs/reliable-mq/src/transport/transport';
+} from '../../libs/reliable-mq/src/broker/transport';
 import { eventually } from '../support/eventually';
 
 export function message(target: MessageTarget, overrides: Partial<OutgoingMessage> = {}): OutgoingMessage {

@@ -1,9 +1,5 @@
-import type { LoggerService } from '@nestjs/common';
+import type { Log } from '../../libs/reliable-mq/src/log/log';
 
-/** Tests provoke every warning there is. */
-export const silentLogger: LoggerService = {
-  log: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  debug: () => undefined,
-};
+const ignore = (): void => undefined;
+
+export const silentLogger: Log = { debug: ignore, log: ignore, warn: ignore, error: ignore };

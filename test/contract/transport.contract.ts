@@ -1,5 +1,5 @@
-import { InvalidSetupError } from '../../libs/reliable-mq/src/domain/errors';
-import type { QueueSpec, Transport, TransportStatus } from '../../libs/reliable-mq/src/transport/transport';
+import { InvalidSetupError } from '../../libs/reliable-mq/src/event/errors';
+import type { QueueSpec, Transport, TransportStatus } from '../../libs/reliable-mq/src/broker/transport';
 import { eventually } from '../support/eventually';
 import { available, collector, message, publish, publishMany, roundTrip, unavailable } from './transport-requests';
 

@@ -1,17 +1,17 @@
-export { ReliableMqModule } from './reliable-mq.module';
-export { ReliableEvent } from './record/reliable-event.decorator';
+export { ReliableMqModule } from './module/reliable-mq.module';
+export { ReliableEvent } from './event/reliable-event.decorator';
 export { TransactionalEvent } from './record/transactional-event.decorator';
 export { EventRecorder } from './record/event-recorder';
 export { ReliableEventHandler } from './consume/reliable-event-handler.decorator';
 export { RELIABLE_MQ_CONTEXT } from './consume/handler-invoker';
 export { Compensate } from './compensate/compensate.decorator';
-export { EventOperations } from './operations/event-operations';
-export { ReliableMqHealth } from './health/reliable-mq-health';
-export { MemoryBroker } from './transport/memory/memory-broker';
+export { EventOperations } from './operate/event-operations';
+export { ReliableMqHealth } from './operate/reliable-mq-health';
+export { MemoryBroker } from './broker/memory/memory-broker';
 export { OutboxEvent } from './outbox/outbox.entity';
 export { InboxEntry } from './inbox/inbox.entity';
-export { ReliableMqMigration1 } from './migrations/typeorm-migration';
-export { schemaScript } from './migrations/postgres-migrations';
+export { ReliableMqMigration1 } from './database/postgres/typeorm-migration';
+export { schemaScript } from './database/postgres/postgres-migrations';
 export {
   EventNotFoundError,
   HandlerTimeoutError,
@@ -26,29 +26,29 @@ export {
   SchemaMissingError,
   TransactionAbortedError,
   UnsupportedDatabaseError,
-} from './domain/errors';
+} from './event/errors';
 
 export type { ReliableMqOptions } from './options/options';
-export type { ReliableMqModuleExtras } from './module-definition';
-export type { ReliableEventOptions } from './record/reliable-event.decorator';
+export type { ReliableMqModuleExtras } from './module/module-definition';
+export type { ReliableEventOptions } from './event/reliable-event.decorator';
 export type { EventMapper, MappedPayloads, TransactionalEventOptions } from './record/transactional-event.decorator';
 export type { EventHeaders, RecordContext, TransactionChoice, TransactionOptions } from './record/event-recorder';
 export type { ReliableEventHandlerOptions } from './consume/reliable-event-handler.decorator';
 export type { EventContext } from './consume/event-context';
 export type { ReliableMqContextType } from './consume/handler-invoker';
-export type { EventFailure, ReportedOutcome, ConsumerOutcome, AttemptRecord } from './domain/outcome';
-export type { Backoff } from './domain/backoff';
-export type { EventClass } from './domain/event-type';
-export type { EventRef, HandlingRef, Hooks, JobName } from './domain/hooks';
-export type { InvalidProperty, ReliableMqErrorCode } from './domain/errors';
-export type { OperationScope, RedriveOptions } from './operations/event-operations';
+export type { EventFailure, ReportedOutcome, ConsumerOutcome, AttemptRecord } from './event/outcome';
+export type { Backoff } from './wait/backoff';
+export type { EventClass } from './event/event-type';
+export type { EventRef, HandlingRef, Hooks, JobName } from './event/hooks';
+export type { InvalidProperty, ReliableMqErrorCode } from './event/errors';
+export type { OperationScope, RedriveOptions } from './operate/event-operations';
 export type {
   EventFilter,
   EventRecord,
   InboxFilter,
   InboxRecord,
   ReliableMqStatistics,
-} from './operations/operations.store';
-export type { HealthReport } from './health/reliable-mq-health';
+} from './database/operations.store';
+export type { HealthReport } from './operate/reliable-mq-health';
 export type { OutboxStatus, StoredOutcome } from './outbox/outbox.entity';
 export type { InboxStatus } from './inbox/inbox.entity';

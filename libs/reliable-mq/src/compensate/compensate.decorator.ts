@@ -1,4 +1,4 @@
-import type { EventClass } from '../domain/event-type';
+import type { EventClass } from '../event/event-type';
 
 const COMPENSATIONS = Symbol('ReliableMq:Compensations');
 

@@ -1,5 +1,5 @@
-import type { EventType } from '../domain/event-type';
-import type { EventFailure } from '../domain/outcome';
+import type { EventType } from '../event/event-type';
+import type { EventFailure } from '../event/outcome';
 
 /** A `@Compensate` method, ready to be called. */
 export interface CompensationHandler {

@@ -1,20 +1,22 @@
-import { Logger } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import type { QueryRunner } from 'typeorm';
-import { acquireQueryRunner, DatabaseDeadlineError, destroyConnection, within } from '../database/deadline';
-import { limitIdleTime } from '../database/idle-limit';
-import { terminateBackend } from '../database/sql';
-import { backoffMs } from '../domain/backoff';
-import { describeError } from '../domain/errors';
-import type { HookRunner } from '../domain/hook-runner';
-import type { EventFailure } from '../domain/outcome';
+import { acquireQueryRunner, destroyConnection } from '../database/postgres/deadline';
+import { DatabaseDeadlineError } from '../database/port';
+import { within } from '../wait/deadline';
+import { limitIdleTime } from '../database/postgres/idle-limit';
+import { terminateBackend } from '../database/postgres/sql';
+import { backoffMs } from '../wait/backoff';
+import { describeError } from '../event/errors';
+import type { HookRunner } from '../event/hook-runner';
+import type { EventFailure } from '../event/outcome';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ClaimedEvent } from '../outbox/outbox.store';
-import type { TransactionContext } from '../record/transaction-context';
-import type { StoreSet } from '../stores/stores';
+import type { TransactionContext } from '../transaction/transaction-context';
+import type { StoreSet } from '../database/stores';
 import type { CompensationHandler, CompensationRegistry } from './compensation-registry';
-import { DueEvents } from './due-events';
-import { type Job, type ReportBatch, reportClaimed } from './job';
+import { DueEvents } from '../repair/due-events';
+import { type Job, type ReportBatch, reportClaimed } from '../repair/job';
+import { createLog } from '../log/log';
 
 /** Events compensated at once: each holds a connection. */
 const CONCURRENCY = 4;
@@ -24,7 +26,7 @@ class ClaimLost extends Error {}
 
 /** Runs the compensation handlers of dead events, each in one transaction with its row, until it has committed. */
 export class RunCompensationsJob implements Job {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
   readonly name = 'compensate';
   readonly dataSource: string;
   private readonly options: ResolvedOptions['compensation'];

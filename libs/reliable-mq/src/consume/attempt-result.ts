@@ -1,4 +1,4 @@
-import { describeError, RejectEvent } from '../domain/errors';
+import { describeError, RejectEvent } from '../event/errors';
 
 /**
  * How one attempt ended.

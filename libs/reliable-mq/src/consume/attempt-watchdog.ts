@@ -1,4 +1,4 @@
-import { onAbort } from '../domain/on-abort';
+import { onAbort } from '../wait/on-abort';
 
 /** The process must stop, and the attempt was cut off for it. */
 export class Stopped extends Error {

@@ -1,6 +1,6 @@
-import { describeError } from '../domain/errors';
-import type { HandlingRef } from '../domain/hooks';
-import type { HookRunner } from '../domain/hook-runner';
+import { describeError } from '../event/errors';
+import type { HandlingRef } from '../event/hooks';
+import type { HookRunner } from '../event/hook-runner';
 import type { AttemptResult } from './attempt-result';
 import type { AttemptRunner, ClaimRow } from './attempt-runner';
 import { BatchCollector } from './batch-collector';

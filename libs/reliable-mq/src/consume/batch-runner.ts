@@ -1,15 +1,15 @@
 import { AsyncResource } from 'node:async_hooks';
-import { Logger } from '@nestjs/common';
 import type { QueryRunner } from 'typeorm';
-import { callersWaitingFor } from '../database/connection-pool';
-import { isDatabaseUnavailable, isTransient, sqlState } from '../database/database-errors';
-import { acquireQueryRunner, DatabaseDeadlineError } from '../database/deadline';
-import { limitIdleTime } from '../database/idle-limit';
-import { failureInSavepoint, isInSavepoint, undoSavepoint } from '../database/savepoint';
-import { describeError, HandlerTimeoutError, TransactionAbortedError } from '../domain/errors';
-import type { HookRunner } from '../domain/hook-runner';
+import { callersWaitingFor } from '../database/postgres/connection-pool';
+import { isDatabaseUnavailable, isTransient, sqlState } from '../database/postgres/database-errors';
+import { acquireQueryRunner } from '../database/postgres/deadline';
+import { DatabaseDeadlineError } from '../database/port';
+import { limitIdleTime } from '../database/postgres/idle-limit';
+import { failureInSavepoint, isInSavepoint, undoSavepoint } from '../database/postgres/savepoint';
+import { describeError, HandlerTimeoutError, TransactionAbortedError } from '../event/errors';
+import type { HookRunner } from '../event/hook-runner';
 import type { SharedClaim } from '../inbox/inbox.store';
-import type { TransactionContext } from '../record/transaction-context';
+import type { TransactionContext } from '../transaction/transaction-context';
 import { type AttemptContext, createAttemptContext } from './attempt-context';
 import { type AttemptFailure, toFailure } from './attempt-result';
 import { AttemptWatchdog } from './attempt-watchdog';
@@ -18,6 +18,7 @@ import { cutConnection, isCutOff } from './cut-off';
 import { COMMIT_DEADLINE_MS, type Handler, handlingLeaseMs } from './handler';
 import type { ReadMessage } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
+import { createLog } from '../log/log';
 
 type Handled = { readonly kind: 'handled'; readonly startedAt: number };
 
@@ -38,7 +39,7 @@ interface Batch {
  * `alone`, where nobody's failure can be another's.
  */
 export class BatchRunner {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
 
   constructor(
     private readonly transactions: TransactionContext,

@@ -1,5 +1,5 @@
-import { backoffMs, type Backoff } from '../domain/backoff';
-import type { ConsumerOutcome } from '../domain/outcome';
+import { backoffMs, type Backoff } from '../wait/backoff';
+import type { ConsumerOutcome } from '../event/outcome';
 import type { InboxFailure, InboxRow } from '../inbox/inbox.store';
 
 /** Where an event stands for one consumer, as its producer is told. */

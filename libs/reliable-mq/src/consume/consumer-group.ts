@@ -1,10 +1,10 @@
 import type { DatabaseGates } from '../database/database-gate';
-import { finishesWithin } from '../database/deadline';
-import type { HookRunner } from '../domain/hook-runner';
+import { finishesWithin } from '../wait/deadline';
+import type { HookRunner } from '../event/hook-runner';
 import type { ResolvedOptions } from '../options/resolved-options';
 import { ReceiptSender } from '../receipt/receipt-sender';
-import type { TransactionContext } from '../record/transaction-context';
-import type { Transport } from '../transport/transport';
+import type { TransactionContext } from '../transaction/transaction-context';
+import type { Transport } from '../broker/transport';
 import type { HandlerRegistry } from './handler-registry';
 import { Handling } from './handling';
 import { Parking } from './parking';

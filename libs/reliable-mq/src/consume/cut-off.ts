@@ -1,7 +1,8 @@
 import type { DataSource, QueryRunner } from 'typeorm';
-import { DatabaseDeadlineError, destroyConnection } from '../database/deadline';
-import { ping, terminateBackend } from '../database/sql';
-import { HandlerTimeoutError } from '../domain/errors';
+import { destroyConnection } from '../database/postgres/deadline';
+import { DatabaseDeadlineError } from '../database/port';
+import { ping, terminateBackend } from '../database/postgres/sql';
+import { HandlerTimeoutError } from '../event/errors';
 import { Stopped } from './attempt-watchdog';
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */

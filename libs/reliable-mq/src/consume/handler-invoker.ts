@@ -2,8 +2,8 @@ import type { ContextType } from '@nestjs/common';
 import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants';
 import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
 import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creator';
-import { describeError, RejectEvent, remarkOn } from '../domain/errors';
-import { copyMetadata } from '../record/copy-metadata';
+import { describeError, RejectEvent, remarkOn } from '../event/errors';
+import { copyMetadata } from '../event/copy-metadata';
 import type { EventContext } from './event-context';
 import { CONTEXT_ARGUMENT, HANDLER_ARGUMENTS, PAYLOAD_ARGUMENT } from './reliable-event-handler.decorator';
 

@@ -1,4 +1,4 @@
-import type { StoreSet } from '../stores/stores';
+import type { StoreSet } from '../database/stores';
 import type { Handler } from './handler';
 import { HandlerRegistry } from './handler-registry';
 

@@ -1,5 +1,5 @@
-import { consumerQueue } from '../domain/queue-names';
-import type { StoreSet } from '../stores/stores';
+import { consumerQueue } from '../event/queue-names';
+import type { StoreSet } from '../database/stores';
 import type { Handler } from './handler';
 
 /** All handlers of one queue: one consumer and event type, one handler per version, one DataSource. */

@@ -1,6 +1,6 @@
-import type { Backoff } from '../domain/backoff';
-import type { EventType } from '../domain/event-type';
-import type { StoreSet } from '../stores/stores';
+import type { Backoff } from '../wait/backoff';
+import type { EventType } from '../event/event-type';
+import type { StoreSet } from '../database/stores';
 import type { EventContext } from './event-context';
 
 /** A handler as it runs: found, checked, with its policy complete. */

@@ -1,16 +1,15 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { Logger } from '@nestjs/common';
 import type { DatabaseGate } from '../database/database-gate';
-import { describeError } from '../domain/errors';
-import type { HandlingRef } from '../domain/hooks';
-import type { HookRunner } from '../domain/hook-runner';
+import { describeError } from '../event/errors';
+import type { HandlingRef } from '../event/hooks';
+import type { HookRunner } from '../event/hook-runner';
 import type { ClaimedInboxRow, InboxKey } from '../inbox/inbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ReceiptSender } from '../receipt/receipt-sender';
-import type { TransactionContext } from '../record/transaction-context';
-import type { StoreSet } from '../stores/stores';
+import type { TransactionContext } from '../transaction/transaction-context';
+import type { StoreSet } from '../database/stores';
 import { AttemptRunner } from './attempt-runner';
 import { Attempts, type FirstEnd, handlingRef } from './attempts';
 import { BatchRunner } from './batch-runner';
@@ -30,6 +29,7 @@ import {
 } from './message-reader';
 import { OutcomeWriter } from './outcome-writer';
 import { checkPayload, type Reading } from './payload-check';
+import { createLog } from '../log/log';
 
 /** Starts that a redelivered message is assumed to have had, the present one included: its process may have died of it. */
 const STARTS_WHEN_REDELIVERED = 2;
@@ -50,7 +50,7 @@ export class Handling {
   readonly outcomes: OutcomeWriter;
   private readonly attempts: Attempts;
   private readonly rows: InboxRows;
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
   private readonly stopping = new AbortController();
   private readonly isolation = new Isolation();
   /** The context of no request and no other message: handlers must not inherit what happened to be current. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { HandlingRef } from '../domain/hooks';
-import type { HookRunner } from '../domain/hook-runner';
+import type { HandlingRef } from '../event/hooks';
+import type { HookRunner } from '../event/hook-runner';
 import type { ClaimedInboxRow, InboxKey, InboxMessage } from '../inbox/inbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
-import type { StoreSet } from '../stores/stores';
+import type { StoreSet } from '../database/stores';
 import { type Attempts, handlingRef } from './attempts';
 import { type Conclusion, failureAfter } from './conclusion';
 import { handlingLeaseMs } from './handler';

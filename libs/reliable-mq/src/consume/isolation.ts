@@ -1,4 +1,4 @@
-import { finishesWithin } from '../database/deadline';
+import { finishesWithin } from '../wait/deadline';
 
 /** How long the others are kept waiting before and after one begins to run alone, in milliseconds. */
 const QUIET_MS = 10_000;

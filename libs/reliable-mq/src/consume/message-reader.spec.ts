@@ -1,8 +1,8 @@
 import { Transform } from 'class-transformer';
 import { IsString, Validate, ValidatorConstraint } from 'class-validator';
-import { HEADER } from '../domain/message-headers';
-import type { EventClass } from '../domain/event-type';
-import type { StoreSet } from '../stores/stores';
+import { HEADER } from '../event/message-headers';
+import type { EventClass } from '../event/event-type';
+import type { StoreSet } from '../database/stores';
 import type { QueueHandlers } from './handler-registry';
 import { fromInbox, openMessage, type RawMessage } from './message-reader';
 import { checkPayload, type Reading } from './payload-check';

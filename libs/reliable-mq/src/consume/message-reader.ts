@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { describeError } from '../domain/errors';
-import { HEADER } from '../domain/message-headers';
-import { isUuid } from '../domain/event-id';
-import { storableText } from '../domain/storable';
+import { describeError } from '../event/errors';
+import { HEADER } from '../event/message-headers';
+import { isUuid } from '../event/event-id';
+import { storableText } from '../event/storable';
 import type { InboxMessage } from '../inbox/inbox.store';
-import type { IncomingMessage } from '../transport/transport';
+import type { IncomingMessage } from '../broker/transport';
 import type { Handler } from './handler';
 import type { QueueHandlers } from './handler-registry';
 

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { DatabaseGate } from '../database/database-gate';
-import { HookRunner } from '../domain/hook-runner';
-import type { StoreSet } from '../stores/stores';
+import { HookRunner } from '../event/hook-runner';
+import type { StoreSet } from '../database/stores';
 import { OutcomeWriter } from './outcome-writer';
 
 const SET = { name: 'default' } as StoreSet;

@@ -1,13 +1,13 @@
-import { Logger } from '@nestjs/common';
-import { isDatabaseUnavailable } from '../database/database-errors';
+import { isDatabaseUnavailable } from '../database/postgres/database-errors';
 import type { DatabaseGate } from '../database/database-gate';
-import { backoffMs } from '../domain/backoff';
-import { describeError } from '../domain/errors';
-import type { HookRunner } from '../domain/hook-runner';
-import type { HandlingRef } from '../domain/hooks';
+import { backoffMs } from '../wait/backoff';
+import { describeError } from '../event/errors';
+import type { HookRunner } from '../event/hook-runner';
+import type { HandlingRef } from '../event/hooks';
 import type { InboxFailure, InboxKey, InboxMessage } from '../inbox/inbox.store';
-import type { StoreSet } from '../stores/stores';
+import type { StoreSet } from '../database/stores';
 import { concludeFailure, concludeRow, type Conclusion } from './conclusion';
+import { createLog } from '../log/log';
 
 /** Delays between tries of a statement that the database refuses: a person has to mend something (a table, a right). */
 const REFUSED_BACKOFF = { initialMs: 200, maxMs: 10_000, jitter: 0.2 };
@@ -17,7 +17,7 @@ const REFUSED_BACKOFF = { initialMs: 200, maxMs: 10_000, jitter: 0.2 };
  * go on when it is back; they end without a result only when the process is stopping.
  */
 export class OutcomeWriter {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
 
   constructor(
     private readonly gateOf: (set: StoreSet) => DatabaseGate,

@@ -1,12 +1,12 @@
-import { Logger } from '@nestjs/common';
-import { HEADER } from '../domain/message-headers';
-import type { HookRunner } from '../domain/hook-runner';
-import { parkingQueue } from '../domain/queue-names';
-import { cutToBytes, storableText } from '../domain/storable';
-import type { StoreSet } from '../stores/stores';
-import type { IncomingMessage, PublishOutcome, Transport } from '../transport/transport';
+import { HEADER } from '../event/message-headers';
+import type { HookRunner } from '../event/hook-runner';
+import { parkingQueue } from '../event/queue-names';
+import { cutToBytes, storableText } from '../event/storable';
+import type { StoreSet } from '../database/stores';
+import type { IncomingMessage, PublishOutcome, Transport } from '../broker/transport';
 import type { UnreadableMessage } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
+import { createLog } from '../log/log';
 
 /** What AMQP allows a property. */
 const MAX_PROPERTY_BYTES = 255;
@@ -18,7 +18,7 @@ const LAST_RETRY_MS = 5000;
  * acknowledged only when both have it, unless the inbox owns it already, as it does this library's redelivered events.
  */
 export class Parking {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
 
   constructor(
     private readonly service: string,

@@ -1,6 +1,6 @@
-import { describeError, type InvalidProperty } from '../domain/errors';
-import { storableText } from '../domain/storable';
-import { type ValidatedPayload, validatePayload } from '../domain/validate-payload';
+import { describeError, type InvalidProperty } from '../event/errors';
+import { storableText } from '../event/storable';
+import { type ValidatedPayload, validatePayload } from '../event/validate-payload';
 import { AttemptWatchdog, Stopped } from './attempt-watchdog';
 import type { Handler } from './handler';
 import {

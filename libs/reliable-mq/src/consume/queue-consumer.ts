@@ -1,21 +1,21 @@
 import { AsyncResource } from 'node:async_hooks';
-import { Logger } from '@nestjs/common';
-import { describeError } from '../domain/errors';
-import type { HookRunner } from '../domain/hook-runner';
-import { parkingQueue } from '../domain/queue-names';
-import type { Delivery, IncomingMessage, Subscription, Transport } from '../transport/transport';
+import { describeError } from '../event/errors';
+import type { HookRunner } from '../event/hook-runner';
+import { parkingQueue } from '../event/queue-names';
+import type { Delivery, IncomingMessage, Subscription, Transport } from '../broker/transport';
 import type { QueueHandlers } from './handler-registry';
 import type { Conclusion } from './conclusion';
 import { addressOf, type Handling } from './handling';
 import { openMessage } from './message-reader';
 import type { Parking } from './parking';
 import type { Reading } from './payload-check';
+import { createLog } from '../log/log';
 
 const REQUEUE_DELAY_MS = 1000;
 
 /** Takes the messages of one queue: reads, handles or parks each, acknowledges it after the commit, and reports. */
 export class QueueConsumer {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
   private readonly active = new Set<Promise<void>>();
   private readonly root = new AsyncResource('ReliableMqConsumer');
   private subscription: Subscription | undefined;

@@ -1,5 +1,5 @@
-import type { Backoff } from '../domain/backoff';
-import type { EventClass } from '../domain/event-type';
+import type { Backoff } from '../wait/backoff';
+import type { EventClass } from '../event/event-type';
 
 export interface ReliableEventHandlerOptions {
   /**

@@ -1,14 +1,14 @@
-import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { describeError } from '../domain/errors';
-import { ping } from './sql';
+import { describeError } from '../event/errors';
+import { ping } from './postgres/sql';
+import { createLog } from '../log/log';
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 5000;
 
 /** Lets work wait while a database is away: everyone who finds it away waits for one probe with growing delays. */
 export class DatabaseGate {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
   private recovering: Promise<void> | undefined;
   private stopped = false;
   private wake: (() => void) | undefined;

@@ -1,5 +1,5 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { AttemptRecord } from '../domain/outcome';
+import type { AttemptRecord } from '../event/outcome';
 
 /** `failed` rows are due; the others are ends. */
 export type InboxStatus = 'handled' | 'failed' | 'rejected' | 'dead';

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { FinalOutcome } from '../domain/outcome';
+import type { FinalOutcome } from '../event/outcome';
 import type { InboxStatus } from './inbox.entity';
 
 /** The inbox of one DataSource. Every method is one statement; all times are the database's. */

@@ -1,5 +1,5 @@
-import type { Hooks } from '../domain/hooks';
-import type { MemoryBroker } from '../transport/memory/memory-broker';
+import type { Hooks } from '../event/hooks';
+import type { MemoryBroker } from '../broker/memory/memory-broker';
 
 /** What a user may write: `ReliableMqModule.forRoot(options)`. Everything but `service` and `rabbitmq.uri` has a default. */
 export interface ReliableMqOptions {

@@ -1,5 +1,5 @@
-import { InvalidOptionsError } from '../domain/errors';
-import { MemoryBroker } from '../transport/memory/memory-broker';
+import { InvalidOptionsError } from '../event/errors';
+import { MemoryBroker } from '../broker/memory/memory-broker';
 import type { ReliableMqOptions } from './options';
 import { resolveOptions } from './resolve-options';
 import type { ResolvedOptions } from './resolved-options';

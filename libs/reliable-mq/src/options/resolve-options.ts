@@ -1,11 +1,12 @@
-import { InvalidOptionsError } from '../domain/errors';
-import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN } from '../domain/event-type';
-import type { Hooks } from '../domain/hooks';
-import { maskUri } from '../domain/mask-uri';
-import { MemoryBroker } from '../transport/memory/memory-broker';
-import { OptionReader, show } from './option-reader';
+import { InvalidOptionsError } from '../event/errors';
+import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN } from '../event/event-type';
+import type { Hooks } from '../event/hooks';
+import { maskUri } from '../log/mask-uri';
+import { MemoryBroker } from '../broker/memory/memory-broker';
+import { OptionReader, show } from '../input/option-reader';
 import type { ReliableMqOptions } from './options';
-import type { ResolvedOptions, ResolvedRabbitMqOptions } from './resolved-options';
+import type { ResolvedRabbitMqOptions } from '../broker/rabbitmq/resolved-rabbitmq-options';
+import type { ResolvedOptions } from './resolved-options';
 import { retryHorizonMs } from './retry-horizon';
 
 const SECOND = 1000;

@@ -1,6 +1,7 @@
-import type { Backoff } from '../domain/backoff';
-import type { Hooks } from '../domain/hooks';
-import type { MemoryBroker } from '../transport/memory/memory-broker';
+import type { Backoff } from '../wait/backoff';
+import type { Hooks } from '../event/hooks';
+import type { ResolvedRabbitMqOptions } from '../broker/rabbitmq/resolved-rabbitmq-options';
+import type { MemoryBroker } from '../broker/memory/memory-broker';
 
 /** Injection token of the resolved options. */
 export const RESOLVED_OPTIONS = Symbol('ReliableMq:ResolvedOptions');
@@ -45,13 +46,4 @@ export interface ResolvedOptions {
   };
   readonly shutdown: { readonly drainMs: number };
   readonly hooks: Partial<Hooks>;
-}
-
-export interface ResolvedRabbitMqOptions {
-  /** At least one, unless the transport is in-memory. */
-  readonly uris: readonly string[];
-  readonly exchange: string;
-  readonly heartbeatSeconds: number;
-  readonly reconnectMs: number;
-  readonly queueType: 'quorum' | 'classic';
 }

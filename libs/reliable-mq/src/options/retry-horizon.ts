@@ -1,5 +1,5 @@
-import { type Backoff, backoffHorizonMs } from '../domain/backoff';
-import { CHASE_PATIENCE, chaseBackoff } from '../domain/chase';
+import { type Backoff, backoffHorizonMs } from '../wait/backoff';
+import { CHASE_PATIENCE, chaseBackoff } from '../event/chase';
 
 interface RetryPolicy {
   readonly maxAttempts: number;

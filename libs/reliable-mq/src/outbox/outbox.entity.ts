@@ -1,5 +1,5 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { AttemptRecord, ConsumerOutcome } from '../domain/outcome';
+import type { AttemptRecord, ConsumerOutcome } from '../event/outcome';
 
 /** Where an event is: see docs/architecture.md for the transitions. */
 export type OutboxStatus = 'pending' | 'published' | 'consumed' | 'dead';

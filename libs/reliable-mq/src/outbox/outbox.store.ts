@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { ConsumerOutcome } from '../domain/outcome';
+import type { ConsumerOutcome } from '../event/outcome';
 import type { OutboxStatus, StoredOutcome } from './outbox.entity';
 
 /**

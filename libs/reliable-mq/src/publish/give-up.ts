@@ -1,9 +1,9 @@
-import { type Backoff, backoffMs } from '../domain/backoff';
-import { CHASE_PATIENCE, chaseBackoff } from '../domain/chase';
-import type { EventType, GiveUpPolicy } from '../domain/event-type';
-import type { EventTypes } from '../domain/event-types';
+import { type Backoff, backoffMs } from '../wait/backoff';
+import { CHASE_PATIENCE, chaseBackoff } from '../event/chase';
+import type { EventType, GiveUpPolicy } from '../event/event-type';
+import type { EventTypes } from '../event/event-types';
 import type { ResolvedOptions } from '../options/resolved-options';
-import type { PublishOutcome } from '../transport/transport';
+import type { PublishOutcome } from '../broker/transport';
 import type { Settlement } from './settler';
 
 /** Wait this long, in milliseconds, before an event is tried again that the broker's absence has kept from being tried. */

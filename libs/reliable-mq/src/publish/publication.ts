@@ -1,7 +1,7 @@
-import { HEADER } from '../domain/message-headers';
-import type { CommittedEvent } from '../record/committed-event';
+import { HEADER } from '../event/message-headers';
+import type { CommittedEvent } from '../transaction/committed-event';
 import type { ClaimedEvent, NewOutboxEvent } from '../outbox/outbox.store';
-import type { MessageTarget, OutgoingMessage, PublishOutcome } from '../transport/transport';
+import type { MessageTarget, OutgoingMessage, PublishOutcome } from '../broker/transport';
 import { publishTargets } from './publish-target';
 
 /** An event that this process holds a claim on and is about to publish. */

@@ -1,6 +1,6 @@
-import { consumerQueue } from '../domain/queue-names';
+import { consumerQueue } from '../event/queue-names';
 import type { StoredOutcome } from '../outbox/outbox.entity';
-import type { MessageTarget } from '../transport/transport';
+import type { MessageTarget } from '../broker/transport';
 
 /**
  * Where an event goes. The first time through the exchange, to everyone; later, when consumers are declared, straight to the

@@ -1,9 +1,9 @@
-import type { HookRunner } from '../domain/hook-runner';
-import { receiptQueue } from '../domain/queue-names';
+import type { HookRunner } from '../event/hook-runner';
+import { receiptQueue } from '../event/queue-names';
 import type { ResolvedOptions } from '../options/resolved-options';
-import type { CommitListener } from '../record/committed-event';
-import type { StoreSet, Stores } from '../stores/stores';
-import type { Transport } from '../transport/transport';
+import type { CommitListener } from '../transaction/committed-event';
+import type { StoreSet, Stores } from '../database/stores';
+import type { Transport } from '../broker/transport';
 import type { GiveUp } from './give-up';
 import { toFirstPublication } from './publication';
 import { Publisher, type PublisherListener } from './publisher';

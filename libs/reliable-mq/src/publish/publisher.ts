@@ -1,14 +1,14 @@
-import { Logger } from '@nestjs/common';
-import type { HookRunner } from '../domain/hook-runner';
-import { WarningDigest } from '../domain/warning-digest';
+import type { HookRunner } from '../event/hook-runner';
+import { WarningDigest } from '../log/warning-digest';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
-import type { OutgoingMessage, PublishOutcome, Transport } from '../transport/transport';
+import type { OutgoingMessage, PublishOutcome, Transport } from '../broker/transport';
 import { type Burst, Bursts } from './bursts';
 import type { GiveUp } from './give-up';
 import { type MessageOrigin, type Publication, toMessages, worse } from './publication';
 import { type BufferedPublication, PublishBuffer } from './publish-buffer';
 import { type Settlement, Settler } from './settler';
+import { createLog } from '../log/log';
 
 const STOPPING = 'this process is stopping';
 const UNAVAILABLE = 'the broker is not available';
@@ -31,7 +31,7 @@ export interface PublisherListener {
  * have a second window. The row is the truth; whatever is dropped here is found again when its lease has run out.
  */
 export class Publisher {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
   private readonly buffer: PublishBuffer;
   private readonly settler: Settler;
   private readonly failures = new WarningDigest((details) =>

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { newEventId } from '../domain/event-id';
-import { EventTypes } from '../domain/event-types';
-import { HookRunner } from '../domain/hook-runner';
-import type { Hooks } from '../domain/hooks';
+import { newEventId } from '../event/event-id';
+import { EventTypes } from '../event/event-types';
+import { HookRunner } from '../event/hook-runner';
+import type { Hooks } from '../event/hooks';
 import type { OutboxStore, PublishSettlement, Unsettled } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
-import type { OutgoingMessage, PublishOutcome, Transport, TransportStatus } from '../transport/transport';
+import type { OutgoingMessage, PublishOutcome, Transport, TransportStatus } from '../broker/transport';
 import { GiveUp } from './give-up';
 import type { Publication } from './publication';
 import { Publisher } from './publisher';

@@ -1,7 +1,7 @@
-import { Logger } from '@nestjs/common';
-import { describeError } from '../domain/errors';
-import type { HookRunner } from '../domain/hook-runner';
+import { describeError } from '../event/errors';
+import type { HookRunner } from '../event/hook-runner';
 import type { OutboxStore, PublishSettlement } from '../outbox/outbox.store';
+import { createLog } from '../log/log';
 
 const BATCH_SIZE = 1000;
 /** From one statement to the next, in milliseconds: at most 40 a second, however busy the service is. */
@@ -34,7 +34,7 @@ export interface SettlerListener {
  * claim may hold them, and they are published again.
  */
 export class Settler {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
   private waiting: Settlement[] = [];
   private running: Promise<void> | undefined;
   private unsettled = 0;

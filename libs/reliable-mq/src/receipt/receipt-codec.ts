@@ -1,7 +1,7 @@
-import type { ConsumerOutcome } from '../domain/outcome';
-import { CONSUMER_MAX_LENGTH } from '../domain/event-type';
-import { isUuid } from '../domain/event-id';
-import { storableText } from '../domain/storable';
+import type { ConsumerOutcome } from '../event/outcome';
+import { CONSUMER_MAX_LENGTH } from '../event/event-type';
+import { isUuid } from '../event/event-id';
+import { storableText } from '../event/storable';
 import type { Receipt } from '../outbox/outbox.store';
 
 /** AMQP `type` of a message of receipts. */

@@ -1,15 +1,15 @@
-import { Logger } from '@nestjs/common';
-import { isDatabaseUnavailable, isTransient } from '../database/database-errors';
+import { isDatabaseUnavailable, isTransient } from '../database/postgres/database-errors';
 import type { DatabaseGate } from '../database/database-gate';
-import { finishesWithin } from '../database/deadline';
-import { describeError } from '../domain/errors';
-import type { HookRunner } from '../domain/hook-runner';
-import { receiptQueue } from '../domain/queue-names';
+import { finishesWithin } from '../wait/deadline';
+import { describeError } from '../event/errors';
+import type { HookRunner } from '../event/hook-runner';
+import { receiptQueue } from '../event/queue-names';
 import type { AppliedReceipt } from '../outbox/outbox.store';
-import type { StoreSet, Stores } from '../stores/stores';
-import type { Delivery, Subscription, Transport } from '../transport/transport';
+import type { StoreSet, Stores } from '../database/stores';
+import type { Delivery, Subscription, Transport } from '../broker/transport';
 import { decodeReceipts, strongestReceipts, type WireReceipt } from './receipt-codec';
 import { UndeclaredConsumers } from './undeclared-consumers';
+import { createLog } from '../log/log';
 
 const PREFETCH = 200;
 /** Receipts written by one statement. */
@@ -29,7 +29,7 @@ interface Parcel {
  * commit. Messages that arrive while one statement runs are written together with the next.
  */
 export class ReceiptListener {
-  private readonly logger = new Logger('ReliableMq');
+  private readonly logger = createLog();
   private readonly stopping = new AbortController();
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly undeclared = new UndeclaredConsumers((details) =>

@@ -1,6 +1,6 @@
-import type { HookRunner } from '../domain/hook-runner';
-import { newEventId } from '../domain/event-id';
-import type { Transport } from '../transport/transport';
+import type { HookRunner } from '../event/hook-runner';
+import { newEventId } from '../event/event-id';
+import type { Transport } from '../broker/transport';
 import { encodeReceipts, RECEIPTS_TYPE, type WireReceipt } from './receipt-codec';
 
 const MAX_RECEIPTS_PER_MESSAGE = 500;

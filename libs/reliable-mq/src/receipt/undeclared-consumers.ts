@@ -1,4 +1,4 @@
-import { suggest } from '../options/suggest';
+import { suggest } from '../input/suggest';
 import type { AppliedReceipt } from '../outbox/outbox.store';
 import type { WireReceipt } from './receipt-codec';
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { EntityManager, QueryRunner } from 'typeorm';
-import { sqlState } from '../database/database-errors';
-import { groupOf } from '../database/grouped-statements';
-import type { IsolationLevel } from './isolation-level';
+import { sqlState } from '../database/postgres/database-errors';
+import { groupOf } from '../database/postgres/grouped-statements';
+import type { IsolationLevel } from '../transaction/isolation-level';
 import {
   InvalidEventError,
   type InvalidProperty,
@@ -12,20 +12,20 @@ import {
   NoTransactionError,
   PayloadTooLargeError,
   TransactionAbortedError,
-} from '../domain/errors';
-import { newEventId } from '../domain/event-id';
-import type { EventClass, EventType } from '../domain/event-type';
-import type { EventTypes } from '../domain/event-types';
-import type { HookRunner } from '../domain/hook-runner';
-import { invalidHeaders } from '../domain/message-headers';
-import { serializePayload } from '../domain/serialize-payload';
-import { type ValidatedPayload, validatePayload } from '../domain/validate-payload';
+} from '../event/errors';
+import { newEventId } from '../event/event-id';
+import type { EventClass, EventType } from '../event/event-type';
+import type { EventTypes } from '../event/event-types';
+import type { HookRunner } from '../event/hook-runner';
+import { invalidHeaders } from '../event/message-headers';
+import { serializePayload } from '../event/serialize-payload';
+import { type ValidatedPayload, validatePayload } from '../event/validate-payload';
 import type { ResolvedOptions } from '../options/resolved-options';
-import type { StoreSet, Stores } from '../stores/stores';
-import type { CommitTracker } from './commit-tracker';
-import type { CommittedEvent } from './committed-event';
-import { eventTypeOf, findEventType } from './reliable-event.decorator';
-import type { TransactionContext } from './transaction-context';
+import type { StoreSet, Stores } from '../database/stores';
+import type { CommitTracker } from '../transaction/commit-tracker';
+import type { CommittedEvent } from '../transaction/committed-event';
+import { eventTypeOf, findEventType } from '../event/reliable-event.decorator';
+import type { TransactionContext } from '../transaction/transaction-context';
 
 export type EventHeaders = Readonly<Record<string, string | number | boolean>>;
 

@@ -1,9 +1,9 @@
 import { Inject, Optional } from '@nestjs/common';
-import { InvalidSetupError } from '../domain/errors';
-import type { EventClass, EventType } from '../domain/event-type';
-import { copyMetadata } from './copy-metadata';
+import { InvalidSetupError } from '../event/errors';
+import type { EventClass, EventType } from '../event/event-type';
+import { copyMetadata } from '../event/copy-metadata';
 import { EventRecorder, type EventHeaders, type TransactionOptions } from './event-recorder';
-import { eventTypeOf } from './reliable-event.decorator';
+import { eventTypeOf } from '../event/reliable-event.decorator';
 
 /** One payload, several, or none. */
 export type MappedPayloads<T> = T | readonly T[] | null | undefined;

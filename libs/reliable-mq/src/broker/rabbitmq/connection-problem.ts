@@ -1,0 +1,52 @@
+import { describeError } from '../../event/errors';
+import { maskUri } from '../../log/mask-uri';
+
+/** `amqp://user:***@host:5672/vhost`, without query: what reasons and logs say of a URI. */
+export function uriForPeople(uri: string): string {
+  return maskUri(uri.split('?', 1)[0] ?? uri);
+}
+
+/** Why connecting to the URI failed, in words that say what to correct. */
+export function describeConnectFailure(error: unknown, uri: string): string {
+  const text = errorText(error);
+  // amqplib words the handshake's failures; the broker's own words are inside, or (for the virtual host) lost.
+  if (text.includes('ACCESS_REFUSED') || text.includes('ACCESS-REFUSED')) {
+    return `ACCESS_REFUSED: the broker does not accept the password of user "${userOf(uri)}", or there is no such user`;
+  }
+  if (text.includes('Expected ConnectionOpenOk')) {
+    return `the broker closed the connection instead of opening virtual host "${vhostOf(uri)}": it does not exist, or user "${userOf(uri)}" may not use it`;
+  }
+  return maskUri(text);
+}
+
+/** Why an open connection ended. */
+export function describeConnectionLoss(error: unknown): string {
+  return error === undefined || error === null ? 'closed' : maskUri(errorText(error));
+}
+
+function errorText(error: unknown): string {
+  // A name with several addresses (localhost: ::1 and 127.0.0.1) fails with one error that holds theirs and says nothing itself.
+  const { message, errors } = (error ?? {}) as { message?: unknown; errors?: unknown };
+  if (Array.isArray(errors) && errors.length > 0) return errors.map(errorText).join(', ');
+  return typeof message === 'string' && message ? message.replace(/\s+/g, ' ').trim() : describeError(error);
+}
+
+function userOf(uri: string): string {
+  return decoded(parse(uri)?.username ?? '') || 'guest';
+}
+
+function vhostOf(uri: string): string {
+  return decoded(parse(uri)?.pathname.slice(1) ?? '') || '/';
+}
+
+function parse(uri: string): URL | undefined {
+  return URL.canParse(uri) ? new URL(uri) : undefined;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,136 @@
+import type { AttemptRecord, ReportedOutcome } from '../event/outcome';
+import type { InboxStatus } from '../inbox/inbox.entity';
+import type { InboxKey } from '../inbox/inbox.store';
+import type { OutboxStatus } from '../outbox/outbox.entity';
+
+/** What people do with the tables of one DataSource, beside the event's own way. */
+export interface OperationsStore {
+  list(filter: EventFilter): Promise<readonly EventRecord[]>;
+  get(eventId: string): Promise<EventRecord | undefined>;
+  listInbox(filter: InboxFilter): Promise<readonly InboxRecord[]>;
+  statistics(): Promise<ReliableMqStatistics>;
+  redrive(eventIds: readonly string[], evenIfCompensated: boolean): Promise<readonly string[]>;
+  /** @returns those that were retried */
+  retryInbox(keys: readonly InboxKey[]): Promise<readonly InboxKey[]>;
+  discard(eventIds: readonly string[]): Promise<readonly string[]>;
+  /** Those of the events that are in the outbox. */
+  eventStates(eventIds: readonly string[]): Promise<readonly EventState[]>;
+  /** Those of the handlings that are in the inbox. */
+  handlingStates(keys: readonly InboxKey[]): Promise<readonly HandlingState[]>;
+}
+
+/** What decides whether an event can be redriven or discarded. */
+export interface EventState {
+  readonly id: string;
+  readonly status: OutboxStatus;
+  readonly isCompensated: boolean;
+}
+
+/** What decides whether a handling can be retried. */
+export interface HandlingState extends InboxKey {
+  readonly status: InboxStatus;
+  /** The message was parked, under an id that was made for it. */
+  readonly isUnreadable: boolean;
+}
+
+/** Rows that are returned at once, whatever `limit` says. */
+export const MAX_LIMIT = 1000;
+
+export interface EventFilter {
+  /** `published`: those that wait for receipts; the ones that ended there (`confirm: false`) are listed without a status only. */
+  readonly status?: OutboxStatus;
+  /** Without a status, or with `consumed`, it has no index: a rare type makes it read the whole table. */
+  readonly type?: string;
+  /** Only rows that somebody should have looked at by now. */
+  readonly overdue?: boolean;
+  /** Event id: only older ones, for the next page. */
+  readonly before?: string;
+  /**
+   * From 1; no more than 1000 are returned at once.
+   * @default 100
+   */
+  readonly limit?: number;
+}
+
+export interface InboxFilter {
+  /**
+   * `handled` without an `eventId` reads the whole table.
+   * @default without an `eventId`: every one but `handled`
+   */
+  readonly status?: InboxStatus;
+  readonly consumer?: string;
+  readonly type?: string;
+  /** All that this service's consumers know of one event. */
+  readonly eventId?: string;
+  /**
+   * From 1; no more than 1000 are returned at once.
+   * @default 100
+   */
+  readonly limit?: number;
+}
+
+/** An event of the outbox as a person looks at it. */
+export interface EventRecord {
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  readonly payload: unknown;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly status: OutboxStatus;
+  readonly consumers: readonly string[];
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly history: readonly AttemptRecord[];
+  readonly outcomes: readonly ReportedOutcome[];
+  readonly redrives: number;
+  readonly compensationAttempts: number;
+  readonly createdAt: Date;
+  readonly publishedAt: Date | null;
+  readonly endedAt: Date | null;
+  readonly compensatedAt: Date | null;
+  /** When somebody looks at it next; null at an end. */
+  readonly dueAt: Date | null;
+}
+
+/** A row of the inbox as a person looks at it. */
+export interface InboxRecord {
+  readonly eventId: string;
+  readonly consumer: string;
+  readonly type: string;
+  readonly version: number;
+  readonly status: InboxStatus;
+  readonly attempts: number;
+  readonly unfinishedStarts: number;
+  readonly reason: string | null;
+  readonly history: readonly AttemptRecord[];
+  /** The message's bytes; null for handled rows. */
+  readonly body: Buffer | null;
+  readonly properties: Readonly<Record<string, unknown>> | null;
+  readonly receivedAt: Date;
+  readonly endedAt: Date | null;
+  readonly dueAt: Date | null;
+}
+
+/** Each count stops at `STATISTICS_CAP`: a larger number reads as the cap. */
+export interface ReliableMqStatistics {
+  readonly outbox: {
+    readonly pending: number;
+    readonly published: number;
+    readonly dead: number;
+    /** Dead events whose compensation has not committed yet. */
+    readonly compensating: number;
+    /** How far behind the longest-due row is, in milliseconds; 0 when nothing is overdue. */
+    readonly oldestOverdueMs: number;
+    /** Rows of all kinds, as the database's planner estimates them. */
+    readonly estimatedRows: number;
+  };
+  readonly inbox: {
+    readonly failed: number;
+    readonly rejected: number;
+    readonly dead: number;
+    readonly oldestOverdueMs: number;
+    readonly estimatedRows: number;
+  };
+}
+
+export const STATISTICS_CAP = 10_000;

@@ -1,0 +1,81 @@
+import type { EntityManager, QueryRunner } from 'typeorm';
+
+/**
+ * What a failure of the database says.
+ * - `unavailable`: it could not be asked (connection lost, shutting down, out of resources, takes no writes): nothing is known of
+ *   the statement, and nothing is wrong with it
+ * - `conflict`: something that ran beside the statement (deadlock, serialization failure, lock or statement time limit): the same
+ *   transaction may succeed when it is run again
+ * - `consequence`: an earlier statement of the same transaction had failed
+ * - `refused`: the statement itself
+ */
+export type DatabaseFailure = 'unavailable' | 'conflict' | 'consequence' | 'refused';
+
+/**
+ * What this library needs of one DataSource's database beside its stores: all that differs between databases and is no statement on
+ * the outbox or the inbox. One folder per kind implements it; one contract suite holds for all of them
+ * (test/contract/database-port.contract.ts).
+ */
+export interface DatabasePort {
+  readonly kind: 'postgres';
+
+  /** How many connections the DataSource may have open at once, when that is known. */
+  readonly poolSize: number | undefined;
+
+  /** Callers that wait for a connection at this moment. */
+  readonly callersWaiting: number;
+
+  /** @returns what an error of the driver says; undefined for one that no database has thrown */
+  failureOf(error: unknown): DatabaseFailure | undefined;
+
+  /**
+   * A query runner that has its connection. One that the pool gives too late goes back to it.
+   * @param timeoutMs how long to wait, in milliseconds
+   * @param stop do not wait any longer than this
+   * @throws NoConnectionError when there is none
+   */
+  acquire(timeoutMs: number, stop?: AbortSignal): Promise<QueryRunner>;
+
+  /** Resolves when the database answers within the deadline, in milliseconds, and takes writes; rejects with the reason otherwise. */
+  ping(deadlineMs: number): Promise<void>;
+
+  /**
+   * Let the server end the open transaction, and its session, when it has waited for a statement for so long: a process that is frozen
+   * or cut off must not hold its locks for hours.
+   * @param limitMs longer than this process itself lets the transaction go on without a statement, in milliseconds
+   */
+  limitIdleTime(manager: EntityManager, limitMs: number): Promise<void>;
+
+  /** Whether the server has no transaction open although TypeORM thinks so: somebody wrote `ROLLBACK` or `COMMIT`. */
+  hasLostTransaction(queryRunner: QueryRunner): Promise<boolean>;
+
+  /** Close the query runner's connection for good, so that nobody else gets it. Statements that still use it fail. */
+  discard(queryRunner: QueryRunner, reason: Error): Promise<void>;
+
+  /**
+   * Take the connection away from work that does not end, here and at the server, where it may wait for a lock and hold others.
+   * @returns why the database could not be asked to, when it could not: it is away
+   */
+  cut(queryRunner: QueryRunner, reason: Error): Promise<unknown>;
+
+  /**
+   * Learn what statements have to know of the DataSource's sessions: whether they may stay prepared, the server's own idle limit, … To be
+   * called once at boot, before any other method but `ping`.
+   */
+  learn(): Promise<void>;
+}
+
+/** The database could not be asked; nothing is known of what was to be asked. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name: string = 'DatabaseUnavailableError';
+}
+
+/** There was no connection, so no statement was sent: the database did nothing. */
+export class NoConnectionError extends DatabaseUnavailableError {
+  override readonly name = 'NoConnectionError';
+}
+
+/** The database did not answer in time; nothing is known of what it did. */
+export class DatabaseDeadlineError extends DatabaseUnavailableError {
+  override readonly name = 'DatabaseDeadlineError';
+}

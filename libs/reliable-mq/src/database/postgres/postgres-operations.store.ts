@@ -1,0 +1,301 @@
+import type { DataSource } from 'typeorm';
+import { qualifiedTable, queryAlone } from './sql';
+import type { AttemptRecord } from '../../event/outcome';
+import { INBOX_TABLE, type InboxStatus } from '../../inbox/inbox.entity';
+import type { InboxKey } from '../../inbox/inbox.store';
+import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from '../../outbox/outbox.entity';
+import {
+  type EventFilter,
+  type EventRecord,
+  type EventState,
+  type HandlingState,
+  type InboxFilter,
+  type InboxRecord,
+  MAX_LIMIT,
+  type OperationsStore,
+  type ReliableMqStatistics,
+  STATISTICS_CAP,
+} from '../operations.store';
+
+const DEFAULT_LIMIT = 100;
+/** What begins an id that was made for a message without a readable one. */
+const UNREADABLE = "'sha256:%'";
+
+/** PostgreSQL 13 and later. What waits for rows locks them in the order of their keys: see PostgresOutboxStore. */
+export class PostgresOperationsStore implements OperationsStore {
+  private readonly outbox: string;
+  private readonly inbox: string;
+
+  constructor(private readonly dataSource: DataSource) {
+    this.outbox = qualifiedTable(dataSource, OUTBOX_TABLE);
+    this.inbox = qualifiedTable(dataSource, INBOX_TABLE);
+  }
+
+  /** Dead events by reliable_mq_outbox_dead, unfinished ones by reliable_mq_outbox_due, all others along the primary key. */
+  async list({ status, type, overdue, before, limit = DEFAULT_LIMIT }: EventFilter): Promise<readonly EventRecord[]> {
+    const conditions = ['TRUE'];
+    const parameters: unknown[] = [];
+    const where = (condition: string, value: unknown): void => {
+      parameters.push(value);
+      conditions.push(condition.replace('?', `$${parameters.length}`));
+    };
+    if (status !== undefined) where('status = ?', status);
+    if (status === 'pending' || status === 'published') conditions.push('due_at IS NOT NULL');
+    if (type !== undefined) where('type = ?', type);
+    if (before !== undefined) where('id < ?::uuid', before);
+    if (overdue) conditions.push('due_at <= statement_timestamp()');
+    parameters.push(Math.min(limit, MAX_LIMIT));
+    const rows = await queryAlone<OutboxRow>(
+      this.dataSource,
+      `SELECT * FROM ${this.outbox} WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT $${parameters.length}`,
+      parameters,
+    );
+    return rows.map(toEventRecord);
+  }
+
+  async get(eventId: string): Promise<EventRecord | undefined> {
+    const [row] = await queryAlone<OutboxRow>(this.dataSource, `SELECT * FROM ${this.outbox} WHERE id = $1`, [eventId]);
+    return row && toEventRecord(row);
+  }
+
+  async listInbox({
+    status,
+    consumer,
+    type,
+    eventId,
+    limit = DEFAULT_LIMIT,
+  }: InboxFilter): Promise<readonly InboxRecord[]> {
+    const conditions = ['TRUE'];
+    const parameters: unknown[] = [];
+    const where = (column: string, value: unknown): void => {
+      parameters.push(value);
+      conditions.push(`${column} = $${parameters.length}`);
+    };
+    if (eventId !== undefined) where('event_id', eventId);
+    if (consumer !== undefined) where('consumer', consumer);
+    if (status !== undefined) where('status', status);
+    if (type !== undefined) where('type', type);
+    // Written out, so that the partial indexes serve.
+    if (status === 'failed') conditions.push('due_at IS NOT NULL');
+    if (status === 'rejected' || status === 'dead') conditions.push("status IN ('rejected', 'dead')");
+    if (status === undefined && eventId === undefined)
+      conditions.push("(due_at IS NOT NULL OR status IN ('rejected', 'dead'))");
+    parameters.push(Math.min(limit, MAX_LIMIT));
+    const rows = await queryAlone<InboxTableRow>(
+      this.dataSource,
+      `SELECT * FROM ${this.inbox} WHERE ${conditions.join(' AND ')} ORDER BY received_at DESC LIMIT $${parameters.length}`,
+      parameters,
+    );
+    return rows.map(toInboxRecord);
+  }
+
+  async statistics(): Promise<ReliableMqStatistics> {
+    const count = (table: string, condition: string): string =>
+      `(SELECT count(*) FROM (SELECT FROM ${table} WHERE ${condition} LIMIT ${STATISTICS_CAP}) AS counted)::int`;
+    const overdue = (condition: string, table: string): string =>
+      `coalesce((SELECT extract(epoch FROM statement_timestamp() - due_at) * 1000 FROM ${table} WHERE due_at <= statement_timestamp()${condition} ORDER BY due_at LIMIT 1), 0)::float8`;
+    const estimate = (table: string): string =>
+      `greatest((SELECT reltuples FROM pg_class WHERE oid = '${table.replaceAll("'", "''")}'::regclass), 0)::float8`;
+    const byStatus = ['pending', 'published', 'dead'].map((status) =>
+      overdue(` AND status = '${status}'`, this.outbox),
+    );
+    const [row] = await queryAlone<Record<string, number>>(
+      this.dataSource,
+      `SELECT ${count(this.outbox, "status = 'pending' AND due_at IS NOT NULL")} AS pending,
+         ${count(this.outbox, "status = 'published' AND due_at IS NOT NULL")} AS published,
+         ${count(this.outbox, "status = 'dead'")} AS dead,
+         ${count(this.outbox, "status = 'dead' AND due_at IS NOT NULL")} AS compensating,
+         greatest(${byStatus.join(', ')}) AS outbox_overdue, ${estimate(this.outbox)} AS outbox_rows,
+         ${count(this.inbox, 'due_at IS NOT NULL')} AS failed,
+         ${count(this.inbox, "status IN ('rejected', 'dead') AND status = 'rejected'")} AS rejected,
+         ${count(this.inbox, "status IN ('rejected', 'dead') AND status = 'dead'")} AS inbox_dead,
+         ${overdue('', this.inbox)} AS inbox_overdue, ${estimate(this.inbox)} AS inbox_rows`,
+    );
+    const value = (name: string): number => row?.[name] ?? 0;
+    return {
+      outbox: {
+        pending: value('pending'),
+        published: value('published'),
+        dead: value('dead'),
+        compensating: value('compensating'),
+        oldestOverdueMs: value('outbox_overdue'),
+        estimatedRows: value('outbox_rows'),
+      },
+      inbox: {
+        failed: value('failed'),
+        rejected: value('rejected'),
+        dead: value('inbox_dead'),
+        oldestOverdueMs: value('inbox_overdue'),
+        estimatedRows: value('inbox_rows'),
+      },
+    };
+  }
+
+  /**
+   * A compensation that runs at this moment holds an unexpired claim: such a row is left alone. What consumers have reported
+   * `handled` since the event died stays; when that is all of them, the event is consumed.
+   */
+  async redrive(eventIds: readonly string[], evenIfCompensated: boolean): Promise<readonly string[]> {
+    const rows = await queryAlone<{ id: string }>(
+      this.dataSource,
+      `WITH chosen AS MATERIALIZED (
+         SELECT id, consumers, outcomes, confirm FROM ${this.outbox}
+         WHERE id = ANY($1::uuid[]) AND status = 'dead' AND ($2 OR compensated_at IS NULL)
+           AND (claim_token IS NULL OR due_at <= clock_timestamp())
+         ORDER BY id FOR UPDATE
+       ), judged AS (
+         SELECT c.id, kept.outcomes,
+           c.confirm AND CASE WHEN c.consumers = '[]'::jsonb THEN kept.outcomes <> '{}'::jsonb
+                              ELSE kept.declared = jsonb_array_length(c.consumers) END AS complete
+         FROM chosen AS c, LATERAL (
+           SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') AS outcomes, count(*) FILTER (WHERE c.consumers ? e.key) AS declared
+           FROM jsonb_each(c.outcomes) AS e WHERE e.value ->> 'outcome' = 'handled'
+         ) AS kept
+       )
+       UPDATE ${this.outbox} AS o SET
+         status = CASE WHEN j.complete THEN 'consumed' ELSE 'pending' END,
+         due_at = CASE WHEN j.complete THEN NULL ELSE clock_timestamp() END,
+         ended_at = CASE WHEN j.complete THEN clock_timestamp() END,
+         reason = CASE WHEN j.complete THEN NULL ELSE 'redriven by hand' END,
+         published_at = CASE WHEN o.outcomes = '{}'::jsonb THEN NULL ELSE o.published_at END,
+         attempts = 0, claim_token = NULL, redrives = o.redrives + 1, compensated_at = NULL, compensation_attempts = 0,
+         outcomes = j.outcomes
+       FROM judged AS j WHERE o.id = j.id
+       RETURNING o.id`,
+      [eventIds, evenIfCompensated],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  async retryInbox(keys: readonly InboxKey[]): Promise<readonly InboxKey[]> {
+    return queryAlone<InboxKey>(
+      this.dataSource,
+      `WITH chosen AS MATERIALIZED (
+         SELECT i.event_id, i.consumer FROM ${this.inbox} AS i
+         JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS k (event_id, consumer)
+           ON i.event_id = k.event_id AND i.consumer = k.consumer
+         WHERE i.status <> 'handled' AND i.event_id NOT LIKE ${UNREADABLE} AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
+         ORDER BY i.event_id, i.consumer FOR UPDATE OF i
+       )
+       UPDATE ${this.inbox} AS i SET status = 'failed', due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
+         attempts = CASE i.status WHEN 'failed' THEN i.attempts ELSE 0 END, unfinished_starts = 0
+       FROM chosen AS c WHERE i.event_id = c.event_id AND i.consumer = c.consumer
+       RETURNING i.event_id AS "eventId", i.consumer`,
+      [keys.map(({ eventId }) => eventId), keys.map(({ consumer }) => consumer)],
+    );
+  }
+
+  async discard(eventIds: readonly string[]): Promise<readonly string[]> {
+    const rows = await queryAlone<{ id: string }>(
+      this.dataSource,
+      `WITH chosen AS MATERIALIZED (
+         SELECT id FROM ${this.outbox}
+         WHERE id = ANY($1::uuid[]) AND status = 'dead' AND (claim_token IS NULL OR due_at <= clock_timestamp())
+         ORDER BY id FOR UPDATE
+       )
+       DELETE FROM ${this.outbox} AS o USING chosen AS c WHERE o.id = c.id RETURNING o.id`,
+      [eventIds],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  async eventStates(eventIds: readonly string[]): Promise<readonly EventState[]> {
+    return queryAlone<EventState>(
+      this.dataSource,
+      `SELECT id, status, compensated_at IS NOT NULL AS "isCompensated" FROM ${this.outbox} WHERE id = ANY($1::uuid[])`,
+      [eventIds],
+    );
+  }
+
+  async handlingStates(keys: readonly InboxKey[]): Promise<readonly HandlingState[]> {
+    return queryAlone<HandlingState>(
+      this.dataSource,
+      `SELECT i.event_id AS "eventId", i.consumer, i.status, i.event_id LIKE ${UNREADABLE} AS "isUnreadable"
+       FROM ${this.inbox} AS i JOIN unnest($1::text[], $2::text[]) AS k (event_id, consumer)
+         ON i.event_id = k.event_id AND i.consumer = k.consumer`,
+      [keys.map(({ eventId }) => eventId), keys.map(({ consumer }) => consumer)],
+    );
+  }
+}
+
+interface OutboxRow {
+  id: string;
+  type: string;
+  version: number;
+  payload: unknown;
+  headers: Record<string, unknown> | null;
+  status: OutboxStatus;
+  consumers: string[];
+  attempts: number;
+  reason: string | null;
+  history: AttemptRecord[];
+  outcomes: Record<string, StoredOutcome>;
+  redrives: number;
+  compensation_attempts: number;
+  created_at: Date;
+  published_at: Date | null;
+  ended_at: Date | null;
+  compensated_at: Date | null;
+  due_at: Date | null;
+}
+
+function toEventRecord(row: OutboxRow): EventRecord {
+  const { id, type, version, payload, status, consumers, attempts, reason, history, redrives } = row;
+  return {
+    id,
+    type,
+    version,
+    payload,
+    status,
+    consumers,
+    attempts,
+    reason,
+    history,
+    redrives,
+    headers: row.headers ?? {},
+    outcomes: Object.entries(row.outcomes).map(([consumer, stored]) => ({ consumer, ...stored })),
+    compensationAttempts: row.compensation_attempts,
+    createdAt: row.created_at,
+    publishedAt: row.published_at,
+    endedAt: row.ended_at,
+    compensatedAt: row.compensated_at,
+    dueAt: row.due_at,
+  };
+}
+
+interface InboxTableRow {
+  event_id: string;
+  consumer: string;
+  type: string;
+  version: number;
+  status: InboxStatus;
+  attempts: number;
+  unfinished_starts: number;
+  reason: string | null;
+  history: AttemptRecord[];
+  body: Buffer | null;
+  properties: Record<string, unknown> | null;
+  received_at: Date;
+  ended_at: Date | null;
+  due_at: Date | null;
+}
+
+function toInboxRecord(row: InboxTableRow): InboxRecord {
+  const { consumer, type, version, status, attempts, reason, history, body, properties } = row;
+  return {
+    consumer,
+    type,
+    version,
+    status,
+    attempts,
+    reason,
+    history,
+    body,
+    properties,
+    eventId: row.event_id,
+    unfinishedStarts: row.unfinished_starts,
+    receivedAt: row.received_at,
+    endedAt: row.ended_at,
+    dueAt: row.due_at,
+  };
+}

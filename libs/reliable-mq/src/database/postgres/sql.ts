@@ -1,0 +1,163 @@
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { sqlState } from './database-errors';
+import { acquireQueryRunner, destroyConnection, STATEMENT_DEADLINE_MS } from './deadline';
+import { DatabaseDeadlineError } from '../port';
+import { within } from '../../wait/deadline';
+import type { Statement } from './grouped-query';
+import { groupOf } from './grouped-statements';
+
+const TERMINATE_DEADLINE_MS = 5000;
+/** What the answer to a statement may take beyond its waiting. */
+const ANSWER_MARGIN_MS = 5000;
+/** SQLSTATE lock_not_available: what `lock_timeout` says. */
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** A moment as text that is read back as the same moment under each DateStyle and TimeZone, and sorts in the order of time. */
+export function utcText(timestamp: string): string {
+  return `to_char(${timestamp} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}
+
+/**
+ * Run one statement on a connection of its own, whatever transaction the caller may be in. A connection that does not answer
+ * in time is closed, so that a half-open one can't stop a job forever.
+ * @param deadlineMs for the connection, and then for the answer, in milliseconds
+ * @throws NoConnectionError when there is no connection, DatabaseDeadlineError when there is no answer
+ */
+export async function queryAlone<Row>(
+  dataSource: DataSource,
+  sql: string,
+  parameters: readonly unknown[] = [],
+  deadlineMs: number = STATEMENT_DEADLINE_MS,
+): Promise<Row[]> {
+  const queryRunner = await acquireQueryRunner(dataSource, deadlineMs);
+  try {
+    return await within(
+      deadlineMs,
+      queryOn<Row>(queryRunner, sql, parameters),
+      () => new DatabaseDeadlineError(`the database did not answer within ${deadlineMs} ms`),
+    );
+  } catch (error) {
+    if (error instanceof DatabaseDeadlineError) await destroyConnection(queryRunner, error);
+    throw error;
+  } finally {
+    await queryRunner.release();
+  }
+}
+
+/**
+ * As the source of an INSERT's row: from here on the statement waits for each lock no longer than the parameter says, in
+ * milliseconds. Not at the client alone: closing a connection does not end a statement that waits, and whoever tries it again
+ * in time would gather sessions at the server, until it takes no more.
+ */
+export function lockTimeout(parameter: string): string {
+  return `(SELECT set_config('lock_timeout', ${parameter}::text, true)) AS limited`;
+}
+
+/**
+ * Run one statement on a connection of its own that may wait for another transaction. It must begin with `lockTimeout`.
+ * @param waitMs how long, in milliseconds
+ * @throws DatabaseDeadlineError when that was not enough, or there is no answer
+ */
+export async function queryWaiting<Row>(
+  dataSource: DataSource,
+  sql: string,
+  parameters: readonly unknown[],
+  waitMs: number,
+): Promise<Row[]> {
+  try {
+    return await queryAlone<Row>(dataSource, sql, parameters, waitMs + ANSWER_MARGIN_MS);
+  } catch (error) {
+    if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+    throw new DatabaseDeadlineError(`another transaction has held the row for ${waitMs} ms`, { cause: error });
+  }
+}
+
+/** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
+export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
+  await queryAlone(dataSource, 'SELECT 1', [], deadlineMs);
+}
+
+/**
+ * End the server's side of a connection, whatever it waits for: its transaction is rolled back and its locks are freed. Asked
+ * on a connection outside the pool, because those that hang may have taken all of it.
+ */
+export async function terminateBackend(dataSource: DataSource, serverProcess: number): Promise<void> {
+  const pool = (dataSource.driver as unknown as { master: PostgresPool }).master;
+  const client = new pool.Client(pool.options);
+  client.on('error', () => undefined);
+  const asked = client
+    .connect()
+    // Behind a connection pooler the process id is not the server's, and must not hit somebody else's session.
+    .then(() =>
+      client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE pid = $1 AND datname = current_database() AND usename = current_user AND xact_start IS NOT NULL`,
+        [serverProcess],
+      ),
+    );
+  try {
+    await within(
+      TERMINATE_DEADLINE_MS,
+      asked,
+      () => new DatabaseDeadlineError(`the database did not answer within ${TERMINATE_DEADLINE_MS} ms`),
+    );
+  } catch (error) {
+    // `end` closes only its own half of a connection that has not been made yet.
+    if (error instanceof DatabaseDeadlineError) client.connection?.stream.destroy();
+    throw error;
+  } finally {
+    void client.end().catch(() => undefined);
+  }
+}
+
+interface PostgresClient {
+  readonly connection?: { readonly stream: { destroy(): void } };
+  on(event: 'error', listener: () => void): void;
+  connect(): Promise<void>;
+  query(sql: string, parameters: readonly unknown[]): Promise<unknown>;
+  end(): Promise<void>;
+}
+
+interface PostgresPool {
+  readonly Client: new (options: unknown) => PostgresClient;
+  readonly options: unknown;
+}
+
+/** Run one statement on the connection of this query runner, in its transaction if it has one. */
+export async function queryOn<Row>(
+  queryRunner: QueryRunner,
+  sql: string,
+  parameters: readonly unknown[] = [],
+): Promise<Row[]> {
+  const result = await queryRunner.query(sql, [...parameters], true);
+  return result.records as Row[];
+}
+
+/** Run one statement in the transaction of this manager. */
+export async function queryIn<Row>(
+  manager: EntityManager,
+  sql: string,
+  parameters: readonly unknown[] = [],
+): Promise<Row[]> {
+  if (!manager.queryRunner) throw new Error('queryIn needs the manager of an open transaction');
+  return queryOn<Row>(manager.queryRunner, sql, parameters);
+}
+
+/** Run one statement in the transaction of this manager: together with its START TRANSACTION if that has not been sent yet. */
+export function queryGrouped<Row>(manager: EntityManager, statement: Statement): Promise<Row[]> {
+  const group = manager.queryRunner && groupOf(manager.queryRunner);
+  return group ? (group.run(statement) as Promise<Row[]>) : queryIn<Row>(manager, statement.text, statement.values);
+}
+
+/** Run one statement without a result in the transaction of this manager, at the latest with its COMMIT. */
+export async function queryBeforeCommit(manager: EntityManager, statement: Statement): Promise<void> {
+  const group = manager.queryRunner && groupOf(manager.queryRunner);
+  if (group) await group.runBeforeNext(statement);
+  else await queryIn(manager, statement.text, statement.values);
+}
+
+/** The table's name as SQL, in the schema that the DataSource is configured with. */
+export function qualifiedTable(dataSource: DataSource, table: string): string {
+  const schema = (dataSource.options as { schema?: string }).schema;
+  return schema ? `"${schema.replaceAll('"', '""')}"."${table}"` : `"${table}"`;
+}

@@ -1,0 +1,141 @@
+import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
+import { createInvoker } from '../../consume/handler-invoker';
+import type { Handler } from '../../consume/handler';
+import type { HandlerRegistry } from '../../consume/handler-registry';
+import { handlersOf, type ReliableEventHandlerOptions } from '../../consume/reliable-event-handler.decorator';
+import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN, eventTypeLabel } from '../../event/event-type';
+import type { EventTypes } from '../../event/event-types';
+import { consumerQueue } from '../../event/queue-names';
+import { OptionReader } from '../../input/option-reader';
+import type { ResolvedOptions } from '../../options/resolved-options';
+import { retryHorizonMs } from '../../options/retry-horizon';
+import { findEventType } from '../../event/reliable-event.decorator';
+import type { Stores } from '../../database/stores';
+import { type DiscoveredMethod, nameOf, OF_THE_CLASS, whyTwice } from './decorated-methods';
+import { readDataSource } from './read-data-source';
+
+type HandlerDefaults = Pick<ResolvedOptions, 'service' | 'consume' | 'publish' | 'receipts' | 'retention'>;
+type HandlerSettings = Omit<Handler, 'eventType' | 'label' | 'invoke'>;
+
+const HOUR_MS = 60 * 60 * 1000;
+
+/** Registers every `@ReliableEventHandler`. @returns what is wrong, each a full sentence with class and method */
+export function exploreHandlers(
+  methods: readonly DiscoveredMethod[],
+  registry: HandlerRegistry,
+  eventTypes: EventTypes,
+  stores: Stores,
+  options: HandlerDefaults,
+  contexts: ExternalContextCreator,
+): readonly string[] {
+  const problems: string[] = [];
+  const discoveredAs = new Map<Handler, DiscoveredMethod>();
+  for (const discovered of methods) {
+    const { method, label, isStatic, isOfClass } = discovered;
+    for (const { eventClass, options: own } of handlersOf(method)) {
+      const where = `@ReliableEventHandler on ${label}`;
+      if (isOfClass) {
+        problems.push(`${where}: ${OF_THE_CLASS}`);
+        continue;
+      }
+      if (!isStatic) {
+        problems.push(
+          `${where}: its class is request-scoped or transient, but messages come without a request. Make it a singleton, and resolve what is request-scoped in the method with ModuleRef.`,
+        );
+        continue;
+      }
+      const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
+      if (!eventType) {
+        problems.push(`${where}: ${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`);
+        continue;
+      }
+      problems.push(...eventTypes.add(eventType));
+      const settings = readSettings(own, options, stores, where, problems);
+      const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(contexts, discovered) };
+      discoveredAs.set(handler, discovered);
+      problems.push(...inboxProblems(handler, options, where));
+      const taken = takenPlace(registry, handler, options.service, discoveredAs);
+      if (taken) problems.push(`${where}: ${taken}`);
+    }
+  }
+  return problems;
+}
+
+/** The handler's own options, completed by the module's. */
+function readSettings(
+  own: ReliableEventHandlerOptions,
+  { service, consume }: HandlerDefaults,
+  stores: Stores,
+  where: string,
+  problems: string[],
+): HandlerSettings {
+  const found: string[] = [];
+  const reader = new OptionReader(own, '', found);
+  const settings: HandlerSettings = {
+    consumer: reader.text(
+      'consumer',
+      service,
+      CONSUMER_PATTERN,
+      CONSUMER_MAX_LENGTH,
+      'a name of letters, digits, _ and -, in words joined by dots',
+    ),
+    stores: readDataSource(reader, stores, found),
+    prefetch: reader.integer('prefetch', consume.prefetch, 1, 65_535),
+    timeoutMs: reader.integer('timeoutMs', consume.timeoutMs, 100, 24 * HOUR_MS),
+    maxAttempts: reader.integer('maxAttempts', consume.maxAttempts, 1, 10_000),
+    backoff: reader.backoff('backoff', consume.backoff),
+    shareCommits: reader.boolean('shareCommits', false),
+  };
+  reader.refuseUnknown();
+  problems.push(...found.map((problem) => `${where}: ${problem}`));
+  return settings;
+}
+
+/** An inbox row that is pruned while its event can still come again lets the handler run twice. */
+function inboxProblems(handler: Handler, options: HandlerDefaults, where: string): readonly string[] {
+  const { publish, receipts, retention } = options;
+  const { giveUp, eventClass } = handler.eventType;
+  const policy = {
+    maxAttempts: giveUp.maxAttempts ?? publish.maxAttempts,
+    backoff: { ...publish.backoff, ...giveUp.backoff },
+  };
+  const hours = retryHorizonMs(policy, receipts.chaseAfterMs, handler) / HOUR_MS;
+  if (hours < retention.inboxHours) return [];
+  return [
+    `${where}: with its options and those of ${eventClass.name}, an event can be retried for ${hours.toFixed(1)} hours, but ` +
+      `retention.inboxHours is ${retention.inboxHours}, and a late duplicate would be handled again. Raise it, or lower attempts or backoff.`,
+  ];
+}
+
+/** Registers the handler. @returns why it can't have its place, when another one has it */
+function takenPlace(
+  registry: HandlerRegistry,
+  handler: Handler,
+  service: string,
+  discoveredAs: ReadonlyMap<Handler, DiscoveredMethod>,
+): string | undefined {
+  const { consumer, eventType } = handler;
+  const { type, eventClass } = eventType;
+  const queue = consumerQueue(consumer, type);
+  const other = registry.find(consumer, type);
+  if (other && other.type !== type) {
+    return (
+      `consumer "${consumer}" would take ${type} in the queue "${queue}", in which consumer "${other.consumer}" takes ` +
+      `${other.type}. Name the consumer differently.`
+    );
+  }
+  const taken = registry.add(handler);
+  if (taken && taken.eventType.version !== eventType.version) {
+    return (
+      `its DataSource is "${handler.stores.name}", but ${taken.label} handles ${eventTypeLabel(taken.eventType)} from the same ` +
+      `queue "${queue}" in "${taken.stores.name}". Give all versions of a queue the same dataSource.`
+    );
+  }
+  if (!taken) return undefined;
+  const why = whyTwice(discoveredAs.get(taken), discoveredAs.get(handler));
+  if (why) return `consumer "${consumer}" has this handler for ${eventTypeLabel(eventType)} already: ${why}`;
+  return (
+    `consumer "${consumer}" has a handler for ${eventTypeLabel(eventType)} already, ${taken.label}. ` +
+    `Name the second one: @ReliableEventHandler(${eventClass.name}, { consumer: '${service}.…' }).`
+  );
+}

@@ -1,0 +1,187 @@
+import { describeError, EventNotFoundError } from '../event/errors';
+import type { JobName } from '../event/hooks';
+import { isUuid } from '../event/event-id';
+import type { InboxKey } from '../inbox/inbox.store';
+import type { Stores } from '../database/stores';
+import { idsByReason, notIn, whyEventLeftOut, whyHandlingLeftOut } from './left-out';
+import {
+  problemsOfEventFilter,
+  problemsOfEventIds,
+  problemsOfInboxFilter,
+  problemsOfInboxKeys,
+  problemsOfRedriveOptions,
+  problemsOfScope,
+  refuse,
+} from './operation-input';
+import type {
+  EventFilter,
+  EventRecord,
+  EventState,
+  InboxFilter,
+  InboxRecord,
+  OperationsStore,
+  ReliableMqStatistics,
+} from '../database/operations.store';
+import { createLog } from '../log/log';
+
+export interface OperationScope {
+  /**
+   * Name of the DataSource.
+   * @default the first of the module's `dataSources`
+   */
+  readonly dataSource?: string;
+}
+
+export interface RedriveOptions extends OperationScope {
+  /**
+   * Send an event again although its compensation handler has committed. Only where the consumers and the producer can take
+   * that: the business was undone.
+   * @default false
+   */
+  readonly evenIfCompensated?: boolean;
+}
+
+/**
+ * For the person on call: look at events, send dead ones again, or let them go.
+ *
+ * Input that cannot be meant (an unknown status, filter or option, a limit out of range, ids that are none) is refused with a
+ * ReliableMqError of code `INVALID_OPTIONS`, before anything is done.
+ */
+export class EventOperations {
+  private readonly logger = createLog();
+
+  constructor(
+    private readonly stores: Stores,
+    private readonly poke: (job: JobName) => void,
+  ) {}
+
+  /**
+   * Events by filter, newest first, a page at a time (`before`: the last id of the page before).
+   * @throws EventNotFoundError when `before` cannot be an event id
+   */
+  async list(filter: EventFilter = {}, scope: OperationScope = {}): Promise<readonly EventRecord[]> {
+    refuse('list', [...problemsOfEventFilter(filter), ...problemsOfScope(scope)]);
+    if (filter.before !== undefined && !isUuid(filter.before)) throw new EventNotFoundError(filter.before);
+    return this.store(scope).list(filter);
+  }
+
+  /**
+   * One event with its whole history and what each consumer reported.
+   * @throws EventNotFoundError
+   */
+  async get(eventId: string, scope: OperationScope = {}): Promise<EventRecord> {
+    refuse('get', problemsOfScope(scope));
+    const found = isUuid(eventId) ? await this.store(scope).get(eventId) : undefined;
+    if (!found) throw new EventNotFoundError(eventId);
+    return found;
+  }
+
+  /** What consumers of this service have failed at or put aside, newest first. */
+  async listInbox(filter: InboxFilter = {}, scope: OperationScope = {}): Promise<readonly InboxRecord[]> {
+    refuse('listInbox', [...problemsOfInboxFilter(filter), ...problemsOfScope(scope)]);
+    return this.store(scope).listInbox(filter);
+  }
+
+  /** Counts of everything unfinished, from the partial indexes: it does not scan the tables. Counting stops at 10,000 a kind. */
+  async statistics(scope: OperationScope = {}): Promise<ReliableMqStatistics> {
+    refuse('statistics', problemsOfScope(scope));
+    return this.store(scope).statistics();
+  }
+
+  /**
+   * Dead events become pending again with fresh attempts, and consumers that gave them up try again. One that every consumer
+   * has handled since it died becomes consumed.
+   * @returns the ids that were redriven; the others were not dead, were being compensated, or had been (see
+   *   `evenIfCompensated`): a warning in the log names them with the reason
+   */
+  async redrive(eventIds: readonly string[], options: RedriveOptions = {}): Promise<readonly string[]> {
+    refuse('redrive', [...problemsOfEventIds(eventIds, 'redrive'), ...problemsOfRedriveOptions(options)]);
+    const { evenIfCompensated = false } = options;
+    const store = this.store(options);
+    const redriven = await store.redrive(eventIds, evenIfCompensated);
+    if (redriven.length > 0) this.poke('publish');
+    await this.tellLeftOut(
+      'Some of the events were not redriven',
+      { redriven: redriven.length },
+      notIn(redriven, eventIds.map(lowerCase)),
+      reasonsOfEvents(store, (state) => whyEventLeftOut(state, !evenIfCompensated)),
+    );
+    return redriven;
+  }
+
+  /**
+   * Failed, dead or rejected handlings of this service are tried again now, without asking the producer to send again.
+   * @returns how many; a warning in the log names the others with the reason
+   */
+  async retryInbox(
+    keys: readonly { readonly eventId: string; readonly consumer: string }[],
+    scope: OperationScope = {},
+  ): Promise<number> {
+    refuse('retryInbox', [...problemsOfInboxKeys(keys), ...problemsOfScope(scope)]);
+    const store = this.store(scope);
+    const retried = await store.retryInbox(keys);
+    if (retried.length > 0) this.poke('retry');
+    const byLabel = new Map(keys.map((key) => [labelOf(key), key]));
+    await this.tellLeftOut(
+      'Some of the handlings were not retried',
+      { retried: retried.length },
+      notIn(retried.map(labelOf), [...byLabel.keys()]),
+      async (labels) => {
+        const states = await store.handlingStates(labels.map((label) => byLabel.get(label) as InboxKey));
+        const stateOf = new Map(states.map((state) => [labelOf(state), state]));
+        return (label) => whyHandlingLeftOut(stateOf.get(label));
+      },
+    );
+    return retried.length;
+  }
+
+  /**
+   * Delete dead events for good, without compensation.
+   * @returns the ids that were deleted; the others were not dead, or were being compensated: a warning in the log names them
+   *   with the reason
+   */
+  async discard(eventIds: readonly string[], scope: OperationScope = {}): Promise<readonly string[]> {
+    refuse('discard', [...problemsOfEventIds(eventIds, 'discard'), ...problemsOfScope(scope)]);
+    const store = this.store(scope);
+    const discarded = await store.discard(eventIds);
+    await this.tellLeftOut(
+      'Some of the events were not discarded',
+      { discarded: discarded.length },
+      notIn(discarded, eventIds.map(lowerCase)),
+      reasonsOfEvents(store, (state) => whyEventLeftOut(state, false)),
+    );
+    return discarded;
+  }
+
+  /** What was done is done: when the reasons cannot be read, the ids are told with that, and the caller has its answer. */
+  private async tellLeftOut(
+    message: string,
+    done: Readonly<Record<string, number>>,
+    ids: readonly string[],
+    reasonsOf: (ids: readonly string[]) => Promise<(id: string) => string>,
+  ): Promise<void> {
+    if (ids.length === 0) return;
+    const why = await reasonsOf(ids).catch((error: unknown) => () => `the reason is unknown: ${describeError(error)}`);
+    this.logger.warn(message, { ...done, leftOut: ids.length, because: idsByReason(ids, why) });
+  }
+
+  private store({ dataSource }: OperationScope): OperationsStore {
+    return (dataSource === undefined ? this.stores.default : this.stores.byName(dataSource)).operations;
+  }
+}
+
+function reasonsOfEvents(store: OperationsStore, why: (state: EventState | undefined) => string) {
+  return async (ids: readonly string[]): Promise<(id: string) => string> => {
+    const stateOf = new Map((await store.eventStates(ids)).map((state) => [state.id, state]));
+    return (id) => why(stateOf.get(id));
+  };
+}
+
+/** As the database writes a UUID. */
+function lowerCase(id: string): string {
+  return id.toLowerCase();
+}
+
+function labelOf({ eventId, consumer }: InboxKey): string {
+  return `${eventId} ${consumer}`;
+}

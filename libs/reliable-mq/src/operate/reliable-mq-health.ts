@@ -1,0 +1,47 @@
+import { DatabaseDeadlineError } from '../database/port';
+import { within } from '../wait/deadline';
+import { ping } from '../database/postgres/sql';
+import { describeError } from '../event/errors';
+import type { Stores } from '../database/stores';
+import type { Transport } from '../broker/transport';
+
+const CHECK_DEADLINE_MS = 3000;
+
+export interface HealthReport {
+  readonly healthy: boolean;
+  /** What is wrong, each for people; empty when healthy. */
+  readonly reasons: readonly string[];
+}
+
+/** Whether this application can do its part: for a readiness endpoint. */
+export class ReliableMqHealth {
+  constructor(
+    private readonly stores: Stores,
+    private readonly transport: Transport,
+    private readonly state: () => string,
+  ) {}
+
+  /** Ask every database, and the transport for its status. Takes at most 3 seconds. */
+  async check(): Promise<HealthReport> {
+    const reasons: string[] = [];
+    const state = this.state();
+    if (state !== 'running') reasons.push(`the application is ${state}`);
+    const { available, reason } = this.transport.status();
+    // While available, the reason says what else is wrong: a queue that isn't consumed.
+    if (!available || reason !== undefined) reasons.push(`broker: ${reason ?? 'not available'}`);
+    await Promise.all(
+      this.stores.all.map(async ({ name, dataSource }) => {
+        try {
+          await within(
+            CHECK_DEADLINE_MS,
+            ping(dataSource, CHECK_DEADLINE_MS),
+            () => new DatabaseDeadlineError(`no answer within ${CHECK_DEADLINE_MS} ms`),
+          );
+        } catch (error) {
+          reasons.push(`database "${name}": ${describeError(error, 200)}`);
+        }
+      }),
+    );
+    return { healthy: reasons.length === 0, reasons };
+  }
+}

@@ -1,0 +1,82 @@
+import type { ResolvedOptions } from '../options/resolved-options';
+import type { GiveUp } from '../publish/give-up';
+import type { ClaimedEvent } from '../outbox/outbox.store';
+import { type Publication, toPublication } from '../publish/publication';
+import { missingConsumers } from '../publish/publish-target';
+import type { Publisher } from '../publish/publisher';
+import type { StoreSet } from '../database/stores';
+import type { Transport } from '../broker/transport';
+import { DueEvents } from './due-events';
+import { type Job, type ReportBatch, reportClaimed } from './job';
+import { type Backlog, QueueBacklogs } from './queue-backlogs';
+
+const JITTER = 0.2;
+
+/**
+ * Looks after events that were published and whose receipts have not come: publishes them again, to the consumers that are
+ * missing. Whatever happened, lost message, lost receipt or a consumer that is down, the answer is the same, because consumers
+ * recognise what they have handled. While as many messages wait in the queue as events are missing, the consumer is behind, and
+ * the event is looked at again later. Gives up according to the event type's policy.
+ */
+export class ChaseReceiptsJob implements Job {
+  readonly name = 'chase';
+  readonly dataSource: string;
+  private readonly due: DueEvents;
+
+  constructor(
+    set: StoreSet,
+    private readonly publisher: Publisher,
+    private readonly transport: Transport,
+    private readonly giveUp: GiveUp,
+    private readonly options: Pick<ResolvedOptions, 'publish' | 'receipts' | 'compensation'>,
+  ) {
+    this.dataSource = set.name;
+    const { publish, compensation } = options;
+    const limit = { rows: compensation.batchSize, bytes: publish.bufferBytes };
+    this.due = new DueEvents(set.outbox, 'published', limit, publish.leaseMs);
+  }
+
+  ready(): boolean {
+    return this.transport.status().available;
+  }
+
+  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
+    const goOn = (): boolean => !stop.aborted && this.ready();
+    const backlogs = new QueueBacklogs(this.transport, goOn);
+    for await (const batch of this.due.claim(goOn)) {
+      reportClaimed(report, batch.events);
+      const again: Publication[] = [];
+      for (const event of batch.events) {
+        const publication = toPublication(event, batch);
+        const patienceMs = this.giveUp.patienceMs(event) - (event.publishedAgoMs ?? 0);
+        const backlog = patienceMs > 0 ? await backlogs.mayHold(event) : undefined;
+        const isLast = event.attempts > this.giveUp.policy(event).maxAttempts;
+        // None dies before its patience ends because the broker did not answer, or was no longer asked.
+        if (backlog !== undefined && (backlog !== 'not-known' || isLast))
+          this.publisher.postpone(publication, waitsReason(backlog), this.lookAgainMs(event, patienceMs));
+        else if (isLast) this.publisher.giveUpOn(publication, noReceiptReason(event));
+        else if (patienceMs > 0) again.push({ ...publication, targets: await backlogs.targets(event) });
+        else again.push(publication);
+      }
+      await this.publisher.submit(again);
+    }
+  }
+
+  /** After as long again as it has waited already, but not much later than its patience ends. */
+  private lookAgainMs({ publishedAgoMs }: ClaimedEvent, patienceMs: number): number {
+    const { chaseAfterMs } = this.options.receipts;
+    const againMs = Math.max(chaseAfterMs, Math.min(publishedAgoMs ?? 0, patienceMs));
+    return againMs * (1 + Math.random() * JITTER);
+  }
+}
+
+function waitsReason(backlog: Backlog | 'not-known'): string {
+  if (backlog === 'not-known') return 'its consumer may be behind: how many messages wait in its queue is not known';
+  const { queue, messages } = backlog;
+  return `its consumer is behind: ${messages} messages wait in queue "${queue}"`;
+}
+
+function noReceiptReason(event: ClaimedEvent): string {
+  const who = event.consumers.length > 0 ? missingConsumers(event).join(', ') : 'any consumer';
+  return `no receipt from ${who} after publishing ${event.attempts - 1} times`;
+}

@@ -1,0 +1,89 @@
+import { consumerQueue } from '../event/queue-names';
+import type { ClaimedEvent } from '../outbox/outbox.store';
+import { missingConsumers, publishTargets } from '../publish/publish-target';
+import type { MessageTarget, QueueDepth, Transport } from '../broker/transport';
+
+/**
+ * Questions that a run spends on a broker that does not answer: each may take seconds, and claims are running out. More than one, for it
+ * may be a single queue that has no leader.
+ */
+const MAX_UNANSWERED = 3;
+
+/** Queue in which an event may still be, and how many messages wait in it. */
+export interface Backlog {
+  readonly queue: string;
+  readonly messages: number;
+}
+
+/**
+ * Tells events that may still wait in their consumer's queue from those that must have been lost: a queue with `n` messages can
+ * hold `n` of them. Published again, each would wait there twice, and a consumer that is behind would fall behind for good.
+ */
+export class QueueBacklogs {
+  private readonly counts = new Map<string, QueueDepth>();
+  /** Messages of each queue that are not put to an event yet. */
+  private readonly left = new Map<string, number>();
+
+  /** Questions that the broker has left unanswered. */
+  private unanswered = 0;
+
+  /** @param mayAsk asked before each question to the broker */
+  constructor(
+    private readonly transport: Pick<Transport, 'messagesWaiting'>,
+    private readonly mayAsk: () => boolean,
+  ) {}
+
+  /**
+   * @returns undefined when at least one of its queues can't hold it; also when its consumers are not declared; `not-known` when the
+   *   broker did not answer or was not asked
+   */
+  async mayHold(event: ClaimedEvent): Promise<Backlog | 'not-known' | undefined> {
+    const queues = missingQueues(event);
+    let largest: Backlog | undefined;
+    for (const queue of queues) {
+      const messages = await this.count(queue);
+      if (messages === undefined) return 'not-known';
+      if (typeof messages !== 'number' || (this.left.get(queue) ?? 0) <= 0) return undefined;
+      if (!largest || messages > largest.messages) largest = { queue, messages };
+    }
+    for (const queue of queues) this.take(queue);
+    return largest;
+  }
+
+  /**
+   * Where to publish an event. While the queue of one consumer does not exist the attempt ends `unroutable`, whatever becomes of the
+   * other copies, and the next one follows soon: queues that may still hold the event are left out then. What a person has sent
+   * again goes to everybody.
+   */
+  async targets(event: ClaimedEvent): Promise<readonly MessageTarget[]> {
+    const queues = missingQueues(event);
+    if (event.publishedAgoMs === null || event.redrives > 0 || queues.length < 2) return publishTargets(event);
+    // One after another: what is asked after an unanswered question waits in vain too.
+    const depths: QueueDepth[] = [];
+    for (const queue of queues) depths.push(await this.count(queue));
+    if (!depths.includes('no-queue')) return publishTargets(event);
+    return queues.filter((queue) => !this.take(queue)).map((queue) => ({ queue }));
+  }
+
+  /** Puts one of the messages that wait in a queue to an event. @returns false when there is none left */
+  private take(queue: string): boolean {
+    const left = this.left.get(queue) ?? 0;
+    if (left > 0) this.left.set(queue, left - 1);
+    return left > 0;
+  }
+
+  /** Asked once; no more after a few questions that were not answered. */
+  private async count(queue: string): Promise<QueueDepth> {
+    if (this.counts.has(queue) || this.unanswered >= MAX_UNANSWERED || !this.mayAsk()) return this.counts.get(queue);
+    const messages = await this.transport.messagesWaiting(queue);
+    if (messages === undefined) this.unanswered += 1;
+    this.counts.set(queue, messages);
+    this.left.set(queue, typeof messages === 'number' ? messages : 0);
+    return messages;
+  }
+}
+
+/** Queues of the declared consumers that have not handled the event. */
+function missingQueues(event: ClaimedEvent): readonly string[] {
+  return missingConsumers(event).map((consumer) => consumerQueue(consumer, event.type));
+}
