@@ -62,6 +62,19 @@ const NO_SQL = ['Literal[value=', 'TemplateElement[value.raw='].map((start) => (
   message: 'SQL lives in database/ only, in the folder of its database.',
 }));
 
+/** By any name that this code has for a manager or a query runner; a plain object that holds a DataSource may call it so. */
+const TYPEORM_OWNER = '/^(manager|queryRunner|runner)$/';
+
+const NO_OWN_DATA_SOURCE = [
+  `MemberExpression[property.name='dataSource'][object.name=${TYPEORM_OWNER}]`,
+  `MemberExpression[property.name='dataSource'][object.property.name=${TYPEORM_OWNER}]`,
+  `VariableDeclarator[init.name=${TYPEORM_OWNER}] > ObjectPattern > Property[key.name='dataSource']`,
+  `VariableDeclarator[init.property.name=${TYPEORM_OWNER}] > ObjectPattern > Property[key.name='dataSource']`,
+].map((selector) => ({
+  selector,
+  message: 'TypeORM 0.3 has another name for it: dataSourceOf(…) of database/data-source-of.ts knows both.',
+}));
+
 const NO_PROCESS = ['env', 'exit', 'exitCode', 'argv', 'on', 'once', 'stdout', 'stderr'].map((property) => ({
   object: 'process',
   property,
@@ -154,7 +167,12 @@ export default defineConfig(
   {
     files: [`${LIBRARY}/**/*.ts`],
     ignores: [...SPECS, `${LIBRARY}/database/**`],
-    rules: { 'no-restricted-syntax': ['error', ...NO_SQL] },
+    rules: { 'no-restricted-syntax': ['error', ...NO_SQL, ...NO_OWN_DATA_SOURCE] },
+  },
+  {
+    files: [`${LIBRARY}/database/**/*.ts`],
+    ignores: SPECS,
+    rules: { 'no-restricted-syntax': ['error', ...NO_OWN_DATA_SOURCE] },
   },
   {
     files: [`${LIBRARY}/event/**/*.ts`],

@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../database/data-source-of';
 import { destroyConnection } from '../database/postgres/deadline';
 import { DatabaseDeadlineError } from '../database/port';
 import { ping, terminateBackend } from '../database/postgres/sql';
@@ -18,7 +19,7 @@ export function isCutOff(error: unknown): error is Error {
  * @returns why the database could not be asked to, when it could not: it is away
  */
 export async function cutConnection(queryRunner: QueryRunner, reason: Error): Promise<unknown> {
-  const { dataSource } = queryRunner;
+  const dataSource = dataSourceOf(queryRunner);
   try {
     const serverProcess = await destroyConnection(queryRunner, reason);
     if (serverProcess === undefined) return await whyAway(dataSource);

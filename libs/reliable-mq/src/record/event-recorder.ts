@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { EntityManager, QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../database/data-source-of';
 import { sqlState } from '../database/postgres/database-errors';
 import { groupOf } from '../database/postgres/grouped-statements';
 import type { IsolationLevel } from '../transaction/isolation-level';
@@ -132,7 +133,7 @@ export class EventRecorder {
 
   /** @param type of the event that is recorded in it, if one is */
   private transactionOf(manager: EntityManager, type?: string): OpenTransaction {
-    const set = this.stores.of(manager.dataSource);
+    const set = this.stores.of(dataSourceOf(manager));
     if (!set) {
       throw new InvalidSetupError([
         `${type === undefined ? 'events.transaction was called' : `Event "${type}" was recorded`} with the manager of a ` +

@@ -1,4 +1,5 @@
 import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../database/data-source-of';
 import { depthOf } from '../database/postgres/savepoint';
 import type { CommittedEvent } from './committed-event';
 
@@ -63,7 +64,7 @@ export class CommitTracker {
    * nobody awaits could be inserted behind the COMMIT or ROLLBACK, in no transaction at all. If it fails, so does the commit.
    */
   whileRecording<T>(queryRunner: QueryRunner, record: () => Promise<T>): Promise<T> {
-    this.attach(queryRunner.dataSource);
+    this.attach(dataSourceOf(queryRunner));
     const recording = this.recording.get(queryRunner) ?? new Set();
     this.recording.set(queryRunner, recording);
     const work = record();

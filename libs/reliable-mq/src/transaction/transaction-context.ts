@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../database/data-source-of';
 import { destroyConnection } from '../database/postgres/deadline';
 import { groupStatements } from '../database/postgres/grouped-statements';
 import type { IsolationLevel } from './isolation-level';
@@ -47,7 +48,7 @@ export class TransactionContext {
 
   /** Let a manager take part that was created before its DataSource was attached: that of an application's repository class. */
   adopt(manager: EntityManager): void {
-    if (this.managers.has(manager) || !this.dataSources.has(manager.dataSource)) return;
+    if (this.managers.has(manager) || !this.dataSources.has(dataSourceOf(manager))) return;
     this.managers.add(manager);
     if (!Object.hasOwn(manager, 'queryRunner')) letManagerTakePart(manager, this.ambient);
   }
@@ -83,7 +84,7 @@ export class TransactionContext {
     isolation: IsolationLevel | undefined,
     work: () => Promise<T> | T,
   ): Promise<T> {
-    this.commits.attach(queryRunner.dataSource);
+    this.commits.attach(dataSourceOf(queryRunner));
     groupStatements(queryRunner);
     try {
       await queryRunner.startTransaction(isolation);

@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../database/data-source-of';
 
 /** What a DataSource asks about the present call chain. */
 export interface AmbientTransactions {
@@ -45,7 +46,7 @@ export function letDataSourceTakePart(dataSource: DataSource, ambient: AmbientTr
 
 /** The same for one manager that belongs to no query runner. */
 export function letManagerTakePart(manager: EntityManager, ambient: AmbientTransactions): void {
-  const { dataSource } = manager;
+  const dataSource = dataSourceOf(manager);
   Object.defineProperty(manager, 'queryRunner', {
     configurable: true,
     enumerable: true,
@@ -66,7 +67,7 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
 
 /** Let events find the transactions that the application opens with this manager, on whichever query runner. */
 function letTransactionsBeSeen(manager: EntityManager, ambient: AmbientTransactions): void {
-  const { dataSource } = manager;
+  const dataSource = dataSourceOf(manager);
   // Called with (work), (work, undefined), (isolation, work): by applications, by DataSource.transaction, by other libraries.
   const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
   manager.transaction = async (...args: (TransactionWork | string | undefined)[]): Promise<unknown> =>

@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
+import { dataSourceOf } from '../data-source-of';
 import { queryBeforeCommit } from './sql';
 
 /** What the server itself allows a transaction to be idle, in milliseconds, where that is known; 0: for ever. */
@@ -17,7 +18,7 @@ export function knowIdleLimit(dataSource: DataSource, limitMs: number): void {
  * @param limitMs longer than this process itself lets the transaction go on without a statement, in milliseconds
  */
 export async function limitIdleTime(manager: EntityManager, limitMs: number): Promise<void> {
-  const ownMs = (manager.queryRunner && allowed.get(manager.queryRunner.dataSource)) ?? 0;
+  const ownMs = (manager.queryRunner && allowed.get(dataSourceOf(manager.queryRunner))) ?? 0;
   if (ownMs > 0 && ownMs <= limitMs) return;
   const ms = Math.ceil(limitMs);
   await queryBeforeCommit(manager, {
