@@ -1,6 +1,8 @@
 export interface DemoArguments {
   readonly orders: number;
   readonly json: boolean;
+  /** Both services stay until the demo is interrupted. */
+  readonly keep: boolean;
   /** Undefined: what is found. */
   readonly broker: 'rabbitmq' | 'memory' | undefined;
   readonly database: 'existing' | 'embedded' | undefined;
@@ -9,6 +11,7 @@ export interface DemoArguments {
 export const USAGE = `Usage: npm run demo -- [options]
 
   --orders N           how many orders, 1 to 100000 (default 60)
+  --keep               leave both services running until Ctrl-C
   --json               story on stderr, the result as one JSON object on stdout
   --broker rabbitmq    fail if none answers (AMQP_URL, or one on this machine)
   --broker memory      in-memory transport, even if a RabbitMQ answers
@@ -28,6 +31,7 @@ export function parseArguments(args: readonly string[]): DemoArguments | undefin
   const parsed: { -readonly [K in keyof DemoArguments]: DemoArguments[K] } = {
     orders: 60,
     json: false,
+    keep: false,
     broker: undefined,
     database: undefined,
   };
@@ -41,6 +45,9 @@ export function parseArguments(args: readonly string[]): DemoArguments | undefin
         return undefined;
       case '--json':
         parsed.json = true;
+        break;
+      case '--keep':
+        parsed.keep = true;
         break;
       case '--orders':
         parsed.orders = wholeNumber(name, left.shift());

@@ -9,6 +9,7 @@ import { newNamespace } from './namespace';
 import { makePlan } from './plan';
 import { Story } from './story';
 import { Timeline } from './timeline';
+import { sayWhatNext, sayWhatToCall } from './what-next';
 
 const USAGE_ERROR = 2;
 const INTERRUPTED = 130;
@@ -41,20 +42,26 @@ async function main(): Promise<number> {
 
   const narrator = new Narrator(wanted.json ? process.stderr : process.stdout);
   const cleanUp = new CleanUp();
-  let interrupted = false;
-  const interrupt = (): void => {
-    interrupted = true;
-    narrator.say('Interrupted, cleaning up.');
-    void cleanUp.run().then(() => end(INTERRUPTED));
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
+  // For good, and not once: npm passes on a Ctrl-C that the terminal has sent to this process as well.
+  const interrupted = new Promise<undefined>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(undefined));
+  });
   try {
-    const result = await run(wanted, narrator, cleanUp);
-    await cleanUp.run();
+    const story = tellStory(wanted, narrator, cleanUp);
+    story.catch(() => undefined); // what fails after an interruption does so because of the clean-up
+    const result = await Promise.race([story, interrupted]);
+    if (!result) {
+      narrator.say('Interrupted, cleaning up.');
+      return INTERRUPTED;
+    }
+    if (!wanted.keep) await cleanUp.run();
     if (wanted.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    if (wanted.keep) {
+      await interrupted;
+      narrator.say('Stopping both, and removing what is theirs.');
+    }
     return result.lost === 0 && result.duplicated === 0 ? 0 : 1;
   } catch (error) {
-    if (interrupted) return INTERRUPTED; // what failed did so because of the clean-up
     narrator.bad(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
     return 1;
   } finally {
@@ -62,7 +69,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function run(wanted: DemoArguments, narrator: Narrator, cleanUp: CleanUp): Promise<Result> {
+async function tellStory(wanted: DemoArguments, narrator: Narrator, cleanUp: CleanUp): Promise<Result> {
   const namespace = newNamespace();
   const [databases, broker] = await Promise.all([
     provideDatabases(wanted.database, namespace, cleanUp),
@@ -94,6 +101,10 @@ async function run(wanted: DemoArguments, narrator: Narrator, cleanUp: CleanUp):
 
   const verdict = judge(await collectEvidence(orderUrl, inventoryUrl, story.accepted, plan.stock));
   report(verdict, story.accepted.size, narrator);
+  if (wanted.keep) {
+    sayWhatToCall(narrator, shop, databases);
+    timeline.begin();
+  } else sayWhatNext(narrator);
   const { confirmed, failed, lost, duplicated } = verdict;
   const seconds = Math.round(process.uptime() * 10) / 10;
   return {

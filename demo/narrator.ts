@@ -28,6 +28,11 @@ export class Narrator {
     for (const line of this.wrap(text, WIDTH - 2)) this.line(`  ${line}`);
   }
 
+  /** Something to be copied: not broken into lines. */
+  command(text: string): void {
+    this.line(`  ${text}`);
+  }
+
   /** One step of an event's way: when, where, what. */
   step(ms: number, who: string, what: string): void {
     const indent = 22;

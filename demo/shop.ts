@@ -1,16 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  type CallHandler,
-  type DynamicModule,
-  type ExecutionContext,
-  type INestApplication,
-  Injectable,
-  type NestInterceptor,
-} from '@nestjs/common';
+import type { DynamicModule, INestApplication } from '@nestjs/common';
 import { EventOperations, type Hooks, type ReliableMqOptions } from 'nestjs-reliable-mq';
-import type { Observable } from 'rxjs';
-import { OrderCreated } from '../apps/contracts/order-events';
 import { INVENTORY } from '../apps/inventory/inventory.identity';
 import { InventoryModule } from '../apps/inventory/inventory.module';
 import { ORDER } from '../apps/order/order.identity';
@@ -18,7 +9,8 @@ import { OrderModule } from '../apps/order/order.module';
 import { createService } from '../apps/platform/run-service';
 import { merge, readSettings, type ServiceIdentity, type ServiceSettings } from '../apps/platform/settings';
 import type { CleanUp } from './clean-up';
-import { HAUNTED_SKU, type PlannedOrder } from './plan';
+import { hauntShelf } from './haunted-shelf';
+import type { PlannedOrder } from './plan';
 
 /** Quick repairs, so that each can be watched. */
 const TUNING: Partial<ReliableMqOptions> = {
@@ -46,21 +38,12 @@ export interface ShopOptions {
   readonly cleanUp: CleanUp;
 }
 
-/** What the demo calls a consumer that fails: the inventory service as it is, with this in front of its handlers. */
-@Injectable()
-class HauntedHandler implements NestInterceptor {
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const [event] = context.getArgs<unknown[]>();
-    if (event instanceof OrderCreated && event.sku === HAUNTED_SKU) throw new Error('this consumer fails on purpose');
-    return next.handle();
-  }
-}
-
 /** Both services inside this process, each with its own database, talked to over HTTP. */
 export class Shop {
   private constructor(
     private readonly apps: Readonly<Record<ServiceName, INestApplication>>,
-    private readonly urls: Readonly<Record<ServiceName, string>>,
+    /** Where each answers. */
+    readonly urls: Readonly<Record<ServiceName, string>>,
   ) {}
 
   static async open({ orderUrl, inventoryUrl, transport, hooks, cleanUp }: ShopOptions): Promise<Shop> {
@@ -73,7 +56,6 @@ export class Shop {
       identity: ServiceIdentity,
       databaseUrl: string,
       create: (settings: ServiceSettings) => DynamicModule,
-      haunted: boolean,
     ): Promise<INestApplication> => {
       const name = identity.name as ServiceName;
       const settings = readSettings(identity, { [`${name.toUpperCase()}_DATABASE_URL`]: databaseUrl });
@@ -81,14 +63,14 @@ export class Shop {
         logger: false,
       });
       cleanUp.add(() => app.close());
-      if (haunted) app.useGlobalInterceptors(new HauntedHandler());
       await app.listen(0, '127.0.0.1');
       return app;
     };
     const [order, inventory] = await Promise.all([
-      start(ORDER, orderUrl, (settings) => OrderModule.with(settings), false),
-      start(INVENTORY, inventoryUrl, (settings) => InventoryModule.with(settings), true),
+      start(ORDER, orderUrl, (settings) => OrderModule.with(settings)),
+      start(INVENTORY, inventoryUrl, (settings) => InventoryModule.with(settings)),
     ]);
+    await hauntShelf(inventoryUrl);
     return new Shop({ order, inventory }, { order: urlOf(order), inventory: urlOf(inventory) });
   }
 

@@ -97,7 +97,9 @@ export class Story {
     this.narrator.say(`Now ${absence.how}.`);
     await this.placeAll(orders);
     const { code, reasons } = await this.health();
-    this.narrator.say(`All ${orders.length} were accepted with 201: recording needs the database only.`);
+    this.narrator.say(
+      `${orders.length === 1 ? 'It was' : `All ${orders.length} were`} accepted with 201: recording needs the database only.`,
+    );
     this.narrator.say(`GET /health: ${code}, ${reasons.join('; ')}`);
     await pause(Math.max(0, ABSENCE_MS - (performance.now() - cutAtMs)));
     this.narrator.say(

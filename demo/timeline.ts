@@ -48,7 +48,7 @@ export class Timeline {
   }
 }
 
-/** `Error: text` → `text` */
+/** `QueryFailedError: text` → `text` */
 function withoutName(reason: string): string {
-  return reason.replace(/\bError: /g, '');
+  return reason.replace(/\b\w*Error: /g, '');
 }

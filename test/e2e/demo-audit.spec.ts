@@ -112,8 +112,9 @@ describe("the demo's plan", () => {
 
 describe("the demo's arguments", () => {
   it('understands both spellings', () => {
-    const expected = { orders: 7, json: true, broker: 'memory', database: undefined };
+    const expected = { orders: 7, json: true, keep: false, broker: 'memory', database: undefined };
     expect(parseArguments(['--orders', '7', '--json', '--broker=memory'])).toEqual(expected);
+    expect(parseArguments(['--keep'])).toMatchObject({ keep: true, json: false });
     expect(parseArguments(['--help'])).toBeUndefined();
   });
 

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { postgresUrl } from '../support/database';
+import { eventually } from '../support/eventually';
+import { startApp } from '../support/processes';
 
 interface Ended {
   readonly code: number;
@@ -52,6 +54,47 @@ describe('npm run demo', () => {
     },
   );
 
+  it('lets the failing consumer fail in its own handler, for a reason of one line, and says what to try next', async () => {
+    const { code, stdout } = await demo('--orders', '2', '--broker', 'memory');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/inventory fails: the shelf is haunted; again in 300 ms$/m);
+    expect(stdout).toMatch(/^What to try next$/m);
+    expect(stdout).toContain('npm run demo -- --keep');
+  });
+
+  it.each([
+    ['SIGINT', 'existing'],
+    ['SIGTERM', 'embedded'],
+  ] as const)(
+    'with --keep both services stay until %s; then nothing of them is left (%s)',
+    async (signal, database) => {
+      const args = ['--orders', '2', '--keep', '--broker', 'memory', '--database', database];
+      const ready = { line: /What your orders do is told here/ };
+      const app = await startApp({ script: 'demo/main.ts', args, ready, readyWithinMs: 90_000 });
+      const orders = `${urlIn(app.log(), /order +(http:\S+)/)}/orders`;
+      const databaseUrl = urlIn(app.log(), /order .*psql '(\S+)'/);
+
+      const placed = await post(orders, { sku: 'mug', quantity: 1 });
+      await eventually(async () => {
+        const response = await fetch(`${orders}/${placed.id}`, { headers: { connection: 'close' } });
+        return ((await response.json()) as { status: string }).status === 'CONFIRMED';
+      });
+
+      await expect(app.stop(signal)).resolves.toEqual({ code: 0, signal: null });
+      await expect(fetch(orders)).rejects.toThrow();
+      await expect(new Client({ connectionString: databaseUrl }).connect()).rejects.toThrow();
+    },
+  );
+
+  it('removes what it has made when it is interrupted in the midst of its story', async () => {
+    const ready = { line: /One order, step by step/ };
+    const app = await startApp({ script: 'demo/main.ts', args: ['--broker', 'memory'], ready, readyWithinMs: 90_000 });
+
+    await expect(app.stop('SIGINT')).resolves.toEqual({ code: 130, signal: null });
+    const left = (await demoDatabases()).filter((name) => name.includes(`_${app.pid}_`));
+    expect(left).toEqual([]);
+  });
+
   it.each([
     [['--orders', '0'], '--orders needs a whole number from 1 to 100000, got "0".'],
     [['--orders', 'ten'], '--orders needs a whole number from 1 to 100000, got "ten".'],
@@ -64,3 +107,15 @@ describe('npm run demo', () => {
     expect(stderr).toContain(message);
   });
 });
+
+function urlIn(text: string, pattern: RegExp): string {
+  const [, url] = pattern.exec(text) ?? [];
+  if (url === undefined) throw new Error(`There is no ${String(pattern)} in:\n${text}`);
+  return url;
+}
+
+async function post(url: string, body: object): Promise<{ readonly id: string }> {
+  const headers = { 'content-type': 'application/json', connection: 'close' };
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  return (await response.json()) as { id: string };
+}
