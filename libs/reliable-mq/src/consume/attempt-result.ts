@@ -1,4 +1,4 @@
-import { describeError, RejectEvent } from '../event/errors';
+import { describeError, isRejectEvent, type RejectEvent } from '../event/errors';
 
 /**
  * How one attempt ended.
@@ -22,7 +22,7 @@ export interface AttemptFailure {
 
 /** What the handler's error, or its time limit, says of the attempt. */
 export function toFailure(error: unknown): AttemptFailure {
-  if (error instanceof RejectEvent) return { kind: 'rejected', reason: describeRejection(error) };
+  if (isRejectEvent(error)) return { kind: 'rejected', reason: describeRejection(error) };
   return { kind: 'failed', reason: describeError(error) };
 }
 

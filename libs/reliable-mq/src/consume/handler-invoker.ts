@@ -2,7 +2,7 @@ import type { ContextType } from '@nestjs/common';
 import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants';
 import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
 import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creator';
-import { describeError, RejectEvent, remarkOn } from '../event/errors';
+import { describeError, isRejectEvent, remarkOn } from '../event/errors';
 import { copyMetadata } from '../event/copy-metadata';
 import type { EventContext } from './event-context';
 import { CONTEXT_ARGUMENT, HANDLER_ARGUMENTS, PAYLOAD_ARGUMENT } from './reliable-event-handler.decorator';
@@ -105,7 +105,7 @@ export function createInvoker(
       const result = await filtered(event, context);
       if (!call.failure) return result;
     } catch (error) {
-      if (!call.failure || error instanceof RejectEvent) throw error;
+      if (!call.failure || isRejectEvent(error)) throw error;
       if (error !== call.failure.error)
         remarks.push(`and the exception filter failed: ${describeError(error, FILTER_ERROR_MAX_LENGTH)}`);
     }

@@ -1,10 +1,9 @@
 import {
-  describeError,
   HandlerTimeoutError,
   InvalidOptionsError,
+  isRejectEvent,
   RejectEvent,
   ReliableMqError,
-  remarkOn,
   TransactionAbortedError,
 } from './errors';
 
@@ -36,78 +35,42 @@ describe('errors', () => {
   });
 });
 
-describe('describeError', () => {
-  const answering = (message: string, getResponse: () => unknown): Error =>
-    Object.assign(new Error(message), { getResponse });
+describe('RejectEvent', () => {
+  it('is one also when it comes from another copy of the package, or from an older one', () => {
+    class OlderRejectEvent extends Error {
+      override name = 'RejectEvent';
+      readonly reason = 'no';
+    }
+    const branded = Object.assign(new Error('no'), { [Symbol.for('nestjs-reliable-mq:RejectEvent')]: true });
+    class OutOfStock extends RejectEvent {
+      override name = 'OutOfStock';
+    }
+    for (const error of [new RejectEvent('no'), new OutOfStock('no'), new OlderRejectEvent('no'), branded]) {
+      expect(isRejectEvent(error)).toBe(true);
+    }
+  });
 
-  it.each<[string, unknown, string]>([
-    ['an error', new TypeError('x is not y'), 'TypeError: x is not y'],
-    ['an error without message', new RangeError(), 'RangeError'],
-    ['lines', new Error('a\n  b\tc'), 'Error: a b c'],
-    ['a text', 'text', 'text'],
-    ['a number', 7, '7'],
-    ['nothing', undefined, 'undefined'],
-    ['null', null, 'null'],
-    ['a symbol', Symbol('s'), 'Symbol(s)'],
-    ['an object', { status: 404 }, '{ status: 404 }'],
-    ['an object without prototype', Object.create(null), '[Object: null prototype] {}'],
-    ['a NUL character and half a pair', new Error('a\u0000b\ud83d'), 'Error: ab\ufffd'],
-    [
-      'several errors, as of a refused connection',
-      Object.assign(new AggregateError([new Error('connect ::1'), new Error('connect 127.0.0.1')]), { message: '' }),
-      'AggregateError: Error: connect ::1, Error: connect 127.0.0.1',
-    ],
-    [
-      "one of Nest's HTTP exceptions with several messages",
-      answering('Bad Request', () => ({ message: ['a is empty', 'b\nis 0', { code: 7 }] })),
-      'Error: Bad Request: a is empty, b is 0, { code: 7 }',
-    ],
-    ['one with another message', answering('No', () => ({ message: 'because' })), 'Error: No: because'],
-    ['one with no message of its own', answering('', () => ({ message: 'because' })), 'Error: because'],
-    ['one that answers what it is called', answering('No', () => ({ message: 'No' })), 'Error: No'],
-    ['one that answers a text', answering('No', () => 'No'), 'Error: No'],
-    ['one that answers an object', answering('No', () => ({ status: 400 })), 'Error: No'],
-    ['one that answers nothing', answering('No', () => null), 'Error: No'],
-    [
-      'one that fails to answer',
-      answering('No', () => {
-        throw new Error();
-      }),
-      'Error: No',
-    ],
-    ['one whose answer is no method', Object.assign(new Error('No'), { getResponse: 'yes' }), 'Error: No'],
-    [
-      'an object that throws when it is looked at',
-      new Proxy(
-        {},
-        {
-          get: () => {
-            throw new Error();
-          },
-          getPrototypeOf: () => {
-            throw new Error();
-          },
+  it('is nothing else', () => {
+    const hostile = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error();
         },
-      ),
-      'something was thrown that has no text',
-    ],
-  ])('gives one line for %s', (_, thrown, text) => {
-    expect(describeError(thrown)).toBe(text);
+        getPrototypeOf: () => {
+          throw new Error();
+        },
+      },
+    );
+    const others = [new Error('no'), { name: 'RejectEvent' }, 'RejectEvent', null, undefined, Symbol('s'), hostile];
+    for (const other of others) expect(isRejectEvent(other)).toBe(false);
   });
 
-  it('is cut to its maximum, and no character in two', () => {
-    expect(describeError('abcdef', 4)).toBe('abc…');
-    expect(describeError('ab😀def', 4).isWellFormed()).toBe(true);
-  });
-
-  it('adds what was remarked, which leaves the error as it is', () => {
-    const error = new RangeError('too far');
-    remarkOn(error, 'as was\nto be expected');
-    expect(describeError(error)).toBe('RangeError: too far (as was to be expected)');
-    expect(error).toEqual(new RangeError('too far'));
-    remarkOn(error, '');
-    expect(describeError(error)).toBe('RangeError: too far');
-    remarkOn('text', 'of no object');
-    expect(describeError('text')).toBe('text');
+  it.each<[unknown, string]>([
+    [{ a: 1 }, '{ a: 1 }'],
+    [undefined, ''],
+    [7, '7'],
+  ])('has a text for its reason, whatever it was given: %p', (given, text) => {
+    expect(new RejectEvent(given as string)).toMatchObject({ reason: text, message: text });
   });
 });

@@ -1,5 +1,6 @@
-import { inspect } from 'node:util';
-import { storableText } from './storable';
+import { messageText } from '../log/describe-error';
+
+export { describeError, remarkOn } from '../log/describe-error';
 
 /**
  * Every error this library throws on purpose. `code` is stable and meant for programs, `message` for people: what went
@@ -170,55 +171,34 @@ export class HandlerTimeoutError extends ReliableMqError {
   }
 }
 
+/** How a copy of this package knows the errors of another: both may be installed, as when contracts come as a package of their own. */
+const REJECT_EVENT = Symbol.for('nestjs-reliable-mq:RejectEvent');
+
 /**
  * Thrown by a handler that knows the event can never be handled: no retry follows, the producer is told `rejected` and
  * runs its compensation handler.
  */
 export class RejectEvent extends Error {
-  constructor(
-    readonly reason: string,
-    options: { cause?: unknown } = {},
-  ) {
-    super(reason, options);
+  readonly reason: string;
+
+  constructor(reason: string, options: { cause?: unknown } = {}) {
+    // Callers without types pass anything.
+    const text = messageText(reason);
+    super(text, options);
     this.name = 'RejectEvent';
+    this.reason = text;
+    Object.defineProperty(this, REJECT_EVENT, { value: true });
   }
 }
 
-/** What is known of errors besides what they say themselves. */
-const remarks = new WeakMap<object, string>();
-
-/** Let `describeError` say more of an error, which itself stays what it is: others look at its class and its code. */
-export function remarkOn(error: unknown, remark: string): void {
-  if (typeof error === 'object' && error !== null) remarks.set(error, remark);
-}
-
-/** The text of whatever was thrown, in one line of at most `maxLength` characters that any database stores. */
-export function describeError(error: unknown, maxLength = 1000): string {
-  const remark = remarks.get(error as object);
-  const line = `${textOf(error)}${remark ? ` (${remark})` : ''}`.replace(/\s+/g, ' ').trim();
-  return storableText(line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line);
-}
-
-function textOf(error: unknown): string {
+/** Whether a handler has rejected the event; also with the class of another copy of this package, of any version. */
+export function isRejectEvent(error: unknown): error is RejectEvent {
   try {
-    if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error, { depth: 1 });
-    // An AggregateError, as of a connection refused on each of a host's addresses, has no message of its own.
-    const parts = error instanceof AggregateError && !error.message ? error.errors.map((each) => textOf(each)) : [];
-    const message = error.message || parts.join(', ');
-    const answer = answerOf(error);
-    return [error.name, message, answer === message ? '' : answer].filter((part) => part !== '').join(': ');
+    if (error instanceof RejectEvent) return true;
+    if (typeof error !== 'object' || error === null) return false;
+    const { name, reason } = error as { readonly name?: unknown; readonly reason?: unknown };
+    return REJECT_EVENT in error || (name === 'RejectEvent' && typeof reason === 'string');
   } catch {
-    return 'something was thrown that has no text';
-  }
-}
-
-/** What a client would be told of one of Nest's HTTP exceptions: only there are the problems that a ValidationPipe found. */
-function answerOf(error: Error): string {
-  try {
-    const response = (error as { getResponse?(): unknown }).getResponse?.();
-    const { message = [] } = response as { readonly message?: unknown };
-    return [message].flat().map(textOf).join(', ');
-  } catch {
-    return '';
+    return false; // it throws when it is looked at
   }
 }

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
+import { logLine } from './log-line';
 
-/** Ids, counts and reasons that belong to a line. What is `undefined` is left out. */
+/** Ids, counts and reasons that belong to a line. What is `undefined` is left out; an error is told with its causes. */
 export type LogDetails = object;
 
 /** What this library says: a constant text and an object of ids and counts, together in one record. */
@@ -13,18 +14,19 @@ export interface Log {
 
 /**
  * Writes to the application's logger, one string per line: `text {"eventId":"…"}`. Not as a second argument: Nest's console prints that
- * as a line of its own, its JSON form takes it for a context, and nestjs-pino and nest-winston drop it.
+ * as a line of its own, its JSON form takes it for a context, and nestjs-pino and nest-winston drop it. Never throws: what a logger
+ * does must not stop an event on its way.
  */
 export function createLog(): Log {
   const logger = new Logger('ReliableMq');
-  return {
-    debug: (text, details) => logger.debug(line(text, details)),
-    log: (text, details) => logger.log(line(text, details)),
-    warn: (text, details) => logger.warn(line(text, details)),
-    error: (text, details) => logger.error(line(text, details)),
-  };
-}
-
-function line(text: string, details: LogDetails | undefined): string {
-  return details ? `${text} ${JSON.stringify(details)}` : text;
+  const writer =
+    (level: keyof Log) =>
+    (text: string, details?: LogDetails): void => {
+      try {
+        logger[level](logLine(text, details));
+      } catch {
+        // There is nowhere left to say it.
+      }
+    };
+  return { debug: writer('debug'), log: writer('log'), warn: writer('warn'), error: writer('error') };
 }

@@ -6,35 +6,44 @@ export interface Subject {
 
 /** Ids that a summary names. */
 const MAX_IDS = 10;
+/** The first summary comes after so long, in milliseconds, each further one ten times later … */
+const FIRST_SUMMARY_MS = 1000;
+const GROWTH = 10;
+/** … and then once an hour. */
+const LAST_SUMMARY_MS = 3_600_000;
+/** Nothing of a kind for so long, in milliseconds: it is over, and what comes then is told at once. */
+const QUIET_MS = 120_000;
+/** Reasons come from outside: of so many kinds each is told by itself, what is beyond them by its type. */
+const MAX_KINDS = 100;
 
 interface Window {
   readonly subject: Subject;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
   count: number;
   eventIds: string[];
+  lastAtMs: number;
 }
 
 /**
- * Says at once what happens to the first event, and sums up what happens to others of its type for the same reason within the
- * next moments: a broker that refuses a backlog must not fill the log with a line per event.
+ * Says at once what happens to the first event, and sums up, ever more rarely, what happens to others of its type for the same reason:
+ * a broker that refuses a backlog must not fill the log, neither with a line per event nor with a line per second.
  */
 export class WarningDigest {
   private readonly windows = new Map<string, Window>();
 
-  constructor(
-    private readonly warn: (details: Record<string, unknown>) => void,
-    private readonly everyMs = 1000,
-  ) {}
+  constructor(private readonly warn: (details: Record<string, unknown>) => void) {}
 
   /** @param details what else is said of a single event */
   add(eventId: string, subject: Subject, details: Readonly<Record<string, unknown>>): void {
-    const key = `${subject.type}\n${subject.reason}`;
+    const key = this.keyOf(subject);
     const window = this.windows.get(key);
-    if (!window) {
+    if (!window || performance.now() - window.lastAtMs > QUIET_MS) {
+      if (window) this.close(key, window);
       this.warn({ eventId, ...subject, ...details });
       this.open(key, subject);
       return;
     }
+    window.lastAtMs = performance.now();
     window.count += 1;
     if (window.eventIds.length < MAX_IDS) window.eventIds.push(eventId);
   }
@@ -44,20 +53,37 @@ export class WarningDigest {
     for (const [key, window] of this.windows) this.close(key, window);
   }
 
-  private open(key: string, subject: Subject): void {
-    const timer = setTimeout(() => {
-      const window = this.windows.get(key);
-      if (window && this.close(key, window)) this.open(key, subject);
-    }, this.everyMs);
-    timer.unref();
-    this.windows.set(key, { subject, timer, count: 0, eventIds: [] });
+  private keyOf({ type, reason }: Subject): string {
+    const key = `${type}\n${reason}`;
+    return this.windows.has(key) || this.windows.size < MAX_KINDS ? key : type;
   }
 
-  /** @returns whether there was something to say */
-  private close(key: string, { subject, timer, count, eventIds }: Window): boolean {
-    clearTimeout(timer);
+  private open(key: string, subject: Subject): void {
+    const window = { subject, count: 0, eventIds: [], lastAtMs: performance.now() };
+    this.windows.set(key, { ...window, timer: this.summaryIn(FIRST_SUMMARY_MS, key) });
+  }
+
+  private summaryIn(delayMs: number, key: string): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      const window = this.windows.get(key);
+      if (!window) return;
+      if (performance.now() - window.lastAtMs > QUIET_MS) return this.close(key, window);
+      this.sumUp(window);
+      window.timer = this.summaryIn(Math.min(delayMs * GROWTH, LAST_SUMMARY_MS), key);
+    }, delayMs);
+    return timer.unref();
+  }
+
+  private close(key: string, window: Window): void {
+    clearTimeout(window.timer);
     this.windows.delete(key);
+    this.sumUp(window);
+  }
+
+  private sumUp(window: Window): void {
+    const { subject, count, eventIds } = window;
     if (count > 0) this.warn({ ...subject, count, eventIds });
-    return count > 0;
+    window.count = 0;
+    window.eventIds = [];
   }
 }

@@ -2,6 +2,7 @@ import { describeError } from '../event/errors';
 import type { HookRunner } from '../event/hook-runner';
 import type { OutboxStore, PublishSettlement } from '../outbox/outbox.store';
 import { createLog } from '../log/log';
+import { Outage } from '../log/outage';
 
 const BATCH_SIZE = 1000;
 /** From one statement to the next, in milliseconds: at most 40 a second, however busy the service is. */
@@ -35,6 +36,10 @@ export interface SettlerListener {
  */
 export class Settler {
   private readonly logger = createLog();
+  private readonly outage = new Outage(this.logger, {
+    begins: 'Outcomes of publishing could not be written yet',
+    ends: 'Outcomes of publishing are written again',
+  });
   private waiting: Settlement[] = [];
   private running: Promise<void> | undefined;
   private unsettled = 0;
@@ -116,21 +121,18 @@ export class Settler {
     for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(delayMs * 2, LAST_RETRY_MS)) {
       try {
         await this.write(batch);
+        this.outage.over();
         return;
       } catch (error) {
         if (this.stopped || performance.now() + delayMs > giveUpAt) {
           this.logger.error('Outcomes of publishing could not be written; the events will be published again', {
             count: batch.length,
-            eventIds: batch.slice(0, 10).map(({ id }) => id),
+            eventIds: someIds(batch),
             error: describeError(error),
           });
           return;
         }
-        this.logger.warn('Outcomes of publishing could not be written yet', {
-          count: batch.length,
-          retryInMs: delayMs,
-          error: describeError(error),
-        });
+        this.outage.met({ count: batch.length, eventIds: someIds(batch), error: describeError(error) });
         await this.pause(delayMs);
       }
     }
@@ -163,4 +165,9 @@ export class Settler {
     });
     this.wake = undefined;
   }
+}
+
+/** Enough to find the others by. */
+function someIds(batch: readonly Settlement[]): readonly string[] {
+  return batch.slice(0, 10).map(({ id }) => id);
 }

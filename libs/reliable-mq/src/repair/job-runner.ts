@@ -2,6 +2,7 @@ import { describeError } from '../event/errors';
 import type { HookRunner } from '../event/hook-runner';
 import type { Job, ReportBatch } from './job';
 import { createLog } from '../log/log';
+import { Outage } from '../log/outage';
 
 const PROGRESS_EVERY_MS = 10_000;
 /** Moments closer than this are one, in milliseconds: bounds how many are remembered, and how often the job is woken. */
@@ -12,6 +13,10 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Runs one job without overlap: asked again while it runs, it runs once more afterwards. */
 export class JobRunner {
   private readonly logger = createLog();
+  private readonly outage = new Outage(this.logger, {
+    begins: 'A job of the compensation task failed; each next run tries again',
+    ends: 'A job of the compensation task works again',
+  });
   private running: Promise<void> | undefined;
   private again = false;
   private timer: NodeJS.Timeout | undefined;
@@ -103,13 +108,9 @@ export class JobRunner {
       await this.job.run(report, this.stop);
     } catch (error) {
       failure = describeError(error);
-      this.logger.error('A job of the compensation task failed; the next run tries again', {
-        job: name,
-        dataSource,
-        count,
-        error: failure,
-      });
+      this.outage.met({ job: name, dataSource, count, error: failure });
     }
+    if (failure === undefined) this.outage.over({ job: name, dataSource });
     const durationMs = performance.now() - startedAt;
     if (count > 0 && !failure)
       this.logger.log('The compensation task did its work', {
