@@ -267,8 +267,8 @@ describe('ReliableMqModule', () => {
     const shop = (consumer = true): DynamicModule =>
       ReliableMqModule.forRoot({ service: 'shop', transport: broker, consumer });
     const warning = (poolSize: number, needed: number, prefetch: Record<string, number>): unknown[] => [
-      'The connection pool is too small for the handlers: raise poolSize of the DataSource, or lower prefetch',
-      { dataSource: 'default', poolSize, needed, prefetch },
+      'The connection pool is too small for the handlers: raise poolSize of the DataSource, or lower prefetch ' +
+        JSON.stringify({ dataSource: 'default', poolSize, needed, prefetch }),
       'ReliableMq',
     ];
 

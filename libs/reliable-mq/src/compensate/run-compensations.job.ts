@@ -1,19 +1,18 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import type { QueryRunner } from 'typeorm';
-import { acquireQueryRunner, destroyConnection } from '../database/postgres/deadline';
 import { DatabaseDeadlineError } from '../database/port';
 import { within } from '../wait/deadline';
-import { limitIdleTime } from '../database/postgres/idle-limit';
-import { terminateBackend } from '../database/postgres/sql';
 import { backoffMs } from '../wait/backoff';
 import { describeError } from '../event/errors';
-import type { HookRunner } from '../event/hook-runner';
+import { HookRunner } from '../event/hook-runner';
+import { Wakeups } from '../event/wakeups';
 import type { EventFailure } from '../event/outcome';
-import type { ResolvedOptions } from '../options/resolved-options';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { ClaimedEvent } from '../outbox/outbox.store';
-import type { TransactionContext } from '../transaction/transaction-context';
+import { TransactionContext } from '../transaction/transaction-context';
+import { PerDataSource } from '../database/per-data-source';
 import type { StoreSet } from '../database/stores';
-import type { CompensationHandler, CompensationRegistry } from './compensation-registry';
+import { type CompensationHandler, CompensationRegistry } from './compensation-registry';
 import { DueEvents } from '../repair/due-events';
 import { type Job, type ReportBatch, reportClaimed } from '../repair/job';
 import { createLog } from '../log/log';
@@ -25,36 +24,35 @@ const LEASE_MARGIN_MS = 15_000;
 class ClaimLost extends Error {}
 
 /** Runs the compensation handlers of dead events, each in one transaction with its row, until it has committed. */
+@Injectable()
 export class RunCompensationsJob implements Job {
   private readonly logger = createLog();
   readonly name = 'compensate';
-  readonly dataSource: string;
   private readonly options: ResolvedOptions['compensation'];
-  private readonly due: DueEvents;
+  private readonly due: PerDataSource<DueEvents>;
   private readonly cutting = new AbortController();
 
   constructor(
-    private readonly set: StoreSet,
     private readonly registry: CompensationRegistry,
     private readonly transactions: TransactionContext,
-    { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
+    @Inject(RESOLVED_OPTIONS) { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
     private readonly hooks: HookRunner,
-    private readonly onRetryIn: (delayMs: number) => void,
+    private readonly wakeups: Wakeups,
   ) {
     this.options = compensation;
-    this.dataSource = set.name;
     const limit = { rows: CONCURRENCY, bytes: publish.bufferBytes };
-    this.due = new DueEvents(set.outbox, 'dead', limit, compensation.timeoutMs + LEASE_MARGIN_MS);
+    const leaseMs = compensation.timeoutMs + LEASE_MARGIN_MS;
+    this.due = new PerDataSource(({ outbox }) => new DueEvents(outbox, 'dead', limit, leaseMs));
   }
 
   ready(): boolean {
     return true;
   }
 
-  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
-    for await (const { events, token } of this.due.claim(() => !stop.aborted)) {
+  async run(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
+    for await (const { events, token } of this.due.of(set).claim(() => !stop.aborted)) {
       reportClaimed(report, events);
-      const results = await Promise.allSettled(events.map((event) => this.compensate(event, token)));
+      const results = await Promise.allSettled(events.map((event) => this.compensate(set, event, token)));
       const failed = results.find((result) => result.status === 'rejected');
       if (failed) throw failed.reason;
     }
@@ -64,16 +62,16 @@ export class RunCompensationsJob implements Job {
     this.cutting.abort(new DatabaseDeadlineError('the process is stopping'));
   }
 
-  private async compensate(event: ClaimedEvent, token: string): Promise<void> {
+  private async compensate(set: StoreSet, event: ClaimedEvent, token: string): Promise<void> {
     const handler = this.registry.find(event.type, event.version);
     if (!handler) {
-      await this.set.outbox.settleCompensated(undefined, event.id, token, false);
+      await set.outbox.settleCompensated(undefined, event.id, token, false);
       return;
     }
     const ref = { eventId: event.id, type: event.type };
     const attempt = event.compensationAttempts;
     try {
-      await this.runHandler(handler, event, token);
+      await this.runHandler(set, handler, event, token);
       this.logger.log('A dead event was compensated', { ...ref, attempt, handler: handler.label });
       this.hooks.run('compensated', ref);
     } catch (error) {
@@ -81,11 +79,12 @@ export class RunCompensationsJob implements Job {
         this.logger.warn('A compensation found that its claim had been lost; rolled back', ref);
         return;
       }
-      await this.retryLater(handler, event, token, describeError(error));
+      await this.retryLater(set, handler, event, token, describeError(error));
     }
   }
 
   private async retryLater(
+    set: StoreSet,
     handler: CompensationHandler,
     event: ClaimedEvent,
     token: string,
@@ -94,7 +93,7 @@ export class RunCompensationsJob implements Job {
     const ref = { eventId: event.id, type: event.type };
     const attempt = event.compensationAttempts;
     const retryInMs = this.cutting.signal.aborted ? 0 : backoffMs(this.options.backoff, attempt);
-    if (!(await this.set.outbox.settleCompensationFailed(event.id, token, reason, retryInMs))) {
+    if (!(await set.outbox.settleCompensationFailed(event.id, token, reason, retryInMs))) {
       // Its commit was under way when the connection broke, and has come through; or the lease is over.
       this.logger.warn('A compensation that seemed to fail has committed, or its claim was lost', { ...ref, reason });
       return;
@@ -107,12 +106,17 @@ export class RunCompensationsJob implements Job {
       retryInMs,
     });
     this.hooks.run('compensationFailed', { ...ref, attempt, reason, retryInMs });
-    this.onRetryIn(retryInMs);
+    this.wakeups.wake('compensate', retryInMs);
   }
 
-  private async runHandler(handler: CompensationHandler, event: ClaimedEvent, token: string): Promise<void> {
+  private async runHandler(
+    set: StoreSet,
+    handler: CompensationHandler,
+    event: ClaimedEvent,
+    token: string,
+  ): Promise<void> {
     const { timeoutMs } = this.options;
-    const { dataSource, outbox } = this.set;
+    const { dataSource, outbox, database } = set;
     const payload = plainToInstance(handler.eventType.eventClass, JSON.parse(event.payload) as object);
     const failure: EventFailure = {
       eventId: event.id,
@@ -120,10 +124,10 @@ export class RunCompensationsJob implements Job {
       reason: event.reason ?? 'unknown',
       outcomes: Object.entries(event.outcomes).map(([consumer, stored]) => ({ consumer, ...stored })),
     };
-    const queryRunner = await acquireQueryRunner(dataSource, timeoutMs);
+    const queryRunner = await database.acquire(timeoutMs);
     this.hooks.run('compensating', { eventId: event.id, type: event.type, attempt: event.compensationAttempts });
     const work = this.transactions.runNew(queryRunner, undefined, async () => {
-      await limitIdleTime(queryRunner.manager, timeoutMs + LEASE_MARGIN_MS);
+      await database.limitIdleTime(queryRunner.manager, timeoutMs + LEASE_MARGIN_MS);
       // First, so that two runs of one compensation wait for each other instead of both calling the handler.
       if (!(await outbox.settleCompensated(queryRunner.manager, event.id, token, true))) throw new ClaimLost();
       await this.transactions.inside(dataSource, queryRunner, true, () => handler.invoke(payload, failure));
@@ -136,15 +140,9 @@ export class RunCompensationsJob implements Job {
         () => new DatabaseDeadlineError(`${handler.label} did not finish within ${timeoutMs} ms`),
       );
     } catch (error) {
-      if (error instanceof DatabaseDeadlineError) await this.cutConnection(queryRunner, error);
+      if (error instanceof DatabaseDeadlineError) await database.cut(queryRunner, error);
       throw error;
     }
-  }
-
-  /** Here and at the server, where a statement may wait for a lock, and does not notice that nobody listens. */
-  private async cutConnection(queryRunner: QueryRunner, reason: Error): Promise<void> {
-    const serverProcess = await destroyConnection(queryRunner, reason).catch(() => undefined);
-    if (serverProcess !== undefined) await terminateBackend(this.set.dataSource, serverProcess).catch(() => undefined);
   }
 }
 

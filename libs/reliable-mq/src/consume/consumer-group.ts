@@ -1,11 +1,12 @@
-import type { DatabaseGates } from '../database/database-gate';
+import { Inject, Injectable } from '@nestjs/common';
 import { finishesWithin } from '../wait/deadline';
-import type { HookRunner } from '../event/hook-runner';
-import type { ResolvedOptions } from '../options/resolved-options';
+import { HookRunner } from '../event/hook-runner';
+import { Wakeups } from '../event/wakeups';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import { ReceiptSender } from '../receipt/receipt-sender';
-import type { TransactionContext } from '../transaction/transaction-context';
-import type { Transport } from '../broker/transport';
-import type { HandlerRegistry } from './handler-registry';
+import { TransactionContext } from '../transaction/transaction-context';
+import { TRANSPORT, type Transport } from '../broker/transport';
+import { HandlerRegistry } from './handler-registry';
 import { Handling } from './handling';
 import { Parking } from './parking';
 import { QueueConsumer } from './queue-consumer';
@@ -14,6 +15,7 @@ import { QueueConsumer } from './queue-consumer';
 const CUT_OFF_MS = 5000;
 
 /** The consuming half of an application: all its queues, started and stopped together. */
+@Injectable()
 export class ConsumerGroup {
   readonly handling: Handling;
   private readonly receipts: ReceiptSender;
@@ -22,23 +24,15 @@ export class ConsumerGroup {
   private stopping = false;
 
   constructor(
-    private readonly options: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly handlers: HandlerRegistry,
     transactions: TransactionContext,
-    gates: DatabaseGates,
-    private readonly transport: Transport,
+    @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly hooks: HookRunner,
-    onRetryIn: (delayMs: number) => void,
+    wakeups: Wakeups,
   ) {
     this.receipts = new ReceiptSender(options.service, options.receipts.coalesceMs, transport, hooks);
-    this.handling = new Handling(
-      options.consume,
-      transactions,
-      (set) => gates.of(set),
-      this.receipts,
-      hooks,
-      onRetryIn,
-    );
+    this.handling = new Handling(options.consume, transactions, this.receipts, hooks, wakeups);
     this.parking = new Parking(options.service, transport, this.handling.outcomes, hooks, () => this.stopping);
   }
 

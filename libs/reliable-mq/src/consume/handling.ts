@@ -1,15 +1,14 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import type { DatabaseGate } from '../database/database-gate';
 import { describeError } from '../event/errors';
 import type { HandlingRef } from '../event/hooks';
 import type { HookRunner } from '../event/hook-runner';
+import type { Wakeups } from '../event/wakeups';
 import type { ClaimedInboxRow, InboxKey } from '../inbox/inbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ReceiptSender } from '../receipt/receipt-sender';
 import type { TransactionContext } from '../transaction/transaction-context';
-import type { StoreSet } from '../database/stores';
 import { AttemptRunner } from './attempt-runner';
 import { Attempts, type FirstEnd, handlingRef } from './attempts';
 import { BatchRunner } from './batch-runner';
@@ -62,14 +61,13 @@ export class Handling {
   constructor(
     private readonly options: ResolvedOptions['consume'],
     transactions: TransactionContext,
-    gateOf: (set: StoreSet) => DatabaseGate,
     private readonly receipts: ReceiptSender,
     hooks: HookRunner,
-    onRetryIn: (delayMs: number) => void,
+    wakeups: Wakeups,
   ) {
     // Each attempt listens to it while it runs.
     setMaxListeners(0, this.stopping.signal);
-    this.outcomes = new OutcomeWriter(gateOf, hooks, onRetryIn, this.stopping.signal);
+    this.outcomes = new OutcomeWriter(hooks, wakeups, this.stopping.signal);
     const { signal } = this.stopping;
     const runner = new AttemptRunner(transactions, hooks);
     const batches = new BatchRunner(transactions, hooks, this.outcomes, signal);

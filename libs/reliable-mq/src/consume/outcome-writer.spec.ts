@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
-import type { DatabaseGate } from '../database/database-gate';
 import { HookRunner } from '../event/hook-runner';
+import { Wakeups } from '../event/wakeups';
 import type { StoreSet } from '../database/stores';
 import { OutcomeWriter } from './outcome-writer';
 
@@ -8,13 +8,7 @@ const SET = { name: 'default' } as StoreSet;
 
 function writer(stop: AbortSignal): OutcomeWriter {
   Logger.overrideLogger(false);
-  const hooks = new HookRunner({}, () => undefined);
-  return new OutcomeWriter(
-    () => ({}) as DatabaseGate,
-    hooks,
-    () => undefined,
-    stop,
-  );
+  return new OutcomeWriter(new HookRunner([]), new Wakeups(), stop);
 }
 
 describe('OutcomeWriter, when the process is stopping', () => {

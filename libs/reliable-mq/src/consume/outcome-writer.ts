@@ -1,8 +1,8 @@
 import { isDatabaseUnavailable } from '../database/postgres/database-errors';
-import type { DatabaseGate } from '../database/database-gate';
 import { backoffMs } from '../wait/backoff';
 import { describeError } from '../event/errors';
 import type { HookRunner } from '../event/hook-runner';
+import type { Wakeups } from '../event/wakeups';
 import type { HandlingRef } from '../event/hooks';
 import type { InboxFailure, InboxKey, InboxMessage } from '../inbox/inbox.store';
 import type { StoreSet } from '../database/stores';
@@ -20,10 +20,8 @@ export class OutcomeWriter {
   private readonly logger = createLog();
 
   constructor(
-    private readonly gateOf: (set: StoreSet) => DatabaseGate,
     private readonly hooks: HookRunner,
-    /** Called when a stored failure becomes due after so many milliseconds. */
-    private readonly onRetryIn: (delayMs: number) => void,
+    private readonly wakeups: Wakeups,
     private readonly stop: AbortSignal,
   ) {}
 
@@ -46,13 +44,12 @@ export class OutcomeWriter {
 
   /** @returns undefined when nothing is known to be wrong with the database; else a promise until it answers or the process is stopping */
   available(set: StoreSet): Promise<void> | undefined {
-    const gate = this.gateOf(set);
-    return gate.isOpen ? undefined : this.unlessStopped(gate.open());
+    return set.gate.isOpen ? undefined : this.unlessStopped(set.gate.open());
   }
 
   /** The database was found away: resolves when it answers again, or the process is stopping. */
   async recovered(set: StoreSet, error: unknown): Promise<void> {
-    await this.unlessStopped(this.gateOf(set).recover(error));
+    await this.unlessStopped(set.gate.recover(error));
   }
 
   /** The first failure of a message. @returns undefined when the process is stopping; `existing` when there is a row */
@@ -84,7 +81,7 @@ export class OutcomeWriter {
   async giveBack(set: StoreSet, key: InboxKey, token: string): Promise<void> {
     const released = await this.persist(set, () => set.inbox.release(key, token), true);
     // Also after a release that changed nothing: an earlier one may have done it, and its answer was lost.
-    if (released !== undefined) this.onRetryIn(0);
+    if (released !== undefined) this.wakeups.wake('retry');
     else {
       const { eventId, consumer } = key;
       this.logger.warn('A claimed inbox row could not be given back; its lease must run out', { eventId, consumer });
@@ -110,7 +107,7 @@ export class OutcomeWriter {
       this.logger.error('An event is given up by its consumer', { ...ref, outcome, reason });
     } else {
       this.logger.warn('A handler failed; the event is tried again', { ...ref, reason, retryInMs });
-      this.onRetryIn(next.retryInMs);
+      this.wakeups.wake('retry', next.retryInMs);
     }
     this.hooks.run('handlingFailed', { ...ref, reason, retryInMs, outcome });
     return conclusion;

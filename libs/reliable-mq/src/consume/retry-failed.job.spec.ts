@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { Handling } from './handling';
+import type { ConsumerGroup } from './consumer-group';
 import type { HandlerRegistry } from './handler-registry';
 import { DatabaseDeadlineError, DatabaseUnavailableError } from '../database/port';
 import type { InboxStore } from '../inbox/inbox.store';
@@ -42,8 +42,8 @@ describe('RetryFailedJob: a claim whose answer never came', () => {
       byVersion: new Map([[1, { timeoutMs: TIMEOUT_MS }]]),
     };
     const handlers = { all: () => [queue] } as unknown as HandlerRegistry;
-    const job = new RetryFailedJob(set, handlers, {} as Handling);
-    const run = (): Promise<void> => job.run(() => undefined, new AbortController().signal);
+    const job = new RetryFailedJob(handlers, {} as ConsumerGroup);
+    const run = (): Promise<void> => job.run(set, () => undefined, new AbortController().signal);
     return { run, calls };
   }
 

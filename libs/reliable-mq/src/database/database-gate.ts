@@ -1,6 +1,5 @@
-import type { DataSource } from 'typeorm';
 import { describeError } from '../event/errors';
-import { ping } from './postgres/sql';
+import type { DatabasePort } from './port';
 import { createLog } from '../log/log';
 
 const FIRST_DELAY_MS = 100;
@@ -17,7 +16,7 @@ export class DatabaseGate {
 
   constructor(
     private readonly name: string,
-    private readonly dataSource: DataSource,
+    private readonly database: Pick<DatabasePort, 'ping'>,
   ) {}
 
   /** Whether nobody has found the database away. */
@@ -53,7 +52,7 @@ export class DatabaseGate {
       this.delayMs = Math.min(this.delayMs * 2, LAST_DELAY_MS);
       if (this.stopped) return;
       try {
-        await ping(this.dataSource, LAST_DELAY_MS);
+        await this.database.ping(LAST_DELAY_MS);
         this.openedAt = performance.now();
         this.logger.log('The database is available again', { dataSource: this.name });
         return;
@@ -71,24 +70,5 @@ export class DatabaseGate {
         resolve();
       };
     });
-  }
-}
-
-/** One gate per DataSource. */
-export class DatabaseGates {
-  private readonly gates: ReadonlyMap<DataSource, DatabaseGate>;
-
-  constructor(sets: readonly { readonly name: string; readonly dataSource: DataSource }[]) {
-    this.gates = new Map(sets.map(({ name, dataSource }) => [dataSource, new DatabaseGate(name, dataSource)]));
-  }
-
-  of({ dataSource }: { readonly dataSource: DataSource }): DatabaseGate {
-    const gate = this.gates.get(dataSource);
-    if (!gate) throw new Error('no gate for this DataSource');
-    return gate;
-  }
-
-  stop(): void {
-    for (const gate of this.gates.values()) gate.stop();
   }
 }

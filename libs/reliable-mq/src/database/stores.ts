@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import { InvalidSetupError, UnsupportedDatabaseError } from '../event/errors';
 import type { InboxStore } from '../inbox/inbox.store';
 import { PostgresInboxStore } from './postgres/postgres-inbox.store';
+import { DatabaseGate } from './database-gate';
 import type { DatabasePort } from './port';
 import { PostgresDatabase } from './postgres/postgres-database';
 import type { OperationsStore } from './operations.store';
@@ -18,6 +19,8 @@ export interface StoreSet {
   readonly inbox: InboxStore;
   readonly operations: OperationsStore;
   readonly database: DatabasePort;
+  /** Where work waits while the database is away. */
+  readonly gate: DatabaseGate;
 }
 
 /** The DataSources that this application shares events from or handles them in; the first is the default one. */
@@ -60,12 +63,14 @@ export class Stores {
 export function createStoreSet(name: string, dataSource: DataSource): StoreSet {
   const driver = dataSource.options.type;
   if (driver !== 'postgres') throw new UnsupportedDatabaseError(driver, name);
+  const database = new PostgresDatabase(dataSource);
   return {
     name,
     dataSource,
     outbox: new PostgresOutboxStore(dataSource),
     inbox: new PostgresInboxStore(dataSource),
     operations: new PostgresOperationsStore(dataSource),
-    database: new PostgresDatabase(dataSource),
+    database,
+    gate: new DatabaseGate(name, database),
   };
 }

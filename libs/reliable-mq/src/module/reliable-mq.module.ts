@@ -1,16 +1,87 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
+import { TRANSPORT } from '../broker/transport';
+import { CompensationRegistry } from '../compensate/compensation-registry';
+import { RunCompensationsJob } from '../compensate/run-compensations.job';
+import { ConsumerGroup } from '../consume/consumer-group';
+import { HandlerRegistry } from '../consume/handler-registry';
+import { RetryFailedJob } from '../consume/retry-failed.job';
+import { EventTypes } from '../event/event-types';
+import { HookRunner } from '../event/hook-runner';
+import { Wakeups } from '../event/wakeups';
 import { EventOperations } from '../operate/event-operations';
+import { Lifecycle } from '../operate/lifecycle';
 import { ReliableMqHealth } from '../operate/reliable-mq-health';
+import { resolveOptions } from '../options/resolve-options';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
+import { GiveUp } from '../publish/give-up';
+import { PublisherGroup } from '../publish/publisher-group';
+import { ReceiptListener } from '../receipt/receipt-listener';
+import { EventRecorder } from '../record/event-recorder';
+import { ChaseReceiptsJob } from '../repair/chase-receipts.job';
+import { CompensationTask } from '../repair/compensation-task';
+import { type Job, JOBS } from '../repair/job';
+import { PruneInboxJob, PruneOutboxJob } from '../repair/prune.job';
+import { PublishDueJob } from '../repair/publish-due.job';
+import { CommitTracker } from '../transaction/commit-tracker';
+import { CommittedEvents } from '../transaction/committed-events';
+import { TransactionContext } from '../transaction/transaction-context';
+import { createTransport } from './create-transport';
+import { ApplicationExplorer } from './explore/application.explorer';
+import { CompensationExplorer } from './explore/compensation.explorer';
+import { HandlerExplorer } from './explore/handler.explorer';
+import { RecordedEventsExplorer } from './explore/recorded-events.explorer';
+import { RepositoriesExplorer } from './explore/repositories.explorer';
 import {
   ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
   EXTRAS_DEFAULTS,
+  MODULE_OPTIONS_TOKEN,
   OPTIONS_TYPE,
   type ReliableMqModuleExtras,
 } from './module-definition';
-import { createProviders } from './providers';
-import { EventRecorder } from '../record/event-recorder';
+import { provideStores } from './provide-stores';
+import { ReliableMqRuntime } from './runtime';
+
+const PRODUCER_JOBS: readonly Type<Job>[] = [PublishDueJob, ChaseReceiptsJob, RunCompensationsJob, PruneOutboxJob];
+const CONSUMER_JOBS: readonly Type<Job>[] = [RetryFailedJob, PruneInboxJob];
+
+/** In the order of an event's way. */
+const COMMON: readonly Provider[] = [
+  { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [MODULE_OPTIONS_TOKEN] },
+  { provide: TRANSPORT, useFactory: createTransport, inject: [RESOLVED_OPTIONS] },
+  {
+    provide: HookRunner,
+    useFactory: ({ hooks }: ResolvedOptions) => new HookRunner([hooks]),
+    inject: [RESOLVED_OPTIONS],
+  },
+  Wakeups,
+  EventTypes,
+  CommittedEvents,
+  CommitTracker,
+  TransactionContext,
+  HandlerRegistry,
+  CompensationTask,
+  EventOperations,
+  Lifecycle,
+  ReliableMqHealth,
+  RepositoriesExplorer,
+  RecordedEventsExplorer,
+  ApplicationExplorer,
+  ReliableMqRuntime,
+];
+
+const PRODUCER: readonly Provider[] = [
+  EventRecorder,
+  GiveUp,
+  PublisherGroup,
+  ReceiptListener,
+  CompensationRegistry,
+  CompensationExplorer,
+  ...PRODUCER_JOBS,
+];
+
+const CONSUMER: readonly Provider[] = [ConsumerGroup, HandlerExplorer, ...CONSUMER_JOBS];
 
 /**
  * Import it once, in the root module, beside `TypeOrmModule.forRoot(…)`:
@@ -34,11 +105,19 @@ function complete(definition: DynamicModule, extras: ReliableMqModuleExtras): Dy
     consumer = EXTRAS_DEFAULTS.consumer,
     isGlobal = EXTRAS_DEFAULTS.isGlobal,
   } = extras;
+  const jobs = [...(producer ? PRODUCER_JOBS : []), ...(consumer ? CONSUMER_JOBS : [])];
   return {
     ...definition,
     global: isGlobal,
     imports: [...(definition.imports ?? []), DiscoveryModule],
-    providers: [...(definition.providers ?? []), ...createProviders({ dataSources, producer, consumer })],
+    providers: [
+      ...(definition.providers ?? []),
+      provideStores(dataSources),
+      ...COMMON,
+      ...(producer ? PRODUCER : []),
+      ...(consumer ? CONSUMER : []),
+      { provide: JOBS, useFactory: (...found: Job[]) => found, inject: jobs },
+    ],
     exports: [...(definition.exports ?? []), EventOperations, ReliableMqHealth, ...(producer ? [EventRecorder] : [])],
   };
 }

@@ -1,5 +1,4 @@
 import type { QueueHandlers } from '../consume/handler-registry';
-import { poolSizeOf } from '../database/postgres/connection-pool';
 import type { StoreSet } from '../database/stores';
 import type { Log } from '../log/log';
 
@@ -11,12 +10,12 @@ const OWN_CONNECTIONS = 5;
  * second connection waits for the others, and they for it, until their timeouts; and so does every other query of the application.
  */
 export function warnOfSmallPool(
-  { name, dataSource }: StoreSet,
+  { name, dataSource, database }: StoreSet,
   queues: readonly QueueHandlers[],
   logger: Pick<Log, 'warn'>,
 ): void {
   const own = queues.filter(({ stores }) => stores.dataSource === dataSource);
-  const poolSize = poolSizeOf(dataSource);
+  const { poolSize } = database;
   const sum = own.reduce((total, { prefetch }) => total + prefetch, 0);
   const needed = sum + OWN_CONNECTIONS;
   if (own.length === 0 || poolSize === undefined || poolSize >= needed) return;

@@ -1,8 +1,9 @@
+import { Injectable } from '@nestjs/common';
 import { describeError, EventNotFoundError } from '../event/errors';
-import type { JobName } from '../event/hooks';
+import { Wakeups } from '../event/wakeups';
 import { isUuid } from '../event/event-id';
 import type { InboxKey } from '../inbox/inbox.store';
-import type { Stores } from '../database/stores';
+import { Stores } from '../database/stores';
 import { idsByReason, notIn, whyEventLeftOut, whyHandlingLeftOut } from './left-out';
 import {
   problemsOfEventFilter,
@@ -47,12 +48,13 @@ export interface RedriveOptions extends OperationScope {
  * Input that cannot be meant (an unknown status, filter or option, a limit out of range, ids that are none) is refused with a
  * ReliableMqError of code `INVALID_OPTIONS`, before anything is done.
  */
+@Injectable()
 export class EventOperations {
   private readonly logger = createLog();
 
   constructor(
     private readonly stores: Stores,
-    private readonly poke: (job: JobName) => void,
+    private readonly wakeups: Wakeups,
   ) {}
 
   /**
@@ -99,7 +101,7 @@ export class EventOperations {
     const { evenIfCompensated = false } = options;
     const store = this.store(options);
     const redriven = await store.redrive(eventIds, evenIfCompensated);
-    if (redriven.length > 0) this.poke('publish');
+    if (redriven.length > 0) this.wakeups.wake('publish');
     await this.tellLeftOut(
       'Some of the events were not redriven',
       { redriven: redriven.length },
@@ -120,7 +122,7 @@ export class EventOperations {
     refuse('retryInbox', [...problemsOfInboxKeys(keys), ...problemsOfScope(scope)]);
     const store = this.store(scope);
     const retried = await store.retryInbox(keys);
-    if (retried.length > 0) this.poke('retry');
+    if (retried.length > 0) this.wakeups.wake('retry');
     const byLabel = new Map(keys.map((key) => [labelOf(key), key]));
     await this.tellLeftOut(
       'Some of the handlings were not retried',

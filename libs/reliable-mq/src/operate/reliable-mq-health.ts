@@ -1,9 +1,10 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { DatabaseDeadlineError } from '../database/port';
 import { within } from '../wait/deadline';
-import { ping } from '../database/postgres/sql';
 import { describeError } from '../event/errors';
-import type { Stores } from '../database/stores';
-import type { Transport } from '../broker/transport';
+import { Stores } from '../database/stores';
+import { TRANSPORT, type Transport } from '../broker/transport';
+import { Lifecycle } from './lifecycle';
 
 const CHECK_DEADLINE_MS = 3000;
 
@@ -14,27 +15,28 @@ export interface HealthReport {
 }
 
 /** Whether this application can do its part: for a readiness endpoint. */
+@Injectable()
 export class ReliableMqHealth {
   constructor(
     private readonly stores: Stores,
-    private readonly transport: Transport,
-    private readonly state: () => string,
+    @Inject(TRANSPORT) private readonly transport: Transport,
+    private readonly lifecycle: Lifecycle,
   ) {}
 
   /** Ask every database, and the transport for its status. Takes at most 3 seconds. */
   async check(): Promise<HealthReport> {
     const reasons: string[] = [];
-    const state = this.state();
-    if (state !== 'running') reasons.push(`the application is ${state}`);
+    const { phase } = this.lifecycle;
+    if (phase !== 'running') reasons.push(`the application is ${phase}`);
     const { available, reason } = this.transport.status();
     // While available, the reason says what else is wrong: a queue that isn't consumed.
     if (!available || reason !== undefined) reasons.push(`broker: ${reason ?? 'not available'}`);
     await Promise.all(
-      this.stores.all.map(async ({ name, dataSource }) => {
+      this.stores.all.map(async ({ name, database }) => {
         try {
           await within(
             CHECK_DEADLINE_MS,
-            ping(dataSource, CHECK_DEADLINE_MS),
+            database.ping(CHECK_DEADLINE_MS),
             () => new DatabaseDeadlineError(`no answer within ${CHECK_DEADLINE_MS} ms`),
           );
         } catch (error) {

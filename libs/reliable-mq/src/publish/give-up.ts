@@ -1,8 +1,9 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { type Backoff, backoffMs } from '../wait/backoff';
 import { CHASE_PATIENCE, chaseBackoff } from '../event/chase';
 import type { EventType, GiveUpPolicy } from '../event/event-type';
-import type { EventTypes } from '../event/event-types';
-import type { ResolvedOptions } from '../options/resolved-options';
+import { EventTypes } from '../event/event-types';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { PublishOutcome } from '../broker/transport';
 import type { Settlement } from './settler';
 
@@ -15,13 +16,13 @@ interface Policy extends GiveUpPolicy {
 }
 
 /** Decides what follows from an attempt: the policy of the event's type where it has one, of the module otherwise. */
+@Injectable()
 export class GiveUp {
   private readonly ofModule: Policy;
   private readonly ofTypes = new WeakMap<EventType, Policy>();
 
   constructor(
-    private readonly publish: ResolvedOptions['publish'],
-    private readonly chaseAfterMs: number,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'publish' | 'receipts'>,
     private readonly eventTypes: EventTypes,
   ) {
     this.ofModule = this.policyWith({});
@@ -75,8 +76,9 @@ export class GiveUp {
   }
 
   private policyWith(own: EventType['giveUp']): Policy {
-    const backoff = { ...this.publish.backoff, ...own?.backoff };
-    const maxAttempts = own?.maxAttempts ?? this.publish.maxAttempts;
-    return { maxAttempts, backoff, chase: chaseBackoff(backoff, this.chaseAfterMs) };
+    const { publish, receipts } = this.options;
+    const backoff = { ...publish.backoff, ...own?.backoff };
+    const maxAttempts = own?.maxAttempts ?? publish.maxAttempts;
+    return { maxAttempts, backoff, chase: chaseBackoff(backoff, receipts.chaseAfterMs) };
   }
 }

@@ -1,49 +1,56 @@
-import type { HookRunner } from '../event/hook-runner';
+import { Inject, Injectable } from '@nestjs/common';
+import { TRANSPORT, type Transport } from '../broker/transport';
+import { PerDataSource } from '../database/per-data-source';
+import { type StoreSet, Stores } from '../database/stores';
+import { HookRunner } from '../event/hook-runner';
 import { receiptQueue } from '../event/queue-names';
-import type { ResolvedOptions } from '../options/resolved-options';
-import type { CommitListener } from '../transaction/committed-event';
-import type { StoreSet, Stores } from '../database/stores';
-import type { Transport } from '../broker/transport';
-import type { GiveUp } from './give-up';
+import { Wakeups } from '../event/wakeups';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
+import { CommittedEvents } from '../transaction/committed-events';
+import { GiveUp } from './give-up';
 import { toFirstPublication } from './publication';
-import { Publisher, type PublisherListener } from './publisher';
+import { Publisher } from './publisher';
 
-/** One publisher per outbox. */
+/** One publisher for each outbox, started and stopped together. */
+@Injectable()
 export class PublisherGroup {
-  private readonly publishers: ReadonlyMap<StoreSet, Publisher>;
+  private readonly publishers: PerDataSource<Publisher>;
+  private stopListening: (() => void) | undefined;
 
   constructor(
+    @Inject(RESOLVED_OPTIONS) { service, publish }: Pick<ResolvedOptions, 'service' | 'publish'>,
     private readonly stores: Stores,
-    options: Pick<ResolvedOptions, 'service' | 'publish'>,
-    transport: Transport,
+    private readonly committed: CommittedEvents,
+    @Inject(TRANSPORT) transport: Transport,
     giveUp: GiveUp,
     hooks: HookRunner,
-    listener: PublisherListener,
+    wakeups: Wakeups,
   ) {
-    this.publishers = new Map(
-      stores.all.map((set) => {
-        const origin = { service: options.service, source: set.name, receiptQueue: receiptQueue(options.service) };
-        return [set, new Publisher(origin, options.publish, set.outbox, transport, giveUp, hooks, listener)];
-      }),
-    );
+    this.publishers = new PerDataSource(({ name, outbox }) => {
+      const origin = { service, source: name, receiptQueue: receiptQueue(service) };
+      return new Publisher(origin, publish, outbox, transport, giveUp, hooks, wakeups);
+    });
   }
 
   of(set: StoreSet): Publisher {
-    const publisher = this.publishers.get(set);
-    if (!publisher) throw new Error(`no publisher for DataSource "${set.name}"`);
-    return publisher;
+    return this.publishers.of(set);
   }
 
-  /** Takes over what has just been committed: straight from memory, in the order of the commits. */
-  listener(): CommitListener {
-    return (dataSource, events) => {
+  /** Take over what is committed from now on: straight from memory, in the order of the commits. */
+  start(): void {
+    this.stopListening ??= this.committed.onCommit((dataSource, events) => {
       const set = this.stores.of(dataSource);
-      if (!set) return;
-      this.of(set).offer(events.map(toFirstPublication));
-    };
+      if (set) this.of(set).offer(events.map(toFirstPublication));
+    });
   }
 
+  /** Events that are committed later find their publisher stopped, and are left to other instances at once. */
   async stop(drainMs: number): Promise<void> {
-    await Promise.all([...this.publishers.values()].map((publisher) => publisher.stop(drainMs)));
+    await Promise.all(this.stores.all.map((set) => this.of(set).stop(drainMs)));
+  }
+
+  /** Leave what is committed from now on to its lease. */
+  close(): void {
+    this.stopListening?.();
   }
 }

@@ -1,4 +1,5 @@
 import type { HookRunner } from '../event/hook-runner';
+import type { Wakeups } from '../event/wakeups';
 import { WarningDigest } from '../log/warning-digest';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
@@ -13,13 +14,6 @@ import { createLog } from '../log/log';
 const STOPPING = 'this process is stopping';
 const UNAVAILABLE = 'the broker is not available';
 const LOG_EVERY_DEFERRED = 1000;
-
-export interface PublisherListener {
-  /** Events have ended `dead`, and that is written. */
-  onDead(): void;
-  /** An event that was not published is due again after so many milliseconds, and that is written. */
-  onDueIn(delayMs: number): void;
-}
 
 /**
  * Publishes the claimed events of one outbox: buffer → window of unconfirmed messages → settle.
@@ -53,7 +47,7 @@ export class Publisher {
     private readonly transport: Transport,
     private readonly giveUp: GiveUp,
     private readonly hooks: HookRunner,
-    private readonly listener: PublisherListener,
+    private readonly wakeups: Wakeups,
   ) {
     this.buffer = new PublishBuffer(options.bufferSize, options.bufferBytes);
     this.settler = new Settler(outbox, options.leaseMs, hooks, {
@@ -233,9 +227,9 @@ export class Publisher {
       const event = { eventId: id, type, reason: reason ?? '' };
       this.logger.error('An event is dead: its producer gave it up', event);
       this.hooks.run('dead', event);
-      this.listener.onDead();
+      this.wakeups.wake('compensate');
     } else if (result !== 'published' && !isPublished) {
-      this.listener.onDueIn(delayMs);
+      this.wakeups.wake('publish', delayMs);
     }
   }
 

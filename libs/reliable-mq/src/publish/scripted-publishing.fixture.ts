@@ -7,6 +7,7 @@ import type { Hooks } from '../event/hooks';
 import type { OutboxStore, PublishSettlement, Unsettled } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { OutgoingMessage, PublishOutcome, Transport, TransportStatus } from '../broker/transport';
+import { Wakeups } from '../event/wakeups';
 import { GiveUp } from './give-up';
 import type { Publication } from './publication';
 import { Publisher } from './publisher';
@@ -95,16 +96,19 @@ export function scripted(options: Partial<ResolvedOptions['publish']> = {}): Scr
   );
   let dead = 0;
   const dueIn: number[] = [];
+  const wakeups = new Wakeups();
+  wakeups.onWake((job, delayMs) => {
+    if (job === 'compensate') dead += 1;
+    else dueIn.push(delayMs);
+  });
   const publisher = new Publisher(
     { service: 'shop', source: 'default', receiptQueue: 'shop.receipts' },
     resolved,
     outbox as unknown as OutboxStore,
     transport as unknown as Transport,
-    new GiveUp(resolved, 60_000, new EventTypes()),
-    new HookRunner(hooks, (_hook, error) => {
-      throw error;
-    }),
-    { onDead: () => (dead += 1), onDueIn: (delayMs) => void dueIn.push(delayMs) },
+    new GiveUp({ publish: resolved, receipts: { chaseAfterMs: 60_000, coalesceMs: 0 } }, new EventTypes()),
+    new HookRunner([hooks]),
+    wakeups,
   );
   return { publisher, transport, outbox, calls, dead: () => dead, dueIn };
 }

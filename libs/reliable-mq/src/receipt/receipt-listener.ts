@@ -1,12 +1,14 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { isDatabaseUnavailable, isTransient } from '../database/postgres/database-errors';
-import type { DatabaseGate } from '../database/database-gate';
 import { finishesWithin } from '../wait/deadline';
 import { describeError } from '../event/errors';
-import type { HookRunner } from '../event/hook-runner';
+import { HookRunner } from '../event/hook-runner';
 import { receiptQueue } from '../event/queue-names';
+import { Wakeups } from '../event/wakeups';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { AppliedReceipt } from '../outbox/outbox.store';
-import type { StoreSet, Stores } from '../database/stores';
-import type { Delivery, Subscription, Transport } from '../broker/transport';
+import { type StoreSet, Stores } from '../database/stores';
+import { type Delivery, type Subscription, TRANSPORT, type Transport } from '../broker/transport';
 import { decodeReceipts, strongestReceipts, type WireReceipt } from './receipt-codec';
 import { UndeclaredConsumers } from './undeclared-consumers';
 import { createLog } from '../log/log';
@@ -28,6 +30,7 @@ interface Parcel {
  * Takes the receipts that consumers send to this service and writes them to the outbox they belong to, acknowledged after the
  * commit. Messages that arrive while one statement runs are written together with the next.
  */
+@Injectable()
 export class ReceiptListener {
   private readonly logger = createLog();
   private readonly stopping = new AbortController();
@@ -43,17 +46,15 @@ export class ReceiptListener {
   private subscription: Subscription | undefined;
 
   constructor(
-    private readonly service: string,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'service'>,
     private readonly stores: Stores,
-    private readonly gateOf: (set: StoreSet) => DatabaseGate,
-    private readonly transport: Transport,
+    @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly hooks: HookRunner,
-    /** Called when events have ended `dead`, once that is written. */
-    private readonly onDead: () => void,
+    private readonly wakeups: Wakeups,
   ) {}
 
   async start(): Promise<void> {
-    const queue = { name: receiptQueue(this.service), kind: 'receipts' as const, bindings: [] };
+    const queue = { name: receiptQueue(this.options.service), kind: 'receipts' as const, bindings: [] };
     this.subscription = await this.transport.subscribe(queue, PREFETCH, (delivery) => this.receive(delivery));
   }
 
@@ -133,7 +134,7 @@ export class ReceiptListener {
       } catch (error) {
         if (this.stopping.signal.aborted) return receipts.map(({ eventId }) => eventId);
         if (isDatabaseUnavailable(error)) {
-          await this.unlessStopping(this.gateOf(set).recover(error));
+          await this.unlessStopping(set.gate.recover(error));
         } else if (isTransient(error)) {
           await this.unlessStopping(new Promise((resolve) => setTimeout(resolve, TRANSIENT_RETRY_MS)));
         } else {
@@ -173,7 +174,7 @@ export class ReceiptListener {
         this.hooks.run('dead', { eventId, type, reason: reason ?? '' });
       }
     }
-    if (anyDead) this.onDead();
+    if (anyDead) this.wakeups.wake('compensate');
   }
 
   /** A final outcome that is news, and not the one that the event ended with. */

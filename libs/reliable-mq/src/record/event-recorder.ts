@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
+import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import { sqlState } from '../database/postgres/database-errors';
@@ -16,17 +17,17 @@ import {
 } from '../event/errors';
 import { newEventId } from '../event/event-id';
 import type { EventClass, EventType } from '../event/event-type';
-import type { EventTypes } from '../event/event-types';
-import type { HookRunner } from '../event/hook-runner';
+import { EventTypes } from '../event/event-types';
+import { HookRunner } from '../event/hook-runner';
 import { invalidHeaders } from '../event/message-headers';
 import { serializePayload } from '../event/serialize-payload';
 import { type ValidatedPayload, validatePayload } from '../event/validate-payload';
-import type { ResolvedOptions } from '../options/resolved-options';
-import type { StoreSet, Stores } from '../database/stores';
-import type { CommitTracker } from '../transaction/commit-tracker';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
+import { type StoreSet, Stores } from '../database/stores';
+import { CommitTracker } from '../transaction/commit-tracker';
 import type { CommittedEvent } from '../transaction/committed-event';
 import { eventTypeOf, findEventType } from '../event/reliable-event.decorator';
-import type { TransactionContext } from '../transaction/transaction-context';
+import { TransactionContext } from '../transaction/transaction-context';
 
 export type EventHeaders = Readonly<Record<string, string | number | boolean>>;
 
@@ -56,6 +57,7 @@ export type TransactionChoice =
 const IN_FAILED_TRANSACTION = '25P02';
 
 /** Records events in the caller's transaction: the row exists if and only if the business change does. */
+@Injectable()
 export class EventRecorder {
   /** Claim under which this process's rows are born. */
   private readonly token = randomUUID();
@@ -64,7 +66,7 @@ export class EventRecorder {
     private readonly stores: Stores,
     private readonly transactions: TransactionContext,
     private readonly commits: CommitTracker,
-    private readonly options: Pick<ResolvedOptions, 'record' | 'publish'>,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'record' | 'publish'>,
     private readonly eventTypes: EventTypes,
     private readonly hooks: HookRunner,
   ) {}

@@ -3,6 +3,7 @@ import type { ResolvedOptions } from '../options/resolved-options';
 import type { ClaimedEvent } from '../outbox/outbox.store';
 import { GiveUp } from '../publish/give-up';
 import type { Publisher } from '../publish/publisher';
+import type { PublisherGroup } from '../publish/publisher-group';
 import type { StoreSet } from '../database/stores';
 import type { QueueDepth, Transport } from '../broker/transport';
 
@@ -41,14 +42,15 @@ export function askingJobParts(events: readonly ClaimedEvent[]) {
     giveUpOn: ({ id }) => void fates.push(`${id} dead`),
   };
   const claim = () => Promise.resolve({ events, lastDueAt: undefined, isFull: false });
+  const set = { name: 'default', outbox: { claim } } as unknown as StoreSet;
+  const publishers: Pick<PublisherGroup, 'of'> = { of: () => publisher as Publisher };
   const parts = [
-    { name: 'default', outbox: { claim } } as unknown as StoreSet,
-    publisher as Publisher,
+    publishers as PublisherGroup,
     transport as Transport,
-    new GiveUp(OPTIONS.publish, OPTIONS.receipts.chaseAfterMs, new EventTypes()),
+    new GiveUp(OPTIONS, new EventTypes()),
     OPTIONS,
   ] as const;
-  return { parts, stop, broker, asked, fates };
+  return { parts, set, stop, broker, asked, fates };
 }
 
 /** Published lately, and each of its consumers has a queue of its own. */

@@ -1,11 +1,13 @@
-import type { ResolvedOptions } from '../options/resolved-options';
-import type { GiveUp } from '../publish/give-up';
+import { Inject, Injectable } from '@nestjs/common';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
+import { GiveUp } from '../publish/give-up';
 import type { ClaimedEvent } from '../outbox/outbox.store';
 import { type Publication, toPublication } from '../publish/publication';
 import { missingConsumers } from '../publish/publish-target';
-import type { Publisher } from '../publish/publisher';
+import { PublisherGroup } from '../publish/publisher-group';
+import { PerDataSource } from '../database/per-data-source';
 import type { StoreSet } from '../database/stores';
-import type { Transport } from '../broker/transport';
+import { TRANSPORT, type Transport } from '../broker/transport';
 import { DueEvents } from './due-events';
 import { type Job, type ReportBatch, reportClaimed } from './job';
 import { type Backlog, QueueBacklogs } from './queue-backlogs';
@@ -18,32 +20,31 @@ const JITTER = 0.2;
  * recognise what they have handled. While as many messages wait in the queue as events are missing, the consumer is behind, and
  * the event is looked at again later. Gives up according to the event type's policy.
  */
+@Injectable()
 export class ChaseReceiptsJob implements Job {
   readonly name = 'chase';
-  readonly dataSource: string;
-  private readonly due: DueEvents;
+  private readonly due: PerDataSource<DueEvents>;
 
   constructor(
-    set: StoreSet,
-    private readonly publisher: Publisher,
-    private readonly transport: Transport,
+    private readonly publishers: PublisherGroup,
+    @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly giveUp: GiveUp,
-    private readonly options: Pick<ResolvedOptions, 'publish' | 'receipts' | 'compensation'>,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'publish' | 'receipts' | 'compensation'>,
   ) {
-    this.dataSource = set.name;
     const { publish, compensation } = options;
     const limit = { rows: compensation.batchSize, bytes: publish.bufferBytes };
-    this.due = new DueEvents(set.outbox, 'published', limit, publish.leaseMs);
+    this.due = new PerDataSource(({ outbox }) => new DueEvents(outbox, 'published', limit, publish.leaseMs));
   }
 
   ready(): boolean {
     return this.transport.status().available;
   }
 
-  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
+  async run(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
     const goOn = (): boolean => !stop.aborted && this.ready();
+    const publisher = this.publishers.of(set);
     const backlogs = new QueueBacklogs(this.transport, goOn);
-    for await (const batch of this.due.claim(goOn)) {
+    for await (const batch of this.due.of(set).claim(goOn)) {
       reportClaimed(report, batch.events);
       const again: Publication[] = [];
       for (const event of batch.events) {
@@ -53,12 +54,12 @@ export class ChaseReceiptsJob implements Job {
         const isLast = event.attempts > this.giveUp.policy(event).maxAttempts;
         // None dies before its patience ends because the broker did not answer, or was no longer asked.
         if (backlog !== undefined && (backlog !== 'not-known' || isLast))
-          this.publisher.postpone(publication, waitsReason(backlog), this.lookAgainMs(event, patienceMs));
-        else if (isLast) this.publisher.giveUpOn(publication, noReceiptReason(event));
+          publisher.postpone(publication, waitsReason(backlog), this.lookAgainMs(event, patienceMs));
+        else if (isLast) publisher.giveUpOn(publication, noReceiptReason(event));
         else if (patienceMs > 0) again.push({ ...publication, targets: await backlogs.targets(event) });
         else again.push(publication);
       }
-      await this.publisher.submit(again);
+      await publisher.submit(again);
     }
   }
 

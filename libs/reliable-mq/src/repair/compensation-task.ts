@@ -1,9 +1,12 @@
-import type { SchedulerRegistry } from '@nestjs/schedule';
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { SchedulerRegistry } from '@nestjs/schedule';
 import { finishesWithin } from '../wait/deadline';
+import { Stores } from '../database/stores';
 import type { JobName } from '../event/hooks';
-import type { HookRunner } from '../event/hook-runner';
-import type { ResolvedOptions } from '../options/resolved-options';
-import type { Job } from './job';
+import { HookRunner } from '../event/hook-runner';
+import { Wakeups } from '../event/wakeups';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
+import { type Job, JOBS } from './job';
 import { JobRunner } from './job-runner';
 
 const INTERVAL = 'reliable-mq:compensation';
@@ -17,23 +20,27 @@ const PRUNE_JOBS: readonly JobName[] = ['prune-outbox', 'prune-inbox'];
  * work (a retry falls due, an event has died, the broker is back). Any number of instances may run it: the claims share the
  * rows out.
  */
+@Injectable()
 export class CompensationTask {
   private readonly stopping = new AbortController();
   private readonly runners: readonly JobRunner[];
-  private started = false;
+  private stopListening: (() => void) | undefined;
 
   constructor(
-    jobs: readonly Job[],
-    private readonly options: Pick<ResolvedOptions, 'compensation' | 'retention'>,
-    private readonly scheduler: SchedulerRegistry,
+    @Inject(JOBS) jobs: readonly Job[],
+    stores: Stores,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'compensation' | 'retention'>,
+    private readonly wakeups: Wakeups,
     hooks: HookRunner,
+    // The application's own, when it imports ScheduleModule; importing it here would register the application's jobs twice.
+    @Optional() @Inject(SchedulerRegistry) private readonly scheduler = new SchedulerRegistry(),
   ) {
-    this.runners = jobs.map((job) => new JobRunner(job, hooks, this.stopping.signal));
+    this.runners = stores.all.flatMap((set) => jobs.map((job) => new JobRunner(job, set, hooks, this.stopping.signal)));
   }
 
   start(): void {
-    if (this.started || !this.options.compensation.enabled) return;
-    this.started = true;
+    if (this.stopListening || !this.options.compensation.enabled) return;
+    this.stopListening = this.wakeups.onWake((job, delayMs) => this.wake(job, delayMs));
     const { intervalMs } = this.options.compensation;
     const { pruneIntervalMs } = this.options.retention;
     this.schedule(INTERVAL, intervalMs, (name) => !PRUNE_JOBS.includes(name));
@@ -41,23 +48,12 @@ export class CompensationTask {
     for (const runner of this.runners) runner.poke();
   }
 
-  /** Run the jobs of one name now. */
-  poke(name: JobName): void {
-    if (!this.started) return;
-    for (const runner of this.named(name)) runner.poke();
-  }
-
-  /** Run the jobs of one name after so many milliseconds. */
-  pokeIn(name: JobName, delayMs: number): void {
-    if (!this.started) return;
-    for (const runner of this.named(name)) runner.pokeIn(delayMs);
-  }
-
   /** Begin nothing more, and let what runs finish within `drainMs`; then it is cut off. */
   async stop(drainMs: number): Promise<void> {
     this.stopping.abort();
+    this.stopListening?.();
     for (const interval of [INTERVAL, PRUNE_INTERVAL]) {
-      if (this.started && this.scheduler.doesExist('interval', interval)) this.scheduler.deleteInterval(interval);
+      if (this.stopListening && this.scheduler.doesExist('interval', interval)) this.scheduler.deleteInterval(interval);
     }
     for (const runner of this.runners) runner.dispose();
     const idle = Promise.all(this.runners.map((runner) => runner.idle()));
@@ -74,7 +70,10 @@ export class CompensationTask {
     );
   }
 
-  private named(name: JobName): readonly JobRunner[] {
-    return this.runners.filter(({ job }) => job.name === name);
+  private wake(name: JobName, delayMs: number): void {
+    for (const runner of this.runners.filter(({ job }) => job.name === name)) {
+      if (delayMs === 0) runner.poke();
+      else runner.pokeIn(delayMs);
+    }
   }
 }

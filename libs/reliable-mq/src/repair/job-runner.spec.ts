@@ -1,13 +1,13 @@
 import { Logger } from '@nestjs/common';
 import { HookRunner } from '../event/hook-runner';
 import type { Hooks } from '../event/hooks';
+import type { StoreSet } from '../database/stores';
 import type { Job } from './job';
 import { JobRunner } from './job-runner';
 
 /** A job whose runs the test ends. */
 class ScriptedJob implements Job {
   readonly name = 'publish';
-  readonly dataSource = 'default';
   isReady = true;
   runs = 0;
   work: (progress: (count: number) => void) => Promise<void> = async () => undefined;
@@ -16,7 +16,7 @@ class ScriptedJob implements Job {
     return this.isReady;
   }
 
-  run(progress: (count: number) => void): Promise<void> {
+  run(_set: StoreSet, progress: (count: number) => void): Promise<void> {
     this.runs += 1;
     return this.work(progress);
   }
@@ -34,8 +34,8 @@ describe('JobRunner', () => {
     job = new ScriptedJob();
     stopping = new AbortController();
     finished = [];
-    const hooks = new HookRunner({ jobFinished: (run) => finished.push(run) }, () => undefined);
-    runner = new JobRunner(job, hooks, stopping.signal);
+    const hooks = new HookRunner([{ jobFinished: (run) => void finished.push(run) }]);
+    runner = new JobRunner(job, { name: 'default' } as StoreSet, hooks, stopping.signal);
   });
   afterEach(() => {
     runner.dispose();

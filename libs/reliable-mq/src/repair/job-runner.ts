@@ -1,5 +1,6 @@
 import { describeError } from '../event/errors';
 import type { HookRunner } from '../event/hook-runner';
+import type { StoreSet } from '../database/stores';
 import type { Job, ReportBatch } from './job';
 import { createLog } from '../log/log';
 import { Outage } from '../log/outage';
@@ -10,7 +11,7 @@ const WAKE_GRAIN_MS = 50;
 /** Longest delay that a timer of Node takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Runs one job without overlap: asked again while it runs, it runs once more afterwards. */
+/** Runs one job for one DataSource without overlap: asked again while it runs, it runs once more afterwards. */
 export class JobRunner {
   private readonly logger = createLog();
   private readonly outage = new Outage(this.logger, {
@@ -26,6 +27,7 @@ export class JobRunner {
 
   constructor(
     readonly job: Job,
+    private readonly set: StoreSet,
     private readonly hooks: HookRunner,
     private readonly stop: AbortSignal,
   ) {}
@@ -34,7 +36,7 @@ export class JobRunner {
   poke(): void {
     if (this.stop.aborted) return;
     if (this.running) this.again = true;
-    else if (this.job.ready()) this.running = this.loop();
+    else if (this.job.ready(this.set)) this.running = this.loop();
   }
 
   /** Run the job after so many milliseconds, whatever else it is asked. */
@@ -80,12 +82,13 @@ export class JobRunner {
     do {
       this.again = false;
       await this.runOnce();
-    } while (this.again && !this.stop.aborted && this.job.ready());
+    } while (this.again && !this.stop.aborted && this.job.ready(this.set));
     this.running = undefined;
   }
 
   private async runOnce(): Promise<void> {
-    const { name, dataSource } = this.job;
+    const { name } = this.job;
+    const dataSource = this.set.name;
     const startedAt = performance.now();
     let count = 0;
     let loggedAt = startedAt;
@@ -105,7 +108,7 @@ export class JobRunner {
     this.hooks.run('jobStarted', { job: name, dataSource });
     let failure: string | undefined;
     try {
-      await this.job.run(report, this.stop);
+      await this.job.run(this.set, report, this.stop);
     } catch (error) {
       failure = describeError(error);
       this.outage.met({ job: name, dataSource, count, error: failure });

@@ -1,3 +1,4 @@
+import type { StoreSet } from '../database/stores';
 import type { JobName } from '../event/hooks';
 
 /**
@@ -15,19 +16,21 @@ export function reportClaimed(report: ReportBatch, claimed: readonly { readonly 
   );
 }
 
-/** One job of the compensation task. */
+/** One job of the compensation task. It runs once at a time for each DataSource. */
 export interface Job {
   readonly name: JobName;
-  /** Name of the DataSource whose rows it looks after. */
-  readonly dataSource: string;
   /** Whether it would be of use now; a job that needs the broker says no while the broker is away. */
-  ready(): boolean;
+  ready(set: StoreSet): boolean;
   /**
    * Do all that is due.
+   * @param set the DataSource whose rows it looks after
    * @param report call it after each batch
    * @param stop aborted when nothing more may be begun
    */
-  run(report: ReportBatch, stop: AbortSignal): Promise<void>;
+  run(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void>;
   /** The process can't wait any longer: roll back what runs. */
   cutOff?(): void;
 }
+
+/** Injection token of the jobs that this application's halves need. */
+export const JOBS = Symbol('ReliableMq:Jobs');

@@ -2,7 +2,7 @@ import type { InboxStore } from '../inbox/inbox.store';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { StoreSet } from '../database/stores';
 import type { Job } from './job';
-import { PruneJob } from './prune.job';
+import { PruneInboxJob, PruneOutboxJob } from './prune.job';
 
 const RETENTION = { outboxHours: 1, inboxHours: 1, pruneIntervalMs: 60_000, pruneBatchSize: 2 };
 /** Beyond what a job takes for where to begin by itself. */
@@ -11,6 +11,7 @@ const KEYS = ['y1', 'y2', 'y3', 'y4', 'y5'];
 describe.each(['outbox', 'inbox'] as const)('The job that prunes the %s', (table) => {
   let froms: (string | undefined)[];
   let job: Job;
+  let set: StoreSet;
   let left: string[];
   let fails: boolean;
 
@@ -34,14 +35,14 @@ describe.each(['outbox', 'inbox'] as const)('The job that prunes the %s', (table
         return { count: taken.length, lastEndedAt: taken.at(-1) };
       },
     };
-    const set = { name: 'default', outbox, inbox } as unknown as StoreSet;
-    job = table === 'outbox' ? PruneJob.ofOutbox(set, RETENTION) : PruneJob.ofInbox(set, RETENTION);
+    set = { name: 'default', outbox, inbox } as unknown as StoreSet;
+    job = new (table === 'outbox' ? PruneOutboxJob : PruneInboxJob)({ retention: RETENTION });
   });
   afterEach(() => jest.useRealTimers());
 
   async function run(): Promise<number> {
     let count = 0;
-    await job.run((batch) => (count += batch), new AbortController().signal);
+    await job.run(set, (batch) => (count += batch), new AbortController().signal);
     return count;
   }
 

@@ -1,7 +1,8 @@
-import { lowestEventId } from '../event/event-id';
-import type { JobName } from '../event/hooks';
-import type { ResolvedOptions } from '../options/resolved-options';
+import { Inject, Injectable } from '@nestjs/common';
+import { PerDataSource } from '../database/per-data-source';
 import type { StoreSet } from '../database/stores';
+import { lowestEventId } from '../event/event-id';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { Job, ReportBatch } from './job';
 import { ScanStart } from './scan-start';
 
@@ -14,52 +15,70 @@ interface PrunedBatch {
 }
 
 /** Deletes rows that ended longer ago than their retention, in batches small enough to hold no lock for long. */
-export class PruneJob implements Job {
-  private readonly start: ScanStart<string>;
+abstract class PruneJob implements Job {
+  abstract readonly name: 'prune-outbox' | 'prune-inbox';
+  private readonly starts = new PerDataSource(() => new ScanStart(this.position));
 
-  private constructor(
-    readonly name: JobName,
-    readonly dataSource: string,
+  /** @param position of what had ended long enough ago when the process started */
+  protected constructor(
     private readonly batchSize: number,
-    position: string,
-    private readonly prune: (from: string | undefined) => Promise<PrunedBatch>,
-  ) {
-    this.start = new ScanStart(position);
-  }
-
-  /** Of the events that ended. */
-  static ofOutbox(set: StoreSet, { outboxHours, pruneBatchSize }: ResolvedOptions['retention']): PruneJob {
-    const position = lowestEventId(Date.now() - outboxHours * HOUR_MS);
-    return new PruneJob('prune-outbox', set.name, pruneBatchSize, position, async (afterId) => {
-      const ids = await set.outbox.prune(outboxHours, pruneBatchSize, afterId);
-      return { count: ids.length, reached: ids.at(-1) };
-    });
-  }
-
-  /** Of the inbox rows that ended: beyond any retry, so that no duplicate can still come. */
-  static ofInbox(set: StoreSet, { inboxHours, pruneBatchSize }: ResolvedOptions['retention']): PruneJob {
-    const position = new Date(Date.now() - inboxHours * HOUR_MS).toISOString();
-    return new PruneJob('prune-inbox', set.name, pruneBatchSize, position, async (endedFrom) => {
-      const { count, lastEndedAt } = await set.inbox.prune(inboxHours, pruneBatchSize, endedFrom);
-      return { count, reached: lastEndedAt };
-    });
-  }
+    private readonly position: string,
+  ) {}
 
   ready(): boolean {
     return true;
   }
 
-  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
-    let from = this.start.next();
+  async run(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
+    const start = this.starts.of(set);
+    let from = start.next();
     const isFromStart = from === undefined;
     while (!stop.aborted) {
-      const prune = (): Promise<PrunedBatch> => this.prune(from);
-      const { count, reached } = await (from === undefined ? this.start.fromStart(prune) : prune());
+      const prune = (): Promise<PrunedBatch> => this.prune(set, from);
+      const { count, reached } = await (from === undefined ? start.fromStart(prune) : prune());
       if (count > 0) report(count);
       from = reached;
-      if (from !== undefined) this.start.reached(from);
+      if (from !== undefined) start.reached(from);
       if (count < this.batchSize) break;
     }
-    if (isFromStart && !stop.aborted) this.start.finished();
+    if (isFromStart && !stop.aborted) start.finished();
+  }
+
+  protected abstract prune(set: StoreSet, from: string | undefined): Promise<PrunedBatch>;
+}
+
+/** Of the events that ended. */
+@Injectable()
+export class PruneOutboxJob extends PruneJob {
+  readonly name = 'prune-outbox';
+  private readonly retention: ResolvedOptions['retention'];
+
+  constructor(@Inject(RESOLVED_OPTIONS) { retention }: Pick<ResolvedOptions, 'retention'>) {
+    super(retention.pruneBatchSize, lowestEventId(Date.now() - retention.outboxHours * HOUR_MS));
+    this.retention = retention;
+  }
+
+  protected async prune({ outbox }: StoreSet, afterId: string | undefined): Promise<PrunedBatch> {
+    const { outboxHours, pruneBatchSize } = this.retention;
+    const ids = await outbox.prune(outboxHours, pruneBatchSize, afterId);
+    return { count: ids.length, reached: ids.at(-1) };
+  }
+}
+
+/** Of the inbox rows that ended: beyond any retry, so that no duplicate can still come. */
+@Injectable()
+export class PruneInboxJob extends PruneJob {
+  readonly name = 'prune-inbox';
+  private readonly retention: ResolvedOptions['retention'];
+
+  constructor(@Inject(RESOLVED_OPTIONS) { retention }: Pick<ResolvedOptions, 'retention'>) {
+    super(retention.pruneBatchSize, new Date(Date.now() - retention.inboxHours * HOUR_MS).toISOString());
+    this.retention = retention;
+  }
+
+  protected async prune({ inbox }: StoreSet, endedFrom: string | undefined): Promise<PrunedBatch> {
+    const { inboxHours, pruneBatchSize } = this.retention;
+    const { count, lastEndedAt } = await inbox.prune(inboxHours, pruneBatchSize, endedFrom);
+    return { count, reached: lastEndedAt };
   }
 }

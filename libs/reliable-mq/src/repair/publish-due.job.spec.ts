@@ -5,8 +5,8 @@ describe('PublishDueJob: when it is not known how full queues are', () => {
   const never = claimedEvent('a', { publishedAgoMs: null });
 
   it('asks three times in a run of a broker that does not answer, and publishes what it has claimed', async () => {
-    const { parts, stop, asked, fates } = askingJobParts([never, claimedEvent('b'), claimedEvent('c')]);
-    await new PublishDueJob(...parts).run(() => undefined, stop.signal);
+    const { parts, set, stop, asked, fates } = askingJobParts([never, claimedEvent('b'), claimedEvent('c')]);
+    await new PublishDueJob(...parts).run(set, () => undefined, stop.signal);
     expect(asked).toEqual(['stock.type b', 'mail.type b', 'stock.type c']);
     expect(fates).toEqual(['a submitted', 'b submitted', 'c submitted']);
   });
@@ -15,13 +15,13 @@ describe('PublishDueJob: when it is not known how full queues are', () => {
     ['the process stops', false],
     ['the broker goes away', true],
   ])('asks nothing more once %s, and drops nothing that it has claimed', async (_what, goesAway) => {
-    const { parts, stop, broker, asked, fates } = askingJobParts([never, claimedEvent('b'), claimedEvent('c')]);
+    const { parts, set, stop, broker, asked, fates } = askingJobParts([never, claimedEvent('b'), claimedEvent('c')]);
     broker.answer = () => {
       if (goesAway) broker.available = false;
       else stop.abort();
       return 5;
     };
-    await new PublishDueJob(...parts).run(() => undefined, stop.signal);
+    await new PublishDueJob(...parts).run(set, () => undefined, stop.signal);
     expect(asked).toEqual(['stock.type b']);
     expect(fates).toEqual(['a submitted', 'b submitted', 'c submitted']);
   });

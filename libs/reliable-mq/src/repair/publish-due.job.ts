@@ -1,10 +1,12 @@
-import type { ResolvedOptions } from '../options/resolved-options';
+import { Inject, Injectable } from '@nestjs/common';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { ClaimedEvent } from '../outbox/outbox.store';
-import type { GiveUp } from '../publish/give-up';
+import { GiveUp } from '../publish/give-up';
 import { type Publication, toPublication } from '../publish/publication';
-import type { Publisher } from '../publish/publisher';
+import { PublisherGroup } from '../publish/publisher-group';
+import { PerDataSource } from '../database/per-data-source';
 import type { StoreSet } from '../database/stores';
-import type { Transport } from '../broker/transport';
+import { TRANSPORT, type Transport } from '../broker/transport';
 import { DueEvents } from './due-events';
 import { type Job, type ReportBatch, reportClaimed } from './job';
 import { QueueBacklogs } from './queue-backlogs';
@@ -14,31 +16,30 @@ import { QueueBacklogs } from './queue-backlogs';
  * published lately and could not be published again, because a declared consumer has no queue, may still wait in the others'
  * queues: those are looked at first.
  */
+@Injectable()
 export class PublishDueJob implements Job {
   readonly name = 'publish';
-  readonly dataSource: string;
-  private readonly due: DueEvents;
+  private readonly due: PerDataSource<DueEvents>;
 
   constructor(
-    set: StoreSet,
-    private readonly publisher: Publisher,
-    private readonly transport: Transport,
+    private readonly publishers: PublisherGroup,
+    @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly giveUp: GiveUp,
-    { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
+    @Inject(RESOLVED_OPTIONS) { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
   ) {
-    this.dataSource = set.name;
     const limit = { rows: compensation.batchSize, bytes: publish.bufferBytes };
-    this.due = new DueEvents(set.outbox, 'pending', limit, publish.leaseMs);
+    this.due = new PerDataSource(({ outbox }) => new DueEvents(outbox, 'pending', limit, publish.leaseMs));
   }
 
   ready(): boolean {
     return this.transport.status().available;
   }
 
-  async run(report: ReportBatch, stop: AbortSignal): Promise<void> {
+  async run(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
     const goOn = (): boolean => !stop.aborted && this.ready();
+    const publisher = this.publishers.of(set);
     const backlogs = new QueueBacklogs(this.transport, goOn);
-    for await (const batch of this.due.claim(goOn)) {
+    for await (const batch of this.due.of(set).claim(goOn)) {
       reportClaimed(report, batch.events);
       const publications: Publication[] = [];
       const publishedLately: ClaimedEvent[] = [];
@@ -47,11 +48,11 @@ export class PublishDueJob implements Job {
         else publications.push(toPublication(event, batch));
       }
       // First, because they need not wait for the broker's answers about queues.
-      await this.publisher.submit(publications);
+      await publisher.submit(publications);
       const again: Publication[] = [];
       for (const event of publishedLately)
         again.push({ ...toPublication(event, batch), targets: await backlogs.targets(event) });
-      await this.publisher.submit(again);
+      await publisher.submit(again);
     }
   }
 

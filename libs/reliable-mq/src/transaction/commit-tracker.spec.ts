@@ -1,5 +1,6 @@
 import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm';
-import { type Commit, CommitTracker } from './commit-tracker';
+import type { Commit } from './committed-event';
+import { CommitTracker } from './commit-tracker';
 import type { CommittedEvent } from './committed-event';
 
 /** What TypeORM's query runner shows of itself, driven step by step. */
@@ -65,7 +66,7 @@ describe('CommitTracker', () => {
 
   beforeEach(() => {
     commits = [];
-    tracker = new CommitTracker((commit) => commits.push(commit));
+    tracker = new CommitTracker({ handOver: (commit) => void commits.push(commit) });
     dataSource = { subscribers: [] };
     tracker.attach(dataSource as unknown as DataSource);
     runner = new ScriptedRunner(dataSource);

@@ -1,7 +1,9 @@
+import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import { depthOf } from '../database/postgres/savepoint';
 import type { CommittedEvent } from './committed-event';
+import { CommittedEvents } from './committed-events';
 
 interface Recorded {
   readonly event: CommittedEvent;
@@ -13,14 +15,6 @@ interface Pending {
   recorded: Recorded[];
   /** The application drove savepoints by SQL of its own, so only the table knows which rows are left. */
   doubtful: boolean;
-}
-
-/** What became of the events of a transaction that has committed. */
-export interface Commit {
-  readonly dataSource: DataSource;
-  readonly events: readonly CommittedEvent[];
-  /** True: ask the table which of them exist before any is published. */
-  readonly doubtful: boolean;
 }
 
 /** Statements that end or undo (a part of) a transaction, when an application writes them itself. */
@@ -35,13 +29,14 @@ const TYPEORM_SAVEPOINT = /^(RELEASE |ROLLBACK TO )?SAVEPOINT typeorm_\d+$/;
  * TypeORM calls `afterTransactionCommit` at the release of a savepoint too, awaits it, and lets what it throws make a
  * committed transaction look failed: there nothing is awaited or throws.
  */
+@Injectable()
 export class CommitTracker {
   private readonly subscribers = new WeakMap<DataSource, EntitySubscriberInterface>();
   private readonly pending = new WeakMap<QueryRunner, Pending>();
   private readonly recording = new WeakMap<QueryRunner, Set<Promise<unknown>>>();
   private readonly rolledBack = new WeakSet<QueryRunner>();
 
-  constructor(private readonly onCommit: (commit: Commit) => void) {}
+  constructor(@Inject(CommittedEvents) private readonly committedEvents: Pick<CommittedEvents, 'handOver'>) {}
 
   /** Follow the DataSource's transactions. Call it again at will: a DataSource that is initialized anew forgets its subscribers. */
   attach(dataSource: DataSource): void {
@@ -109,7 +104,11 @@ export class CommitTracker {
     }
     this.pending.delete(queryRunner);
     if (this.rolledBack.has(queryRunner) || pending.recorded.length === 0) return;
-    this.onCommit({ dataSource, events: pending.recorded.map(({ event }) => event), doubtful: pending.doubtful });
+    this.committedEvents.handOver({
+      dataSource,
+      events: pending.recorded.map(({ event }) => event),
+      doubtful: pending.doubtful,
+    });
   }
 
   private dropAbove(queryRunner: QueryRunner): void {

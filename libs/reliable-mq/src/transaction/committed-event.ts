@@ -11,3 +11,11 @@ export interface CommittedEvent extends NewOutboxEvent {
 
 /** Who takes events over after their commit. Must not throw and must not wait. */
 export type CommitListener = (dataSource: DataSource, events: readonly CommittedEvent[]) => void;
+
+/** What became of the events of a transaction that has committed. */
+export interface Commit {
+  readonly dataSource: DataSource;
+  readonly events: readonly CommittedEvent[];
+  /** True: ask the table which of them exist before any is published. */
+  readonly doubtful: boolean;
+}

@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
+import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { Stores } from '../database/stores';
 import { describeError } from '../event/errors';
-import type { HookRunner } from '../event/hook-runner';
-import type { OutboxStore } from '../outbox/outbox.store';
-import type { Commit } from './commit-tracker';
-import type { CommitListener, CommittedEvent } from './committed-event';
+import { HookRunner } from '../event/hook-runner';
+import type { Commit, CommitListener, CommittedEvent } from './committed-event';
 import { createLog } from '../log/log';
 
 /**
@@ -12,13 +12,14 @@ import { createLog } from '../log/log';
  * Listeners run outside the committing caller's asynchronous context, so that nothing of it (a transaction, a request) leaks
  * into the publisher's work.
  */
+@Injectable()
 export class CommittedEvents {
   private readonly logger = createLog();
   private readonly context = new AsyncResource('ReliableMq.CommittedEvents');
   private readonly listeners = new Set<CommitListener>();
 
   constructor(
-    private readonly outboxOf: (dataSource: DataSource) => OutboxStore | undefined,
+    private readonly stores: Stores,
     private readonly hooks: HookRunner,
   ) {}
 
@@ -38,7 +39,7 @@ export class CommittedEvents {
   private async handOverExisting({ dataSource, events }: Commit): Promise<void> {
     try {
       const token = events[0]?.token ?? '';
-      const existing = await this.outboxOf(dataSource)?.existing(
+      const existing = await this.stores.of(dataSource)?.outbox.existing(
         events.map(({ id }) => id),
         token,
       );

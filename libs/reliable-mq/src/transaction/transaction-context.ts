@@ -1,11 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
+import { Stores } from '../database/stores';
 import { destroyConnection } from '../database/postgres/deadline';
 import { groupStatements } from '../database/postgres/grouped-statements';
 import type { IsolationLevel } from './isolation-level';
 import { TransactionAbortedError } from '../event/errors';
-import type { CommitTracker } from './commit-tracker';
+import { CommitTracker } from './commit-tracker';
 import { type AmbientTransactions, letDataSourceTakePart, letManagerTakePart } from './transaction-participation';
 
 /**
@@ -26,6 +28,7 @@ interface Frame {
   running: boolean;
 }
 
+@Injectable()
 export class TransactionContext {
   private readonly frames = new AsyncLocalStorage<Frame | undefined>();
   private readonly dataSources = new WeakSet<DataSource>();
@@ -36,12 +39,18 @@ export class TransactionContext {
     runOutside: (work) => this.frames.run(undefined, work),
   };
 
-  constructor(private readonly commits: CommitTracker) {}
+  constructor(
+    private readonly commits: CommitTracker,
+    stores: Stores,
+  ) {
+    for (const { dataSource } of stores.all) this.attach(dataSource);
+  }
 
   /** Make a DataSource's transactions known here. */
   attach(dataSource: DataSource): void {
     if (this.dataSources.has(dataSource)) return;
     this.dataSources.add(dataSource);
+    this.commits.attach(dataSource);
     this.managers.add(dataSource.manager);
     letDataSourceTakePart(dataSource, this.ambient);
   }

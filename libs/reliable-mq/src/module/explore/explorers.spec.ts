@@ -10,11 +10,12 @@ import type { EventFailure } from '../../event/outcome';
 import { resolveOptions } from '../../options/resolve-options';
 import { ReliableEvent } from '../../event/reliable-event.decorator';
 import { TransactionalEvent } from '../../record/transactional-event.decorator';
+import type { EventRecorder } from '../../record/event-recorder';
 import { Stores, type StoreSet } from '../../database/stores';
-import { exploreCompensations } from './compensation.explorer';
+import { CompensationExplorer } from './compensation.explorer';
 import { type DiscoveredMethod, discoverMethods } from './decorated-methods';
-import { exploreHandlers } from './handler.explorer';
-import { exploreRecordedEvents } from './recorded-events.explorer';
+import { HandlerExplorer } from './handler.explorer';
+import { RecordedEventsExplorer } from './recorded-events.explorer';
 
 @ReliableEvent({ type: 'order.created' })
 class OrderCreated {}
@@ -132,14 +133,8 @@ describe('the explorers', () => {
 
   it('register handlers with their own options, completed by those of the module', async () => {
     const [registry, types] = [new HandlerRegistry(), new EventTypes()];
-    const problems = exploreHandlers(
-      methods.filter(({ label }) => label.startsWith('Handlers#')),
-      registry,
-      types,
-      stores,
-      options,
-      context.get(ExternalContextCreator),
-    );
+    const explorer = new HandlerExplorer(registry, types, stores, options, context.get(ExternalContextCreator));
+    const problems = explorer.explore(methods.filter(({ label }) => label.startsWith('Handlers#')));
     expect(problems).toEqual([]);
     expect(registry.all().map(({ queue }) => queue)).toEqual(['shop.order.created', 'shop.audit.order.created']);
 
@@ -170,15 +165,9 @@ describe('the explorers', () => {
   });
 
   it('name what is wrong by class and method', () => {
-    const problems = exploreHandlers(
-      methods,
-      new HandlerRegistry(),
-      new EventTypes(),
-      stores,
-      options,
-      context.get(ExternalContextCreator),
-    );
-    expect(problems).toEqual([
+    const [registry, types] = [new HandlerRegistry(), new EventTypes()];
+    const explorer = new HandlerExplorer(registry, types, stores, options, context.get(ExternalContextCreator));
+    expect(explorer.explore(methods)).toEqual([
       expect.stringMatching(/^@ReliableEventHandler on Fleeting#handle: its class is request-scoped or transient/),
       '@ReliableEventHandler on Archivist#second: its DataSource is "archive", but Archivist#first handles order.created@1 from the ' +
         'same queue "shop.archive.order.created" in "default". Give all versions of a queue the same dataSource.',
@@ -187,7 +176,7 @@ describe('the explorers', () => {
 
   it('register compensations, which are called on their instance', async () => {
     const [registry, types] = [new CompensationRegistry(), new EventTypes()];
-    expect(exploreCompensations(methods, registry, types)).toEqual([]);
+    expect(new CompensationExplorer(registry, types).explore(methods)).toEqual([]);
     const handler = registry.find('order.created', 1);
     expect(handler?.label).toBe('Handlers#undo');
     const { calls } = context.get(Handlers);
@@ -199,9 +188,9 @@ describe('the explorers', () => {
 
   it('make recorded events known, and see who cannot record', () => {
     const types = new EventTypes();
-    expect(exploreRecordedEvents(methods, types, stores, false)).toEqual([]);
+    expect(new RecordedEventsExplorer(types, stores).explore(methods)).toEqual([]);
     expect(types.all().map(({ type }) => type)).toEqual(['order.recorded']);
-    expect(exploreRecordedEvents(methods, types, stores, true)).toEqual([
+    expect(new RecordedEventsExplorer(types, stores, {} as EventRecorder).explore(methods)).toEqual([
       expect.stringMatching(/^@TransactionalEvent on Handlers#record: its class has no EventRecorder/),
     ]);
   });

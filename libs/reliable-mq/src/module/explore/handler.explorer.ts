@@ -1,16 +1,17 @@
-import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
+import { Inject, Injectable } from '@nestjs/common';
+import { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
 import { createInvoker } from '../../consume/handler-invoker';
 import type { Handler } from '../../consume/handler';
-import type { HandlerRegistry } from '../../consume/handler-registry';
+import { HandlerRegistry } from '../../consume/handler-registry';
 import { handlersOf, type ReliableEventHandlerOptions } from '../../consume/reliable-event-handler.decorator';
 import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN, eventTypeLabel } from '../../event/event-type';
-import type { EventTypes } from '../../event/event-types';
+import { EventTypes } from '../../event/event-types';
 import { consumerQueue } from '../../event/queue-names';
 import { OptionReader } from '../../input/option-reader';
-import type { ResolvedOptions } from '../../options/resolved-options';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../options/resolved-options';
 import { retryHorizonMs } from '../../options/retry-horizon';
 import { findEventType } from '../../event/reliable-event.decorator';
-import type { Stores } from '../../database/stores';
+import { Stores } from '../../database/stores';
 import { type DiscoveredMethod, nameOf, OF_THE_CLASS, whyTwice } from './decorated-methods';
 import { readDataSource } from './read-data-source';
 
@@ -19,46 +20,51 @@ type HandlerSettings = Omit<Handler, 'eventType' | 'label' | 'invoke'>;
 
 const HOUR_MS = 60 * 60 * 1000;
 
-/** Registers every `@ReliableEventHandler`. @returns what is wrong, each a full sentence with class and method */
-export function exploreHandlers(
-  methods: readonly DiscoveredMethod[],
-  registry: HandlerRegistry,
-  eventTypes: EventTypes,
-  stores: Stores,
-  options: HandlerDefaults,
-  contexts: ExternalContextCreator,
-): readonly string[] {
-  const problems: string[] = [];
-  const discoveredAs = new Map<Handler, DiscoveredMethod>();
-  for (const discovered of methods) {
-    const { method, label, isStatic, isOfClass } = discovered;
-    for (const { eventClass, options: own } of handlersOf(method)) {
-      const where = `@ReliableEventHandler on ${label}`;
-      if (isOfClass) {
-        problems.push(`${where}: ${OF_THE_CLASS}`);
-        continue;
+/** Finds every `@ReliableEventHandler`. */
+@Injectable()
+export class HandlerExplorer {
+  constructor(
+    private readonly registry: HandlerRegistry,
+    private readonly eventTypes: EventTypes,
+    private readonly stores: Stores,
+    @Inject(RESOLVED_OPTIONS) private readonly options: HandlerDefaults,
+    private readonly contexts: ExternalContextCreator,
+  ) {}
+
+  /** Registers them. @returns what is wrong, each a full sentence with class and method */
+  explore(methods: readonly DiscoveredMethod[]): readonly string[] {
+    const problems: string[] = [];
+    const discoveredAs = new Map<Handler, DiscoveredMethod>();
+    for (const discovered of methods) {
+      const { method, label, isStatic, isOfClass } = discovered;
+      for (const { eventClass, options: own } of handlersOf(method)) {
+        const where = `@ReliableEventHandler on ${label}`;
+        if (isOfClass) {
+          problems.push(`${where}: ${OF_THE_CLASS}`);
+          continue;
+        }
+        if (!isStatic) {
+          problems.push(
+            `${where}: its class is request-scoped or transient, but messages come without a request. Make it a singleton, and resolve what is request-scoped in the method with ModuleRef.`,
+          );
+          continue;
+        }
+        const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
+        if (!eventType) {
+          problems.push(`${where}: ${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`);
+          continue;
+        }
+        problems.push(...this.eventTypes.add(eventType));
+        const settings = readSettings(own, this.options, this.stores, where, problems);
+        const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(this.contexts, discovered) };
+        discoveredAs.set(handler, discovered);
+        problems.push(...inboxProblems(handler, this.options, where));
+        const taken = takenPlace(this.registry, handler, this.options.service, discoveredAs);
+        if (taken) problems.push(`${where}: ${taken}`);
       }
-      if (!isStatic) {
-        problems.push(
-          `${where}: its class is request-scoped or transient, but messages come without a request. Make it a singleton, and resolve what is request-scoped in the method with ModuleRef.`,
-        );
-        continue;
-      }
-      const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
-      if (!eventType) {
-        problems.push(`${where}: ${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`);
-        continue;
-      }
-      problems.push(...eventTypes.add(eventType));
-      const settings = readSettings(own, options, stores, where, problems);
-      const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(contexts, discovered) };
-      discoveredAs.set(handler, discovered);
-      problems.push(...inboxProblems(handler, options, where));
-      const taken = takenPlace(registry, handler, options.service, discoveredAs);
-      if (taken) problems.push(`${where}: ${taken}`);
     }
+    return problems;
   }
-  return problems;
 }
 
 /** The handler's own options, completed by the module's. */
