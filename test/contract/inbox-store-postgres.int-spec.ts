@@ -16,19 +16,19 @@ async function createHarness(schema: string | undefined): Promise<InboxHarness> 
   return {
     dataSource,
     store: new PostgresInboxStore(dataSource),
-    row: async ({ eventId, consumer }) => {
+    row: async ({ eventId, consumer, type }) => {
       const [row] = await plain.query<StoredRow[]>(
         `SELECT *, (extract(epoch FROM due_at - clock_timestamp()) * 1000)::float8 AS due_in_ms
-         FROM ${table} WHERE event_id = $1 AND consumer = $2`,
-        [eventId, consumer],
+         FROM ${table} WHERE event_id = $1 AND consumer = $2 AND type = $3`,
+        [eventId, consumer, type],
       );
       return row;
     },
-    age: async ({ eventId, consumer }, byMs) => {
+    age: async ({ eventId, consumer, type }, byMs) => {
       await plain.query(
-        `UPDATE ${table} SET due_at = due_at - $3 * interval '1 ms', ended_at = ended_at - $3 * interval '1 ms'
-         WHERE event_id = $1 AND consumer = $2`,
-        [eventId, consumer, byMs],
+        `UPDATE ${table} SET due_at = due_at - $4 * interval '1 ms', ended_at = ended_at - $4 * interval '1 ms'
+         WHERE event_id = $1 AND consumer = $2 AND type = $3`,
+        [eventId, consumer, type, byMs],
       );
     },
     waitingForLocks: async () => {

@@ -43,15 +43,15 @@ export interface StoredRow {
 
 const LEASE_MS = 60_000;
 const WAIT_MS = 10_000;
+const STOCK = { consumer: 'stock', type: 'order.created' };
 const queue: ClaimableQueue = { consumer: 'stock', type: 'order.created', leaseMs: LEASE_MS };
 
-function newKey(consumer = 'stock'): InboxKey {
-  return { eventId: randomUUID(), consumer };
+function newKey(consumer = 'stock', type = 'order.created'): InboxKey {
+  return { eventId: randomUUID(), consumer, type };
 }
 
 function message(overrides: Partial<InboxMessage> = {}): InboxMessage {
   return {
-    type: 'order.created',
     version: 1,
     body: Buffer.from('{"a":1}'),
     properties: { routingKey: 'order.created', headers: { n: 1 } },
@@ -61,7 +61,7 @@ function message(overrides: Partial<InboxMessage> = {}): InboxMessage {
 }
 
 function shared(keys: readonly InboxKey[]): readonly SharedMessage[] {
-  return keys.map(({ eventId }) => ({ eventId, stored: { type: 'order.created', version: 1, redrives: 2 } }));
+  return keys.map(({ eventId }) => ({ eventId, stored: { version: 1, redrives: 2 } }));
 }
 
 /** What every InboxStore promises. */
@@ -156,6 +156,18 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         await expect(store.insertHandled(transaction.manager, key, message())).resolves.toBe(false);
         await transaction.commit();
       });
+
+      it('takes one row for each type that a foreign publisher has given one id', async () => {
+        const created = newKey();
+        const cancelled = { ...created, type: 'order.cancelled' };
+        const transaction = await begin();
+        await expect(store.insertHandled(transaction.manager, created, message())).resolves.toBe(true);
+        await expect(store.insertHandled(transaction.manager, cancelled, message())).resolves.toBe(true);
+        await expect(store.insertHandled(transaction.manager, cancelled, message())).resolves.toBe(false);
+        await transaction.commit();
+        for (const key of [created, cancelled])
+          await expect(store.find(key)).resolves.toMatchObject({ status: 'handled' });
+      });
     });
 
     describe('insertHandledAll', () => {
@@ -163,7 +175,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const [taken, ...free] = [newKey(), newKey(), newKey()];
         await store.park(taken, message(), 'no');
         const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([...free, taken]));
+        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([...free, taken]));
         expect(claim).toMatchObject({ consumer: 'stock', eventIds: new Set(free.map(({ eventId }) => eventId)) });
         for (const key of free) await expect(harness.row(key)).resolves.toBeUndefined();
         await transaction.commit();
@@ -185,8 +197,13 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const key = newKey();
         await store.park(key, message(), 'no');
         const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([key]));
-        expect(claim).toEqual({ consumer: 'stock', eventIds: new Set(), transaction: undefined });
+        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([key]));
+        expect(claim).toEqual({
+          consumer: 'stock',
+          type: 'order.created',
+          eventIds: new Set(),
+          transaction: undefined,
+        });
         await transaction.rollback();
       });
 
@@ -194,7 +211,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const key = newKey('stock');
         const transaction = await begin();
         for (const consumer of ['stock', 'stock.audit']) {
-          const { eventIds } = await store.insertHandledAll(transaction.manager, consumer, shared([key]));
+          const { eventIds } = await store.insertHandledAll(transaction.manager, { ...STOCK, consumer }, shared([key]));
           expect(eventIds).toEqual(new Set([key.eventId]));
         }
         await transaction.commit();
@@ -203,8 +220,8 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('makes a second one wait that has the same messages in another order, without a deadlock', async () => {
         const keys = Array.from({ length: 50 }, () => newKey());
         const [first, second] = [await begin(), await begin()];
-        const claimed = await store.insertHandledAll(first.manager, 'stock', shared(keys.slice(0, 25)));
-        const waiting = store.insertHandledAll(second.manager, 'stock', shared(keys.toReversed()));
+        const claimed = await store.insertHandledAll(first.manager, STOCK, shared(keys.slice(0, 25)));
+        const waiting = store.insertHandledAll(second.manager, STOCK, shared(keys.toReversed()));
         await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
         await first.commit();
         const { eventIds } = await waiting;
@@ -219,7 +236,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
           Array.from({ length: 8 }, async (_, index) => {
             const order = index % 2 === 0 ? keys : keys.toReversed();
             const transaction = await begin();
-            const { eventIds } = await store.insertHandledAll(transaction.manager, 'stock', shared(order));
+            const { eventIds } = await store.insertHandledAll(transaction.manager, STOCK, shared(order));
             await transaction.commit();
             return [...eventIds];
           }),
@@ -233,7 +250,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const [handled, failed] = [newKey(), newKey()];
         const ofAnother = { ...failed, consumer: 'stock.audit' };
         const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([handled, failed]));
+        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([handled, failed]));
         await store.insertHandled(transaction.manager, ofAnother, message());
         await store.withdraw(transaction.manager, claim, [failed.eventId]);
         await transaction.commit();
@@ -246,7 +263,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const [taken, free] = [newKey(), newKey()];
         await store.park(taken, message(), 'no');
         const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([taken, free]));
+        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([taken, free]));
         await store.withdraw(transaction.manager, claim, [taken.eventId, free.eventId]);
         await transaction.commit();
         await expect(harness.row(taken)).resolves.toMatchObject({ status: 'rejected' });
@@ -258,7 +275,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('takes rows back that were committed although nobody had handled their messages', async () => {
         const [handled, unhandled] = [newKey(), newKey()];
         const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, 'stock', shared([handled, unhandled]));
+        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([handled, unhandled]));
         await transaction.commit();
         await store.withdrawCommitted(claim, [unhandled.eventId]);
         await expect(harness.row(unhandled)).resolves.toBeUndefined();
@@ -268,7 +285,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('leaves the row of whoever handled the message after the claim was rolled back', async () => {
         const key = newKey();
         const lost = await begin();
-        const claim = await store.insertHandledAll(lost.manager, 'stock', shared([key]));
+        const claim = await store.insertHandledAll(lost.manager, STOCK, shared([key]));
         await lost.rollback();
         const other = await begin();
         await store.insertHandled(other.manager, key, message());
@@ -422,7 +439,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const mine = newKey();
         await failing(mine, 0);
         await failing(newKey('someone.else'), 0);
-        await failing(newKey(), 0, { type: 'order.of-a-newer-release' });
+        await failing(newKey('stock', 'order.of-a-newer-release'), 0);
         const rows = await store.claim([queue], 10, randomUUID(), 'others');
         expect(rows.map(({ eventId }) => eventId)).toEqual([mine.eventId]);
         await expect(store.claim([], 10, randomUUID(), 'others')).resolves.toEqual([]);

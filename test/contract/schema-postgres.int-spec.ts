@@ -40,7 +40,7 @@ describe('The tables in PostgreSQL', () => {
       const instances = await Promise.all(Array.from({ length: 6 }, () => connect()));
       await Promise.all(instances.map((instance) => migrateSchema(instance)));
       await Promise.all(instances.map((instance) => verifySchema(instance)));
-      expect(await admin.query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
+      expect(await admin.query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }, { version: 2 }]);
     },
   );
 

@@ -136,6 +136,6 @@ export class Attempts {
   }
 }
 
-export function handlingRef({ eventId, handler, stored }: OpenedMessage | ReadMessage, attempt: number): HandlingRef {
-  return { eventId, type: stored.type, consumer: handler.consumer, attempt };
+export function handlingRef({ eventId, handler }: OpenedMessage | ReadMessage, attempt: number): HandlingRef {
+  return { eventId, type: handler.eventType.type, consumer: handler.consumer, attempt };
 }

@@ -82,7 +82,11 @@ export class BatchRunner {
       // A concurrent duplicate makes the claim wait until its own attempt has ended, which may take as long as a lease.
       enter(handlingLeaseMs(handler.timeoutMs), 'claim of the inbox rows');
       await limitIdleTime(queryRunner.manager, handlingLeaseMs(handler.timeoutMs));
-      batch.claim = await inbox.insertHandledAll(queryRunner.manager, handler.consumer, messages);
+      batch.claim = await inbox.insertHandledAll(
+        queryRunner.manager,
+        { consumer: handler.consumer, type: handler.eventType.type },
+        messages,
+      );
       const startedAt = performance.now();
       for (const message of messages) {
         if (!batch.claim.eventIds.has(message.eventId)) ends.set(message, { kind: 'taken' });

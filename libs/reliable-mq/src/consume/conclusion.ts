@@ -38,7 +38,7 @@ export function concludeFailure({ reason, next }: InboxFailure): Conclusion {
 export function concludeRow(row: InboxRow | null): Conclusion {
   // Pruned in this very moment: it had ended long ago, and a chase will ask again if the producer still cares.
   if (row === null || row.status === 'handled') return HANDLED;
-  if (row.status === 'failed')
+  if (row.status === 'failed' || row.status === 'waiting')
     return { outcome: 'retrying', reason: row.reason, retryAfterMs: Math.max(0, row.dueInMs ?? 0) };
   return { outcome: row.status, reason: row.reason, retryAfterMs: null };
 }

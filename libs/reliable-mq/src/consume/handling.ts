@@ -158,7 +158,7 @@ export class Handling {
    * first one, and take a connection from it.
    */
   private async afterSame<T>({ eventId, handler }: OpenedMessage | ReadMessage, work: () => Promise<T>): Promise<T> {
-    const id = idOf({ eventId, consumer: handler.consumer });
+    const id = idOf({ eventId, consumer: handler.consumer, type: handler.eventType.type });
     for (let same = this.active.get(id); same; same = this.active.get(id)) await same.catch(() => undefined);
     return this.track(id, work());
   }
@@ -219,7 +219,7 @@ export class Handling {
   }
 
   private async concludeAndReport(row: ClaimedInboxRow, token: string, queue: QueueHandlers): Promise<void> {
-    const opening = openMessage(fromInbox(row, row.eventId), queue, Number.POSITIVE_INFINITY);
+    const opening = openMessage(fromInbox(row, row), queue, Number.POSITIVE_INFINITY);
     const address = addressOf(opening);
     const conclusion = await this.concludeClaimed(row, token, queue, opening);
     // The row's number, not the message's: the row may have been redriven by a later copy of the message.
@@ -244,8 +244,8 @@ export class Handling {
   }
 }
 
-function idOf({ eventId, consumer }: InboxKey): string {
-  return `${consumer} ${eventId}`;
+function idOf({ eventId, consumer, type }: InboxKey): string {
+  return `${consumer} ${type} ${eventId}`;
 }
 
 export function addressOf(opening: Opening): ReceiptAddress | undefined {

@@ -70,11 +70,11 @@ export class InboxRows {
   }
 
   /** Store a postponed message as a failed attempt, so that it is tried again. @returns undefined when the process is stopping */
-  async keep({ consumer, stores }: QueueHandlers, message: PostponedMessage): Promise<Conclusion | undefined> {
+  async keep({ consumer, type, stores }: QueueHandlers, message: PostponedMessage): Promise<Conclusion | undefined> {
     const { eventId, reason } = message;
     const { stored } = message.envelope;
     const policy = message.handler ?? this.options;
-    const ref: HandlingRef = { eventId, type: stored.type, consumer, attempt: 1 };
+    const ref: HandlingRef = { eventId, type, consumer, attempt: 1 };
     const failure = failureAfter('failed', reason, 1, policy);
     const waitMs = handlingLeaseMs(policy.timeoutMs);
     const kept = await this.outcomes.insertFailure(stores, ref, stored, failure, waitMs);

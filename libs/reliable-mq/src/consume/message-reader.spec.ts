@@ -257,15 +257,15 @@ describe('fromInbox', () => {
     const queue = queueOf(1);
     const first = await read(message, queue);
     if (first.kind !== 'event') throw new Error('unreadable');
-    const { body, properties, type } = first.message.stored;
+    const { body, properties } = first.message.stored;
     const stored = JSON.parse(JSON.stringify(properties)) as Record<string, unknown>;
-    const again = await read(fromInbox({ body, properties: stored, type }, ID), queue);
+    const again = await read(fromInbox({ body, properties: stored }, { eventId: ID, type: queue.type }), queue);
     expect(again).toEqual(first);
   });
 
   it('survives properties that are not what they should be', () => {
     const properties = { headers: 'none', replyTo: 7, appId: null };
-    expect(fromInbox({ body: Buffer.alloc(0), properties, type: 'greeting' }, ID)).toMatchObject({
+    expect(fromInbox({ body: Buffer.alloc(0), properties }, { eventId: ID, type: 'greeting' })).toMatchObject({
       headers: {},
       replyTo: undefined,
       appId: undefined,

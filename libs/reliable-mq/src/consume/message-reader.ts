@@ -3,7 +3,7 @@ import { describeError } from '../event/errors';
 import { HEADER } from '../event/message-headers';
 import { isUuid } from '../event/event-id';
 import { storableText } from '../event/storable';
-import type { InboxMessage } from '../inbox/inbox.store';
+import type { InboxKey, InboxMessage } from '../inbox/inbox.store';
 import type { IncomingMessage } from '../broker/transport';
 import type { Handler } from './handler';
 import type { QueueHandlers } from './handler-registry';
@@ -92,7 +92,6 @@ export function openMessage(raw: RawMessage, queue: QueueHandlers, maxBytes: num
   const version = versionOf(raw.headers[HEADER.version], queue);
   const envelope: Envelope = {
     stored: {
-      type: storableText(raw.type ?? queue.type, 255),
       version: version ?? 0,
       body: raw.body,
       properties: propertiesOf(raw),
@@ -199,7 +198,10 @@ function parkingId(raw: RawMessage, queue: QueueHandlers): string {
 }
 
 /** A message as it was stored in the inbox, in the form that `openMessage` takes. */
-export function fromInbox(stored: Pick<InboxMessage, 'body' | 'properties' | 'type'>, eventId: string): RawMessage {
+export function fromInbox(
+  stored: Pick<InboxMessage, 'body' | 'properties'>,
+  { eventId, type }: Pick<InboxKey, 'eventId' | 'type'>,
+): RawMessage {
   const text = (key: string): string | undefined => {
     const value = stored.properties[key];
     return typeof value === 'string' ? value : undefined;
@@ -208,11 +210,11 @@ export function fromInbox(stored: Pick<InboxMessage, 'body' | 'properties' | 'ty
   return {
     body: stored.body,
     messageId: eventId,
-    type: stored.type,
+    type,
     contentEncoding: text('contentEncoding'),
     replyTo: text('replyTo'),
     appId: text('appId'),
     headers: typeof headers === 'object' && headers !== null ? (headers as Record<string, unknown>) : {},
-    routingKey: text('routingKey') ?? stored.type,
+    routingKey: text('routingKey') ?? type,
   };
 }

@@ -2,7 +2,7 @@ import { HEADER } from '../event/message-headers';
 import type { HookRunner } from '../event/hook-runner';
 import { parkingQueue } from '../event/queue-names';
 import { cutToBytes, storableText } from '../event/storable';
-import type { StoreSet } from '../database/stores';
+import type { QueueHandlers } from './handler-registry';
 import type { IncomingMessage, PublishOutcome, Transport } from '../broker/transport';
 import type { UnreadableMessage } from './message-reader';
 import type { OutcomeWriter } from './outcome-writer';
@@ -29,10 +29,14 @@ export class Parking {
   ) {}
 
   /** @returns false when the process is stopping and the message must go back */
-  async park(set: StoreSet, consumer: string, message: IncomingMessage, reading: UnreadableMessage): Promise<boolean> {
+  async park(
+    { stores, consumer, type }: QueueHandlers,
+    message: IncomingMessage,
+    reading: UnreadableMessage,
+  ): Promise<boolean> {
     const { reason, envelope, parkingId: eventId } = reading;
-    const key = { eventId, consumer };
-    const parked = await this.outcomes.persist(set, () => set.inbox.park(key, envelope.stored, reason));
+    const key = { eventId, consumer, type };
+    const parked = await this.outcomes.persist(stores, () => stores.inbox.park(key, envelope.stored, reason));
     if (parked === undefined) return false;
     // The same bytes again, for example published again by a producer that was not told: they are parked already. A
     // redelivery, though, may mean that the process died between the inbox and the queue.

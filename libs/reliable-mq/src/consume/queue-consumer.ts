@@ -99,8 +99,7 @@ export class QueueConsumer {
     if (!reading) return undefined;
     if (reading.kind === 'event') return this.handling.handleDelivery(reading.message, message.redelivered, ack);
     if (reading.kind === 'postponed') return this.handling.keep(this.handlers, reading);
-    const { consumer, stores } = this.handlers;
-    const isParked = await this.parking.park(stores, consumer, message, reading);
+    const isParked = await this.parking.park(this.handlers, message, reading);
     return isParked ? { outcome: 'rejected', reason: reading.reason, retryAfterMs: null } : undefined;
   }
 }

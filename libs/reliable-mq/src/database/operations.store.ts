@@ -11,12 +11,18 @@ export interface OperationsStore {
   statistics(): Promise<ReliableMqStatistics>;
   redrive(eventIds: readonly string[], evenIfCompensated: boolean): Promise<readonly string[]>;
   /** @returns those that were retried */
-  retryInbox(keys: readonly InboxKey[]): Promise<readonly InboxKey[]>;
+  retryInbox(keys: readonly HandlingKey[]): Promise<readonly InboxKey[]>;
   discard(eventIds: readonly string[]): Promise<readonly string[]>;
   /** Those of the events that are in the outbox. */
   eventStates(eventIds: readonly string[]): Promise<readonly EventState[]>;
   /** Those of the handlings that are in the inbox. */
-  handlingStates(keys: readonly InboxKey[]): Promise<readonly HandlingState[]>;
+  handlingStates(keys: readonly HandlingKey[]): Promise<readonly HandlingState[]>;
+}
+
+/** How people name handlings of the inbox. */
+export interface HandlingKey extends Omit<InboxKey, 'type'> {
+  /** Left out: of every type that has this id. */
+  readonly type?: string;
 }
 
 /** What decides whether an event can be redriven or discarded. */

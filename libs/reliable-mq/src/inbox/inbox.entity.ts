@@ -1,8 +1,8 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import type { AttemptRecord } from '../event/outcome';
 
-/** `failed` rows are due; the others are ends. */
-export type InboxStatus = 'handled' | 'failed' | 'rejected' | 'dead';
+/** `failed` and `waiting` rows are due, the latter for a release that handles their version; the others are ends. */
+export type InboxStatus = 'handled' | 'failed' | 'waiting' | 'rejected' | 'dead';
 
 export const INBOX_TABLE = 'reliable_mq_inbox';
 
@@ -10,7 +10,8 @@ export const INBOX_TABLE = 'reliable_mq_inbox';
  * What one consumer knows of one event. Like OutboxEvent it need not be registered, and must not be written through.
  */
 @Entity({ name: INBOX_TABLE, synchronize: false })
-@Index('reliable_mq_inbox_due', ['dueAt'], { where: '"due_at" IS NOT NULL' })
+@Index('reliable_mq_inbox_due', ['consumer', 'type', 'dueAt'], { where: '"due_at" IS NOT NULL' })
+@Index('reliable_mq_inbox_waiting', ['consumer', 'type', 'version'], { where: `"status" = 'waiting'` })
 @Index('reliable_mq_inbox_suspects', ['dueAt'], { where: '"due_at" IS NOT NULL AND "unfinished_starts" >= 2' })
 @Index('reliable_mq_inbox_given_up', ['receivedAt'], { where: `"status" IN ('rejected', 'dead')` })
 @Index('reliable_mq_inbox_ended', ['endedAt'], { where: '"ended_at" IS NOT NULL' })
@@ -22,7 +23,7 @@ export class InboxEntry {
   @PrimaryColumn('varchar', { length: 100 })
   consumer!: string;
 
-  @Column('varchar', { length: 255 })
+  @PrimaryColumn('varchar', { length: 255 })
   type!: string;
 
   @Column('integer')
@@ -60,6 +61,10 @@ export class InboxEntry {
   /** The message's properties, beside `body`. */
   @Column('jsonb', { nullable: true })
   properties!: Record<string, unknown> | null;
+
+  /** SHA-256 of the message's bytes, for messages that this library did not publish: their ids may have been given to others before. */
+  @Column('bytea', { name: 'body_hash', nullable: true })
+  bodyHash!: Buffer | null;
 
   /** How often the producer had sent the event again by hand when this row was last written. */
   @Column('integer', { default: 0 })

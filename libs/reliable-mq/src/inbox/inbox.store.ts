@@ -15,7 +15,11 @@ export interface InboxStore {
    * The same for several messages of one consumer, whose handlers share a transaction. In the order of their ids, so that two
    * instances that claim the same messages wait for each other, and do not deadlock.
    */
-  insertHandledAll(manager: EntityManager, consumer: string, messages: readonly SharedMessage[]): Promise<SharedClaim>;
+  insertHandledAll(
+    manager: EntityManager,
+    of: Pick<InboxKey, 'consumer' | 'type'>,
+    messages: readonly SharedMessage[],
+  ): Promise<SharedClaim>;
 
   /** In the transaction that claimed them, before its COMMIT: these messages were not handled in it after all. */
   withdraw(manager: EntityManager, claim: SharedClaim, eventIds: readonly string[]): Promise<void>;
@@ -97,14 +101,15 @@ export interface Pruned {
   readonly lastEndedAt: string | undefined;
 }
 
+/** What is one handling: a foreign publisher may give one id to messages of several types. */
 export interface InboxKey {
   readonly eventId: string;
   readonly consumer: string;
+  readonly type: string;
 }
 
 /** What is kept of a message, so that it can be handled again without the broker. */
 export interface InboxMessage {
-  readonly type: string;
   readonly version: number;
   readonly body: Buffer;
   /** JSON-safe properties: routing key, replyTo, headers, … */
@@ -115,12 +120,13 @@ export interface InboxMessage {
 /** A message that shares its transaction with others. */
 export interface SharedMessage {
   readonly eventId: string;
-  readonly stored: Pick<InboxMessage, 'type' | 'version' | 'redrives'>;
+  readonly stored: Pick<InboxMessage, 'version' | 'redrives'>;
 }
 
 /** Which messages a transaction has claimed for its handlers. */
 export interface SharedClaim {
   readonly consumer: string;
+  readonly type: string;
   readonly eventIds: ReadonlySet<string>;
   /** The database's name for the transaction; undefined when nothing was claimed. */
   readonly transaction: string | undefined;

@@ -16,6 +16,7 @@ import {
 } from './operation-input';
 import type {
   EventFilter,
+  HandlingKey,
   EventRecord,
   EventState,
   InboxFilter,
@@ -115,10 +116,7 @@ export class EventOperations {
    * Failed, dead or rejected handlings of this service are tried again now, without asking the producer to send again.
    * @returns how many; a warning in the log names the others with the reason
    */
-  async retryInbox(
-    keys: readonly { readonly eventId: string; readonly consumer: string }[],
-    scope: OperationScope = {},
-  ): Promise<number> {
+  async retryInbox(keys: readonly HandlingKey[], scope: OperationScope = {}): Promise<number> {
     refuse('retryInbox', [...problemsOfInboxKeys(keys), ...problemsOfScope(scope)]);
     const store = this.store(scope);
     const retried = await store.retryInbox(keys);
@@ -127,10 +125,10 @@ export class EventOperations {
     await this.tellLeftOut(
       'Some of the handlings were not retried',
       { retried: retried.length },
-      notIn(retried.map(labelOf), [...byLabel.keys()]),
+      notIn(retried.flatMap(labelsOf), [...byLabel.keys()]),
       async (labels) => {
-        const states = await store.handlingStates(labels.map((label) => byLabel.get(label) as InboxKey));
-        const stateOf = new Map(states.map((state) => [labelOf(state), state]));
+        const states = await store.handlingStates(labels.map((label) => byLabel.get(label) as HandlingKey));
+        const stateOf = new Map(states.flatMap((state) => labelsOf(state).map((label) => [label, state])));
         return (label) => whyHandlingLeftOut(stateOf.get(label));
       },
     );
@@ -184,6 +182,11 @@ function lowerCase(id: string): string {
   return id.toLowerCase();
 }
 
-function labelOf({ eventId, consumer }: InboxKey): string {
-  return `${eventId} ${consumer}`;
+function labelOf({ eventId, consumer, type = '' }: HandlingKey): string {
+  return `${eventId} ${consumer} ${type}`.trimEnd();
+}
+
+/** With its type, and as somebody who did not name the type calls it. */
+function labelsOf({ eventId, consumer, type }: InboxKey): readonly string[] {
+  return [labelOf({ eventId, consumer, type }), labelOf({ eventId, consumer })];
 }

@@ -16,6 +16,8 @@ describe('what an operation left out', () => {
     ['rejected', true, 'the message could not be read: have it sent again, corrected'],
     ['failed', false, 'being handled: try again when that has ended'],
   ] as const)('of the inbox for a %s row (unreadable: %s) because: %s', (status, isUnreadable, reason) => {
-    expect(whyHandlingLeftOut({ eventId: 'an event', consumer: 'shop', status, isUnreadable })).toBe(reason);
+    expect(
+      whyHandlingLeftOut({ eventId: 'an event', consumer: 'shop', type: 'order.created', status, isUnreadable }),
+    ).toBe(reason);
   });
 });

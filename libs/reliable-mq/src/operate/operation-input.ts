@@ -19,7 +19,13 @@ const OUTBOX_STATUSES: Readonly<Record<OutboxStatus, true>> = {
   consumed: true,
   dead: true,
 };
-const INBOX_STATUSES: Readonly<Record<InboxStatus, true>> = { handled: true, failed: true, rejected: true, dead: true };
+const INBOX_STATUSES: Readonly<Record<InboxStatus, true>> = {
+  handled: true,
+  failed: true,
+  waiting: true,
+  rejected: true,
+  dead: true,
+};
 
 const text: Check = (name, value) =>
   typeof value === 'string' && value !== '' ? undefined : `${name} must be a text, not ${show(value)}.`;

@@ -39,40 +39,44 @@ export class PostgresInboxStore implements InboxStore {
     const into = `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)`;
     this.insertOne = named(`${into}
        VALUES ($1, $2, $3, $4, $5, 'handled', 1, clock_timestamp())
-       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`);
+       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`);
     this.insertAll = named(`${into}
-       SELECT event_id, $1, type, version, redrives, 'handled', 1, clock_timestamp()
-       FROM json_to_recordset($2::json) AS m (event_id text, type text, version int, redrives int) ORDER BY event_id
-       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING event_id, xmin::text AS transaction`);
+       SELECT event_id, $1, $2, version, redrives, 'handled', 1, clock_timestamp()
+       FROM json_to_recordset($3::json) AS m (event_id text, version int, redrives int) ORDER BY event_id
+       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING event_id, xmin::text AS transaction`);
     // By the primary key; `xmin` is the transaction that has inserted the row, which nobody has updated since.
-    this.withdrawal = named(`DELETE FROM ${this.table} WHERE consumer = $1 AND xmin::text = $2
-       AND event_id = ANY (ARRAY(SELECT json_array_elements_text($3::json)))`);
+    this.withdrawal = named(`DELETE FROM ${this.table} WHERE consumer = $1 AND type = $2 AND xmin::text = $3
+       AND event_id = ANY (ARRAY(SELECT json_array_elements_text($4::json)))`);
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
     const rows = await queryGrouped(manager, {
       ...this.insertOne,
-      values: [key.eventId, key.consumer, message.type, message.version, message.redrives],
+      values: [key.eventId, key.consumer, key.type, message.version, message.redrives],
     });
     return rows.length === 1;
   }
 
   async insertHandledAll(
     manager: EntityManager,
-    consumer: string,
+    { consumer, type }: Pick<InboxKey, 'consumer' | 'type'>,
     messages: readonly SharedMessage[],
   ): Promise<SharedClaim> {
-    const values = messages.map(({ eventId, stored: { type, version, redrives } }) => ({
+    const values = messages.map(({ eventId, stored: { version, redrives } }) => ({
       event_id: eventId,
-      type,
       version,
       redrives,
     }));
     const rows = await queryGrouped<{ event_id: string; transaction: string }>(manager, {
       ...this.insertAll,
-      values: [consumer, JSON.stringify(values)],
+      values: [consumer, type, JSON.stringify(values)],
     });
-    return { consumer, eventIds: new Set(rows.map(({ event_id }) => event_id)), transaction: rows[0]?.transaction };
+    return {
+      consumer,
+      type,
+      eventIds: new Set(rows.map(({ event_id }) => event_id)),
+      transaction: rows[0]?.transaction,
+    };
   }
 
   async withdraw(manager: EntityManager, claim: SharedClaim, eventIds: readonly string[]): Promise<void> {
@@ -93,8 +97,8 @@ export class PostgresInboxStore implements InboxStore {
     }>(
       this.dataSource,
       `SELECT status, attempts, redrives, reason, extract(epoch FROM due_at - clock_timestamp()) * 1000 AS due_in_ms
-       FROM ${this.table} WHERE event_id = $1 AND consumer = $2`,
-      [key.eventId, key.consumer],
+       FROM ${this.table} WHERE event_id = $1 AND consumer = $2 AND type = $3`,
+      [key.eventId, key.consumer, key.type],
     );
     if (!row) return undefined;
     return {
@@ -114,11 +118,11 @@ export class PostgresInboxStore implements InboxStore {
          (event_id, consumer, type, version, status, attempts, unfinished_starts, due_at, claim_token, reason, body, properties, redrives)
        SELECT $1, $2, $3, $4::int, 'failed', 1, $5::int, clock_timestamp() + $6::float8 * ${MS}, $7::uuid, 'started, not finished',
          $8::bytea, $9::jsonb, $10::int FROM ${lockTimeout('$11')}
-       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
       [
         key.eventId,
         key.consumer,
-        message.type,
+        key.type,
         message.version,
         unfinishedStarts,
         claim.leaseMs,
@@ -139,9 +143,9 @@ export class PostgresInboxStore implements InboxStore {
   private async renew(key: InboxKey, { token, leaseMs }: InboxClaim): Promise<boolean> {
     const rows = await queryAlone(
       this.dataSource,
-      `UPDATE ${this.table} SET due_at = clock_timestamp() + $4::float8 * ${MS}
-       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
-      [key.eventId, key.consumer, token, leaseMs],
+      `UPDATE ${this.table} SET due_at = clock_timestamp() + $5::float8 * ${MS}
+       WHERE event_id = $1 AND consumer = $2 AND type = $3 AND claim_token = $4 RETURNING 1`,
+      [key.eventId, key.consumer, key.type, token, leaseMs],
     );
     return rows.length === 1;
   }
@@ -156,11 +160,11 @@ export class PostgresInboxStore implements InboxStore {
          CASE WHEN $6::float8 IS NULL THEN clock_timestamp() END, $7::text,
          jsonb_build_array(jsonb_build_object('attempt', 1, 'at', statement_timestamp(), 'reason', $7::text)),
          $8::bytea, $9::jsonb, $10::int FROM ${lockTimeout('$11')}
-       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
       [
         key.eventId,
         key.consumer,
-        message.type,
+        key.type,
         message.version,
         status,
         delayMs,
@@ -181,11 +185,11 @@ export class PostgresInboxStore implements InboxStore {
       `INSERT INTO ${this.table}
          (event_id, consumer, type, version, status, attempts, ended_at, reason, body, properties, redrives)
        VALUES ($1, $2, $3, $4, 'rejected', 0, clock_timestamp(), $5, $6, $7, $8)
-       ON CONFLICT (event_id, consumer) DO NOTHING RETURNING 1`,
+       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
       [
         key.eventId,
         key.consumer,
-        message.type,
+        key.type,
         message.version,
         reason,
         message.body,
@@ -206,7 +210,7 @@ export class PostgresInboxStore implements InboxStore {
     const rows = await queryAlone<ClaimedRow>(
       this.dataSource,
       `WITH due AS MATERIALIZED (
-         SELECT i.event_id, i.consumer, i.due_at, q.lease_ms FROM ${this.table} AS i
+         SELECT i.event_id, i.consumer, i.type, i.due_at, q.lease_ms FROM ${this.table} AS i
          JOIN unnest($1::text[], $2::text[], $3::float8[]) AS q (consumer, type, lease_ms) ON q.consumer = i.consumer AND q.type = i.type
          WHERE i.due_at <= statement_timestamp() AND i.unfinished_starts ${which === 'suspects' ? '>=' : '<'} ${SUSPECT_STARTS}
          ORDER BY i.due_at LIMIT $4 FOR UPDATE OF i SKIP LOCKED
@@ -214,7 +218,7 @@ export class PostgresInboxStore implements InboxStore {
        UPDATE ${this.table} AS i
        SET due_at = clock_timestamp() + due.lease_ms * ${MS}, claim_token = $5,
          attempts = i.attempts + 1, unfinished_starts = i.unfinished_starts + 1
-       FROM due WHERE i.event_id = due.event_id AND i.consumer = due.consumer
+       FROM due WHERE i.event_id = due.event_id AND i.consumer = due.consumer AND i.type = due.type
        RETURNING ${CLAIMED}, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
       [...columnsOf(queues), limit, token],
     );
@@ -237,11 +241,11 @@ export class PostgresInboxStore implements InboxStore {
     const [row] = await queryAlone<ClaimedRow>(
       this.dataSource,
       `UPDATE ${this.table} AS i
-       SET status = 'failed', due_at = clock_timestamp() + $4::float8 * ${MS}, claim_token = $5,
-         attempts = 1, unfinished_starts = 1, redrives = $3, ended_at = NULL
-       WHERE event_id = $1 AND consumer = $2 AND redrives < $3 AND status IN ('dead', 'rejected')
+       SET status = 'failed', due_at = clock_timestamp() + $5::float8 * ${MS}, claim_token = $6,
+         attempts = 1, unfinished_starts = 1, redrives = $4, ended_at = NULL
+       WHERE event_id = $1 AND consumer = $2 AND type = $3 AND redrives < $4 AND status IN ('dead', 'rejected')
        RETURNING ${CLAIMED}, 0 AS overdue_ms`,
-      [key.eventId, key.consumer, redrives, claim.leaseMs, claim.token],
+      [key.eventId, key.consumer, key.type, redrives, claim.leaseMs, claim.token],
     );
     return row && toClaimedInboxRow(row);
   }
@@ -250,8 +254,8 @@ export class PostgresInboxStore implements InboxStore {
     const rows = await queryGrouped(manager, {
       text: `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
          ended_at = clock_timestamp(), body = NULL, properties = NULL, reason = NULL
-       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
-      values: [key.eventId, key.consumer, token],
+       WHERE event_id = $1 AND consumer = $2 AND type = $3 AND claim_token = $4 RETURNING 1`,
+      values: [key.eventId, key.consumer, key.type, token],
     });
     return rows.length === 1;
   }
@@ -260,11 +264,11 @@ export class PostgresInboxStore implements InboxStore {
     const { status, delayMs } = toColumns(failure);
     const rows = await queryAlone(
       this.dataSource,
-      `UPDATE ${this.table} AS i SET status = $4, due_at = clock_timestamp() + $5::float8 * ${MS},
-         ended_at = CASE WHEN $5::float8 IS NULL THEN clock_timestamp() END,
-         claim_token = NULL, unfinished_starts = 0, reason = $6, history = ${appendHistory('i.history', 'i.attempts', '$6::text')}
-       WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
-      [key.eventId, key.consumer, token, status, delayMs, failure.reason],
+      `UPDATE ${this.table} AS i SET status = $5, due_at = clock_timestamp() + $6::float8 * ${MS},
+         ended_at = CASE WHEN $6::float8 IS NULL THEN clock_timestamp() END,
+         claim_token = NULL, unfinished_starts = 0, reason = $7, history = ${appendHistory('i.history', 'i.attempts', '$7::text')}
+       WHERE event_id = $1 AND consumer = $2 AND type = $3 AND claim_token = $4 RETURNING 1`,
+      [key.eventId, key.consumer, key.type, token, status, delayMs, failure.reason],
     );
     return rows.length === 1;
   }
@@ -272,8 +276,8 @@ export class PostgresInboxStore implements InboxStore {
   async release(key: InboxKey, token: string): Promise<boolean> {
     const rows = await queryAlone(
       this.dataSource,
-      `${this.releaseText} WHERE event_id = $1 AND consumer = $2 AND claim_token = $3 RETURNING 1`,
-      [key.eventId, key.consumer, token],
+      `${this.releaseText} WHERE event_id = $1 AND consumer = $2 AND type = $3 AND claim_token = $4 RETURNING 1`,
+      [key.eventId, key.consumer, key.type, token],
     );
     return rows.length === 1;
   }
@@ -301,12 +305,12 @@ export class PostgresInboxStore implements InboxStore {
     const [row] = await queryAlone<{ count: number; last_ended_at: string | null }>(
       this.dataSource,
       `WITH ended AS MATERIALIZED (
-         SELECT event_id, consumer FROM ${this.table}
+         SELECT event_id, consumer, type FROM ${this.table}
          WHERE ended_at < statement_timestamp() - $1::float8 * interval '1 hour' AND ended_at >= coalesce($3::timestamptz, '-infinity')
          ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
        ), deleted AS (
          DELETE FROM ${this.table} AS i USING ended
-         WHERE i.event_id = ended.event_id AND i.consumer = ended.consumer RETURNING i.ended_at
+         WHERE i.event_id = ended.event_id AND i.consumer = ended.consumer AND i.type = ended.type RETURNING i.ended_at
        )
        SELECT count(*)::int AS count, ${utcText('max(ended_at)')} AS last_ended_at FROM deleted`,
       [olderThanHours, limit, endedFrom ?? null],
@@ -319,8 +323,8 @@ function named(text: string): Named {
   return { text, name: statementName(text) };
 }
 
-function withdrawn({ consumer, transaction = '' }: SharedClaim, eventIds: readonly string[]): string[] {
-  return [consumer, transaction, JSON.stringify(eventIds)];
+function withdrawn({ consumer, type, transaction = '' }: SharedClaim, eventIds: readonly string[]): string[] {
+  return [consumer, type, transaction, JSON.stringify(eventIds)];
 }
 
 function columnsOf(queues: readonly ClaimableQueue[]): [consumers: string[], types: string[], leasesMs: number[]] {

@@ -73,6 +73,19 @@ export const POSTGRES_MIGRATIONS: readonly SchemaMigration[] = [
       `CREATE INDEX IF NOT EXISTS "reliable_mq_inbox_ended" ON ${table(INBOX_TABLE)} ("ended_at") WHERE "ended_at" IS NOT NULL`,
     ],
   },
+  {
+    version: 2,
+    name: 'inbox by type, and messages that wait',
+    statements: (table) => [
+      `ALTER TABLE ${table(INBOX_TABLE)} ADD COLUMN IF NOT EXISTS "body_hash" bytea`,
+      `CREATE UNIQUE INDEX IF NOT EXISTS "reliable_mq_inbox_key" ON ${table(INBOX_TABLE)} ("event_id", "consumer", "type")`,
+      `ALTER TABLE ${table(INBOX_TABLE)} DROP CONSTRAINT IF EXISTS "reliable_mq_inbox_pkey"`,
+      `ALTER TABLE ${table(INBOX_TABLE)} ADD CONSTRAINT "reliable_mq_inbox_pkey" PRIMARY KEY USING INDEX "reliable_mq_inbox_key"`,
+      `DROP INDEX IF EXISTS ${table('reliable_mq_inbox_due')}`,
+      `CREATE INDEX IF NOT EXISTS "reliable_mq_inbox_due" ON ${table(INBOX_TABLE)} ("consumer", "type", "due_at") WHERE "due_at" IS NOT NULL`,
+      `CREATE INDEX IF NOT EXISTS "reliable_mq_inbox_waiting" ON ${table(INBOX_TABLE)} ("consumer", "type", "version") WHERE "status" = 'waiting'`,
+    ],
+  },
 ];
 
 /** The version of the schema that this version of the library needs. */

@@ -8,6 +8,7 @@ import {
   type EventFilter,
   type EventRecord,
   type EventState,
+  type HandlingKey,
   type HandlingState,
   type InboxFilter,
   type InboxRecord,
@@ -167,21 +168,21 @@ export class PostgresOperationsStore implements OperationsStore {
     return rows.map(({ id }) => id);
   }
 
-  async retryInbox(keys: readonly InboxKey[]): Promise<readonly InboxKey[]> {
+  async retryInbox(keys: readonly HandlingKey[]): Promise<readonly InboxKey[]> {
     return queryAlone<InboxKey>(
       this.dataSource,
       `WITH chosen AS MATERIALIZED (
-         SELECT i.event_id, i.consumer FROM ${this.inbox} AS i
-         JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS k (event_id, consumer)
-           ON i.event_id = k.event_id AND i.consumer = k.consumer
+         SELECT i.event_id, i.consumer, i.type FROM ${this.inbox} AS i
+         JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[])) AS k (event_id, consumer, type)
+           ON i.event_id = k.event_id AND i.consumer = k.consumer AND i.type = coalesce(k.type, i.type)
          WHERE i.status <> 'handled' AND i.event_id NOT LIKE ${UNREADABLE} AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
-         ORDER BY i.event_id, i.consumer FOR UPDATE OF i
+         ORDER BY i.event_id, i.consumer, i.type FOR UPDATE OF i
        )
        UPDATE ${this.inbox} AS i SET status = 'failed', due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
          attempts = CASE i.status WHEN 'failed' THEN i.attempts ELSE 0 END, unfinished_starts = 0
-       FROM chosen AS c WHERE i.event_id = c.event_id AND i.consumer = c.consumer
-       RETURNING i.event_id AS "eventId", i.consumer`,
-      [keys.map(({ eventId }) => eventId), keys.map(({ consumer }) => consumer)],
+       FROM chosen AS c WHERE i.event_id = c.event_id AND i.consumer = c.consumer AND i.type = c.type
+       RETURNING i.event_id AS "eventId", i.consumer, i.type`,
+      columnsOf(keys),
     );
   }
 
@@ -207,15 +208,23 @@ export class PostgresOperationsStore implements OperationsStore {
     );
   }
 
-  async handlingStates(keys: readonly InboxKey[]): Promise<readonly HandlingState[]> {
+  async handlingStates(keys: readonly HandlingKey[]): Promise<readonly HandlingState[]> {
     return queryAlone<HandlingState>(
       this.dataSource,
-      `SELECT i.event_id AS "eventId", i.consumer, i.status, i.event_id LIKE ${UNREADABLE} AS "isUnreadable"
-       FROM ${this.inbox} AS i JOIN unnest($1::text[], $2::text[]) AS k (event_id, consumer)
-         ON i.event_id = k.event_id AND i.consumer = k.consumer`,
-      [keys.map(({ eventId }) => eventId), keys.map(({ consumer }) => consumer)],
+      `SELECT i.event_id AS "eventId", i.consumer, i.type, i.status, i.event_id LIKE ${UNREADABLE} AS "isUnreadable"
+       FROM ${this.inbox} AS i JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (event_id, consumer, type)
+         ON i.event_id = k.event_id AND i.consumer = k.consumer AND i.type = coalesce(k.type, i.type)`,
+      columnsOf(keys),
     );
   }
+}
+
+function columnsOf(keys: readonly HandlingKey[]): [eventIds: string[], consumers: string[], types: (string | null)[]] {
+  return [
+    keys.map(({ eventId }) => eventId),
+    keys.map(({ consumer }) => consumer),
+    keys.map(({ type }) => type ?? null),
+  ];
 }
 
 interface OutboxRow {
