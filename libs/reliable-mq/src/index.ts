@@ -28,7 +28,9 @@ export {
   UnsupportedDatabaseError,
 } from './event/errors';
 
-export type { ReliableMqOptions } from './options/options';
+export type { RabbitMqOptions, RabbitMqTls, ReliableMqOptions } from './options/options';
+export type { RabbitMqCredentials } from './broker/rabbitmq/resolved-rabbitmq-options';
+export type { SharedAmqpConnection } from './broker/rabbitmq/shared-connection';
 export type { ReliableMqModuleExtras } from './module/module-definition';
 export type { ReliableEventOptions } from './event/reliable-event.decorator';
 export type { EventMapper, MappedPayloads, TransactionalEventOptions } from './record/transactional-event.decorator';

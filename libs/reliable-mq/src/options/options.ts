@@ -1,7 +1,10 @@
 import type { Hooks } from '../event/hooks';
+import type { ConnectionOptions } from 'node:tls';
 import type { MemoryBroker } from '../broker/memory/memory-broker';
+import type { RabbitMqCredentials } from '../broker/rabbitmq/resolved-rabbitmq-options';
+import type { SharedAmqpConnection } from '../broker/rabbitmq/shared-connection';
 
-/** What a user may write: `ReliableMqModule.forRoot(options)`. Everything but `service` and `rabbitmq.uri` has a default. */
+/** What a user may write: `ReliableMqModule.forRoot(options)`. Everything but `service` and `rabbitmq.uri` (or `rabbitmq.connection`) has a default. */
 export interface ReliableMqOptions {
   /**
    * Stable name of this service, the same in all its instances: the default consumer name, the prefix of its queues and the
@@ -35,8 +38,28 @@ export interface ReliableMqOptions {
 }
 
 export interface RabbitMqOptions {
-  /** `amqp://user:password@host:port/vhost`, or several of one cluster, tried in turn. Passwords never reach a log. */
-  readonly uri: string | readonly string[];
+  /**
+   * `amqp://user:password@host:port/vhost` (`amqps://` with TLS), or several of one cluster, tried in turn. Passwords never reach a
+   * log. Parameters: `heartbeat` (seconds), `channelMax`, `frameMax`, `locale`; any other one is refused. Required unless
+   * `connection` is given.
+   */
+  readonly uri?: string | readonly string[];
+  /**
+   * For `amqps://`: certificates and what else Node's `tls.connect` takes. Without it the system's certificates are trusted, and the
+   * host of the URI must be in the server's certificate.
+   */
+  readonly tls?: RabbitMqTls;
+  /**
+   * User and password apart from the URI, or a function that is asked for them at each attempt to connect, so that a password that
+   * was changed needs no restart. A connection that is open stays open.
+   */
+  readonly credentials?: RabbitMqCredentials | (() => RabbitMqCredentials | Promise<RabbitMqCredentials>);
+  /**
+   * The `AmqpConnection` of `@golevelup/nestjs-rabbitmq` that the application has, in the place of `uri`, `tls` and `credentials`.
+   * Publishing shares it, and it is never closed here. Consuming has a connection of its own to the same addresses, because an alarm
+   * of the broker holds up whatever comes over a connection that publishes.
+   */
+  readonly connection?: SharedAmqpConnection;
   /**
    * The durable topic exchange that all services of one landscape share.
    * @default 'reliable-mq'
@@ -60,6 +83,22 @@ export interface RabbitMqOptions {
    */
   readonly queueType?: 'quorum' | 'classic';
 }
+
+/** The options of Node's `tls.connect` that a broker may ask for. Certificates and keys in PEM. */
+export type RabbitMqTls = Pick<
+  ConnectionOptions,
+  | 'ca'
+  | 'cert'
+  | 'key'
+  | 'passphrase'
+  | 'pfx'
+  | 'servername'
+  | 'rejectUnauthorized'
+  | 'checkServerIdentity'
+  | 'ciphers'
+  | 'minVersion'
+  | 'maxVersion'
+>;
 
 export interface RecordOptions {
   /**

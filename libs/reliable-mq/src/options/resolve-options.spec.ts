@@ -51,6 +51,56 @@ describe('resolveOptions', () => {
     expect(resolveOptions({ service: 'order', rabbitmq: { uri } }).rabbitmq.uris).toEqual(uri);
   });
 
+  it('takes certificates and credentials apart from the URI, and asks for them again each time', async () => {
+    const ca = ['a certificate'];
+    let password = 'first';
+    const { rabbitmq } = resolveOptions({
+      service: 'order',
+      rabbitmq: {
+        uri: 'amqps://b',
+        tls: { ca, servername: 'mq' },
+        credentials: () => ({ username: 'shop', password }),
+      },
+    });
+    expect(rabbitmq.tls).toEqual({ ca, servername: 'mq' });
+    expect(Object.isFrozen(ca)).toBe(false);
+    expect(await rabbitmq.credentials?.()).toEqual({ username: 'shop', password: 'first' });
+    password = 'second';
+    expect(await rabbitmq.credentials?.()).toEqual({ username: 'shop', password: 'second' });
+  });
+
+  it('does not take credentials twice, nor unknown TLS options, and shows no password', () => {
+    const problems = problemsOf({
+      service: 'order',
+      rabbitmq: { uri: 'amqps://a:secret@b', tls: { cacert: 'x' }, credentials: { username: 'a', password: 'secret' } },
+    });
+    expect(problems).toEqual([
+      'Unknown option "rabbitmq.tls.cacert"; did you mean "rabbitmq.tls.cert"?',
+      'rabbitmq.uri "amqps://a:***@b" names a user, and rabbitmq.credentials does too: give one of them.',
+    ]);
+  });
+
+  it('says of credentials that a function gives wrongly what they must be, without them', async () => {
+    const credentials = (): unknown => ({ user: 'a', password: 'secret' });
+    const { rabbitmq } = resolveOptions({ service: 'order', rabbitmq: { uri: 'amqp://b', credentials } } as never);
+    await expect((async () => rabbitmq.credentials?.())()).rejects.toThrow(
+      'rabbitmq.credentials() must give { username, password }, both texts',
+    );
+  });
+
+  it('takes the connection of the application, untouched, and nothing beside it', () => {
+    const connection = {
+      managedConnection: { connection: undefined, on: () => undefined, removeListener: () => undefined },
+      configuration: { uri: ['amqp://a'] },
+    };
+    const { rabbitmq } = resolveOptions({ service: 'order', rabbitmq: { connection } });
+    expect(rabbitmq.connection).toBe(connection);
+    expect(Object.isFrozen(connection.configuration)).toBe(false);
+    expect(problemsOf({ service: 'order', rabbitmq: { connection, uri: 'amqp://a' } })).toEqual([
+      'rabbitmq.uri has no effect beside rabbitmq.connection: give one of them.',
+    ]);
+  });
+
   it('puts every problem into one error', () => {
     const problems = problemsOf({
       service: 'or der',
@@ -90,6 +140,19 @@ describe('resolveOptions', () => {
     ['rabbitmq.uri', [], 'rabbitmq.uri is missing'],
     ['rabbitmq.uri', ['amqp://a', 'localhost'], 'is not a URI'],
     ['rabbitmq.uri', 'amqp://', 'has no host'],
+    [
+      'rabbitmq.uri',
+      'amqp://a?frameMax=4096&verify=verify_peer&cacertfile=x',
+      'unknown parameter "verify", "cacertfile". Known ones: heartbeat, channelMax',
+    ],
+    ['rabbitmq.uri', 'amqp://a?heartbeat=0', 'heartbeat must be a whole number of seconds from 1 to 3600'],
+    [
+      'rabbitmq.tls',
+      { ca: 'x' },
+      'rabbitmq.tls has no effect on rabbitmq.uri "amqp://localhost": it must begin with amqps://',
+    ],
+    ['rabbitmq.credentials', { username: 'a' }, 'rabbitmq.credentials must be { username, password }'],
+    ['rabbitmq.connection', {}, 'rabbitmq.connection must be an AmqpConnection of @golevelup/nestjs-rabbitmq'],
     ['rabbitmq.heartbeatSeconds', -1, 'rabbitmq.heartbeatSeconds must be a whole number from 1 to 3600, got -1'],
     ['rabbitmq.queueType', 'stream', 'must be one of "quorum", "classic"'],
     ['publish', 7, 'publish must be an object, got 7'],

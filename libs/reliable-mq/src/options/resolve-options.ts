@@ -1,11 +1,10 @@
 import { InvalidOptionsError } from '../event/errors';
 import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN } from '../event/event-type';
 import type { Hooks } from '../event/hooks';
-import { maskUri } from '../log/mask-uri';
 import { MemoryBroker } from '../broker/memory/memory-broker';
 import { OptionReader, show } from '../input/option-reader';
 import type { ReliableMqOptions } from './options';
-import type { ResolvedRabbitMqOptions } from '../broker/rabbitmq/resolved-rabbitmq-options';
+import { readRabbitMq } from './read-rabbitmq';
 import type { ResolvedOptions } from './resolved-options';
 import { retryHorizonMs } from './retry-horizon';
 
@@ -160,54 +159,6 @@ function readTransport(root: OptionReader, problems: string[]): ResolvedOptions[
   return 'rabbitmq';
 }
 
-function readRabbitMq(root: OptionReader, required: boolean, problems: string[]): ResolvedRabbitMqOptions {
-  const group = root.group('rabbitmq');
-  const uri = group.raw('uri');
-  const uris = uri === undefined ? [] : Array.isArray(uri) ? (uri as unknown[]) : [uri];
-  if (required && uris.length === 0) {
-    problems.push("rabbitmq.uri is missing, for example { rabbitmq: { uri: 'amqp://guest:guest@localhost:5672' } }.");
-  }
-  for (const item of uris) {
-    const problem = uriProblem(item);
-    if (problem) problems.push(problem);
-  }
-  const resolved: ResolvedRabbitMqOptions = {
-    uris: uris.filter((item): item is string => typeof item === 'string'),
-    exchange: group.text(
-      'exchange',
-      'reliable-mq',
-      /^(?!amq\.)[\w.:-]+$/,
-      120,
-      'an exchange name that does not begin with "amq."',
-    ),
-    heartbeatSeconds: group.integer('heartbeatSeconds', 10, 1, 3600),
-    reconnectMs: group.integer('reconnectMs', SECOND, 10, HOUR),
-    queueType: group.choice('queueType', 'quorum', ['quorum', 'classic']),
-  };
-  group.refuseUnknown();
-  return resolved;
-}
-
-function uriProblem(uri: unknown): string | undefined {
-  const example = 'expected amqp://user:password@host:5672/vhost';
-  if (typeof uri !== 'string') return `rabbitmq.uri must be a text, got ${show(uri)}; ${example}.`;
-  let url: URL;
-  try {
-    url = new URL(uri);
-  } catch {
-    return `rabbitmq.uri ${showUri(uri)} is not a URI; ${example}.`;
-  }
-  if (url.protocol !== 'amqp:' && url.protocol !== 'amqps:') {
-    return `rabbitmq.uri ${showUri(uri)} must begin with amqp:// or amqps://; ${example}.`;
-  }
-  return url.hostname === '' ? `rabbitmq.uri ${showUri(uri)} has no host; ${example}.` : undefined;
-}
-
-/** A URI for a message. One without a scheme is none, but may still hold a password. */
-function showUri(uri: string): string {
-  return show(uri.includes('://') ? maskUri(uri) : uri.replace(/^.*@/s, '***@'));
-}
-
 const HOOK_NAMES: Readonly<Record<keyof Hooks, true>> = {
   recorded: true,
   committed: true,
@@ -258,10 +209,12 @@ function readHooks(root: OptionReader, problems: string[]): Partial<Hooks> {
   return hooks;
 }
 
+/** Groups that hold what belongs to the application. */
+const FOREIGN = new Set(['connection', 'tls']);
+
 function deepFreeze<T extends object>(value: T): T {
-  const items: unknown[] = Object.values(value);
-  for (const item of items) {
-    if (Array.isArray(item) || isPlain(item)) deepFreeze(item);
+  for (const [key, item] of Object.entries(value) as [string, unknown][]) {
+    if (!FOREIGN.has(key) && (Array.isArray(item) || isPlain(item))) deepFreeze(item);
   }
   return Object.freeze(value);
 }

@@ -14,27 +14,31 @@ describe('connection problems, for people', () => {
   it.each([
     [
       new Error(refused),
-      uri,
+      { uri, username: 'shop' },
       'ACCESS_REFUSED: the broker does not accept the password of user "shop", or there is no such user',
     ],
     [
       new Error(refused),
-      'amqp://mq.example',
+      { uri: 'amqp://mq.example', username: 'guest' },
       'ACCESS_REFUSED: the broker does not accept the password of user "guest", or there is no such user',
     ],
     [
       new Error('Expected ConnectionOpenOk; got <ConnectionClose channel:0>'),
-      uri,
+      { uri, username: 'shop' },
       'the broker closed the connection instead of opening virtual host "orders": it does not exist, or user "shop" may not use it',
     ],
     [
       new Error('Expected ConnectionOpenOk; got <ConnectionClose channel:0>'),
-      'amqp://a%40b:x@mq.example/%2F',
+      { uri: 'amqp://a%40b:x@mq.example/%2F', username: 'a@b' },
       'the broker closed the connection instead of opening virtual host "/": it does not exist, or user "a@b" may not use it',
     ],
-    [resolved, uri, 'connect ECONNREFUSED ::1:5672, connect ECONNREFUSED 127.0.0.1:5672'],
-    [new Error('cannot use amqp://shop:s3cret@mq.example'), uri, 'cannot use amqp://shop:***@mq.example'],
-    ['odd', 'not a uri', 'odd'],
+    [resolved, { uri, username: 'shop' }, 'connect ECONNREFUSED ::1:5672, connect ECONNREFUSED 127.0.0.1:5672'],
+    [
+      new Error('cannot use amqp://shop:s3cret@mq.example'),
+      { uri, username: 'shop' },
+      'cannot use amqp://shop:***@mq.example',
+    ],
+    ['odd', { uri, username: 'shop' }, 'odd'],
   ])('%s', (error, to, text) => {
     expect(describeConnectFailure(error, to)).toBe(text);
   });

@@ -1,20 +1,21 @@
 import { describeError } from '../../event/errors';
 import { maskUri } from '../../log/mask-uri';
+import type { Endpoint } from './connection-source';
 
 /** `amqp://user:***@host:5672/vhost`, without query: what reasons and logs say of a URI. */
 export function uriForPeople(uri: string): string {
   return maskUri(uri.split('?', 1)[0] ?? uri);
 }
 
-/** Why connecting to the URI failed, in words that say what to correct. */
-export function describeConnectFailure(error: unknown, uri: string): string {
+/** Why connecting failed, in words that say what to correct. */
+export function describeConnectFailure(error: unknown, { uri, username }: Endpoint): string {
   const text = errorText(error);
   // amqplib words the handshake's failures; the broker's own words are inside, or (for the virtual host) lost.
   if (text.includes('ACCESS_REFUSED') || text.includes('ACCESS-REFUSED')) {
-    return `ACCESS_REFUSED: the broker does not accept the password of user "${userOf(uri)}", or there is no such user`;
+    return `ACCESS_REFUSED: the broker does not accept the password of user "${username}", or there is no such user`;
   }
   if (text.includes('Expected ConnectionOpenOk')) {
-    return `the broker closed the connection instead of opening virtual host "${vhostOf(uri)}": it does not exist, or user "${userOf(uri)}" may not use it`;
+    return `the broker closed the connection instead of opening virtual host "${vhostOf(uri)}": it does not exist, or user "${username}" may not use it`;
   }
   return maskUri(text);
 }
@@ -31,22 +32,11 @@ function errorText(error: unknown): string {
   return typeof message === 'string' && message ? message.replace(/\s+/g, ' ').trim() : describeError(error);
 }
 
-function userOf(uri: string): string {
-  return decoded(parse(uri)?.username ?? '') || 'guest';
-}
-
 function vhostOf(uri: string): string {
-  return decoded(parse(uri)?.pathname.slice(1) ?? '') || '/';
-}
-
-function parse(uri: string): URL | undefined {
-  return URL.canParse(uri) ? new URL(uri) : undefined;
-}
-
-function decoded(text: string): string {
+  const { pathname } = new URL(uri);
   try {
-    return decodeURIComponent(text);
+    return decodeURIComponent(pathname.slice(1)) || '/';
   } catch {
-    return text;
+    return pathname.slice(1);
   }
 }

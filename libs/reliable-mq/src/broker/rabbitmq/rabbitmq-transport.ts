@@ -11,7 +11,8 @@ import type {
   Transport,
   TransportStatus,
 } from '../transport';
-import { BrokerConnection } from './broker-connection';
+import type { BrokerConnection } from './broker-connection';
+import { consumingConnection, publishingConnection } from './connections';
 import { Publisher } from './publisher';
 import { QueueGauge } from './queue-gauge';
 import { RabbitMqSubscription } from './rabbitmq-subscription';
@@ -55,8 +56,8 @@ export class RabbitMqTransport implements Transport {
     this.board = new StatusBoard({ available: false, reason: 'not started' }, (error) => {
       logger.error('RabbitMQ status listener failed', { reason: describeError(error) });
     });
-    this.publishing = new BrokerConnection({ service, purpose: 'publish', rabbitmq }, logger);
-    this.consuming = new BrokerConnection({ service, purpose: 'consume', rabbitmq }, logger);
+    this.publishing = publishingConnection(service, rabbitmq, logger);
+    this.consuming = consumingConnection(service, rabbitmq, logger);
     this.topology = new Topology(this.consuming, { exchange, queueType }, logger);
     this.publisher = new Publisher(
       this.publishing,
