@@ -19,7 +19,7 @@ export type JobName = 'publish' | 'chase' | 'compensate' | 'retry' | 'prune-outb
  * Functions are called synchronously at the step; what they throw is logged and changes nothing.
  */
 export interface Hooks {
-  /** The event's row is in the transaction, which is still open; the INSERT is sent with its next statement at the latest. */
+  /** The event's row is in the transaction, which is still open. */
   recorded(event: EventRef): void;
   /** The outermost transaction committed, with these events in it. */
   committed(events: readonly EventRef[]): void;

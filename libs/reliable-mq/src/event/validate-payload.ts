@@ -3,15 +3,14 @@ import { validate, Validator, type ValidationError, type ValidatorOptions } from
 import type { ValidationExecutor } from 'class-validator/types/validation/ValidationExecutor';
 import { describeError, type InvalidProperty } from './errors';
 import type { EventClass } from './event-type';
-import { passesQuickly } from './quick-validation';
 
 export type ValidatedPayload<T> = { readonly instance: T } | { readonly invalid: readonly InvalidProperty[] };
 
 /**
  * A payload's instance of its class, or every property that its class-validator decorators refuse.
  * @param payload parsed JSON
- * @returns a promise only if class-validator had to be asked: each one costs whoever follows asynchronous calls. It rejects
- *   when a rule's own promise does, which says nothing of the payload
+ * @returns a promise only if a rule is asynchronous or refuses: each one costs whoever follows asynchronous calls. It rejects
+ *   when the rule's own promise does, which says nothing of the payload
  * @throws what a rule throws at once, which it does for this payload each time
  */
 export function validatePayload<T extends object>(
@@ -30,17 +29,18 @@ export function validatePayload<T extends object>(
     const problem = `can't become an instance of ${eventClass.name}, whose constructor must work without arguments: ${describeError(error, 300)}`;
     return { invalid: [{ property: '(payload)', problems: [problem] }] };
   }
-  if (passesQuickly(eventClass, instance)) return { instance };
-  return validateSlowly(instance);
+  return checked(instance, errorsOf(instance));
 }
 
 const OPTIONS: ValidatorOptions = { forbidUnknownValues: false };
 
 // Not an async function, in which what is thrown at once would look like a rejection.
-function validateSlowly<T extends object>(instance: T): Promise<ValidatedPayload<T>> {
-  return errorsOf(instance).then((errors) =>
-    errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) },
-  );
+function checked<T extends object>(
+  instance: T,
+  errors: ValidationError[] | Promise<ValidationError[]>,
+): ValidatedPayload<T> | Promise<ValidatedPayload<T>> {
+  if (errors instanceof Promise) return errors.then((all) => checked(instance, all));
+  return errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) };
 }
 
 type Executor = new (...args: ConstructorParameters<typeof ValidationExecutor>) => ValidationExecutor;
@@ -62,7 +62,7 @@ const executorClass = ((): Executor | undefined => {
 })();
 
 /** @throws what a rule throws at once */
-function errorsOf(instance: object): Promise<ValidationError[]> {
+function errorsOf(instance: object): ValidationError[] | Promise<ValidationError[]> {
   if (!executorClass) return validate(instance, OPTIONS);
   const executor = new executorClass(new Validator(), OPTIONS);
   const errors: ValidationError[] = [];
@@ -72,7 +72,11 @@ function errorsOf(instance: object): Promise<ValidationError[]> {
     for (const promise of executor.awaitingPromises) Promise.resolve(promise).catch(() => undefined);
     throw error;
   }
-  return Promise.all(executor.awaitingPromises).then(() => executor.stripEmptyErrors(errors));
+  if (executor.awaitingPromises.length > 0) {
+    return Promise.all(executor.awaitingPromises).then(() => executor.stripEmptyErrors(errors));
+  }
+  const found = executor.stripEmptyErrors(errors);
+  return found.length === 0 ? found : Promise.resolve(found);
 }
 
 function flatten(error: ValidationError, parent: string): InvalidProperty[] {

@@ -3,8 +3,6 @@ import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
-import { sqlState } from '../database/postgres/database-errors';
-import { groupOf } from '../database/postgres/grouped-statements';
 import type { IsolationLevel } from '../transaction/isolation-level';
 import {
   InvalidEventError,
@@ -52,9 +50,6 @@ export interface TransactionOptions {
 export type TransactionChoice =
   | (TransactionOptions & { readonly manager?: never })
   | { readonly manager: EntityManager; readonly dataSource?: never; readonly isolation?: never };
-
-/** SQLSTATE in_failed_sql_transaction. */
-const IN_FAILED_TRANSACTION = '25P02';
 
 /** Records events in the caller's transaction: the row exists if and only if the business change does. */
 @Injectable()
@@ -108,7 +103,8 @@ export class EventRecorder {
       try {
         await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
       } catch (error) {
-        throw isAborted(queryRunner, error) ? abortedBefore(eventType.type, error) : error;
+        const isAborted = this.transactions.isOwn(queryRunner) && set.database.failureOf(error) === 'consequence';
+        throw isAborted ? abortedBefore(eventType.type, error) : error;
       }
       this.commits.add(queryRunner, events);
       for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
@@ -226,11 +222,6 @@ function managerOf({ manager, dataSource, isolation }: TransactionChoice): Entit
     ]);
   }
   return manager;
-}
-
-/** Whether an event can't be inserted because an earlier statement of a transaction that this library opened had failed. */
-function isAborted(queryRunner: QueryRunner, error: unknown): boolean {
-  return groupOf(queryRunner) !== undefined && sqlState(error) === IN_FAILED_TRANSACTION;
 }
 
 /** What the commit would have said. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
-import { depthOf } from '../database/postgres/savepoint';
+import { depthOf } from '../database/transaction-depth';
 import type { CommittedEvent } from './committed-event';
 import { CommittedEvents } from './committed-events';
 
@@ -124,7 +124,7 @@ export class CommitTracker {
 
   /**
    * Two things that TypeORM does not see: PostgreSQL answers COMMIT with ROLLBACK, and no error, when a statement of the
-   * transaction had failed (where statements are grouped, most such commits fail by themselves); and applications may write
+   * transaction had failed; and applications may write
    * `SAVEPOINT` or `ROLLBACK` themselves.
    */
   private watch(queryRunner: QueryRunner, query: string, rawResults: unknown): void {

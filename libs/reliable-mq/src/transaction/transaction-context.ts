@@ -2,9 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
+import type { DatabasePort } from '../database/port';
 import { Stores } from '../database/stores';
-import { destroyConnection } from '../database/postgres/deadline';
-import { groupStatements } from '../database/postgres/grouped-statements';
 import type { IsolationLevel } from './isolation-level';
 import { TransactionAbortedError } from '../event/errors';
 import { CommitTracker } from './commit-tracker';
@@ -31,8 +30,9 @@ interface Frame {
 @Injectable()
 export class TransactionContext {
   private readonly frames = new AsyncLocalStorage<Frame | undefined>();
-  private readonly dataSources = new WeakSet<DataSource>();
+  private readonly databases = new WeakMap<DataSource, DatabasePort>();
   private readonly managers = new WeakSet<EntityManager>();
+  private readonly own = new WeakSet<QueryRunner>();
   private readonly ambient: AmbientTransactions = {
     joinedRunner: (dataSource) => this.joinedRunner(dataSource),
     runSeen: (dataSource, queryRunner, work) => this.inside(dataSource, queryRunner, false, work),
@@ -43,13 +43,13 @@ export class TransactionContext {
     private readonly commits: CommitTracker,
     stores: Stores,
   ) {
-    for (const { dataSource } of stores.all) this.attach(dataSource);
+    for (const { dataSource, database } of stores.all) this.attach(dataSource, database);
   }
 
   /** Make a DataSource's transactions known here. */
-  attach(dataSource: DataSource): void {
-    if (this.dataSources.has(dataSource)) return;
-    this.dataSources.add(dataSource);
+  attach(dataSource: DataSource, database: DatabasePort): void {
+    if (this.databases.has(dataSource)) return;
+    this.databases.set(dataSource, database);
     this.commits.attach(dataSource);
     this.managers.add(dataSource.manager);
     letDataSourceTakePart(dataSource, this.ambient);
@@ -57,7 +57,7 @@ export class TransactionContext {
 
   /** Let a manager take part that was created before its DataSource was attached: that of an application's repository class. */
   adopt(manager: EntityManager): void {
-    if (this.managers.has(manager) || !this.dataSources.has(dataSourceOf(manager))) return;
+    if (this.managers.has(manager) || !this.databases.has(dataSourceOf(manager))) return;
     this.managers.add(manager);
     if (!Object.hasOwn(manager, 'queryRunner')) letManagerTakePart(manager, this.ambient);
   }
@@ -94,7 +94,7 @@ export class TransactionContext {
     work: () => Promise<T> | T,
   ): Promise<T> {
     this.commits.attach(dataSourceOf(queryRunner));
-    groupStatements(queryRunner);
+    this.own.add(queryRunner);
     try {
       await queryRunner.startTransaction(isolation);
       const result = await work();
@@ -106,11 +106,18 @@ export class TransactionContext {
     } catch (error) {
       // The error that matters is the first one. A rollback that fails means that the connection is gone, or in a transaction
       // that SQL of the application has begun, which nobody else may find in the pool.
-      await rollBack(queryRunner).catch((failure: unknown) => destroyConnection(queryRunner, failure as Error));
+      await rollBack(queryRunner).catch((failure: unknown) =>
+        this.databases.get(dataSourceOf(queryRunner))?.discard(queryRunner, failure as Error),
+      );
       throw error;
     } finally {
       await queryRunner.release();
     }
+  }
+
+  /** Whether this library has opened the query runner's transaction. */
+  isOwn(queryRunner: QueryRunner): boolean {
+    return this.own.has(queryRunner);
   }
 
   /** Waits for events that are being recorded in this query runner's transaction. @returns why one could not be */

@@ -1,7 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { onAbort } from '../../wait/on-abort';
 import { NoConnectionError } from '../port';
-import { connectionOf } from './grouped-statements';
 
 /** How long a statement of this library may take, in milliseconds, before its connection counts as dead. */
 export const STATEMENT_DEADLINE_MS = 30_000;
@@ -67,7 +66,7 @@ interface PostgresConnection {
 /** Whether the server has no transaction open on a connection that TypeORM thinks is in one: somebody wrote `ROLLBACK` or `COMMIT`. */
 export async function hasLostTransaction(queryRunner: QueryRunner): Promise<boolean> {
   if (queryRunner.isReleased) return false;
-  const connection = (await connectionOf(queryRunner)) as PostgresConnection;
+  const connection = (await queryRunner.connect()) as PostgresConnection;
   return connection.getTransactionStatus?.() === 'I';
 }
 
@@ -80,7 +79,7 @@ interface PostgresQueryRunner extends QueryRunner {
  * @returns the process id of the server's side, which may still wait for a lock and hold others
  */
 export async function destroyConnection(queryRunner: QueryRunner, reason: Error): Promise<number | undefined> {
-  const connection = queryRunner.isReleased ? undefined : ((await connectionOf(queryRunner)) as PostgresConnection);
+  const connection = queryRunner.isReleased ? undefined : ((await queryRunner.connect()) as PostgresConnection);
   await (queryRunner as PostgresQueryRunner).releasePostgresConnection(reason);
   return connection?.processID ?? undefined;
 }

@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { dataSourceOf } from '../data-source-of';
-import { queryBeforeCommit } from './sql';
+import { queryIn } from './sql';
 
 /** What the server itself allows a transaction to be idle, in milliseconds, where that is known; 0: for ever. */
 const allowed = new WeakMap<DataSource, number>();
@@ -14,15 +14,10 @@ export function knowIdleLimit(dataSource: DataSource, limitMs: number): void {
  * Let the server roll the open transaction back, and end its session, when it has waited for a statement for so long. A process that
  * is frozen, or whose machine or network is gone, would hold its locks until TCP gives the connection up, two hours by default; and
  * whoever is given its messages would wait for as long. A shorter limit that the server had when the application started stays.
- * Sent together with the next statement where statements can be grouped.
  * @param limitMs longer than this process itself lets the transaction go on without a statement, in milliseconds
  */
 export async function limitIdleTime(manager: EntityManager, limitMs: number): Promise<void> {
   const ownMs = (manager.queryRunner && allowed.get(dataSourceOf(manager.queryRunner))) ?? 0;
   if (ownMs > 0 && ownMs <= limitMs) return;
-  const ms = Math.ceil(limitMs);
-  await queryBeforeCommit(manager, {
-    text: `SET LOCAL idle_in_transaction_session_timeout = ${ms}`,
-    name: `reliable_mq_idle_limit_${ms}`,
-  });
+  await queryIn(manager, `SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(limitMs)}`);
 }

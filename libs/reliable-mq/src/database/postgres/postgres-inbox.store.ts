@@ -1,9 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { storableJson } from '../../event/storable';
 import { appendHistory } from './append-history';
-import type { Statement } from './grouped-query';
-import { statementName } from './prepared-statements';
-import { lockTimeout, qualifiedTable, queryAlone, queryBeforeCommit, queryGrouped, queryWaiting, utcText } from './sql';
+import { named, type NamedStatement } from './prepared-statements';
+import { lockTimeout, qualifiedTable, queryAlone, queryIn, queryWaiting, utcText } from './sql';
 import { INBOX_TABLE, type InboxStatus } from '../../inbox/inbox.entity';
 import {
   type ClaimableQueue,
@@ -24,15 +23,12 @@ const MS = "interval '1 millisecond'";
 /** A claim that took longer than this to get has used up a part of its lease, and is given a whole one, in milliseconds. */
 const LEASE_RENEWED_AFTER_MS = 1000;
 
-/** A statement that is the same each time. */
-type Named = Required<Pick<Statement, 'text' | 'name'>>;
-
 /** PostgreSQL 13 and later. */
 export class PostgresInboxStore implements InboxStore {
   private readonly table: string;
-  private readonly insertOne: Named;
-  private readonly insertAll: Named;
-  private readonly withdrawal: Named;
+  private readonly insertOne: NamedStatement;
+  private readonly insertAll: NamedStatement;
+  private readonly withdrawal: NamedStatement;
 
   constructor(private readonly dataSource: DataSource) {
     this.table = qualifiedTable(dataSource, INBOX_TABLE);
@@ -50,10 +46,13 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
-    const rows = await queryGrouped(manager, {
-      ...this.insertOne,
-      values: [key.eventId, key.consumer, key.type, message.version, message.redrives],
-    });
+    const rows = await queryIn(manager, this.insertOne, [
+      key.eventId,
+      key.consumer,
+      key.type,
+      message.version,
+      message.redrives,
+    ]);
     return rows.length === 1;
   }
 
@@ -67,10 +66,11 @@ export class PostgresInboxStore implements InboxStore {
       version,
       redrives,
     }));
-    const rows = await queryGrouped<{ event_id: string; transaction: string }>(manager, {
-      ...this.insertAll,
-      values: [consumer, type, JSON.stringify(values)],
-    });
+    const rows = await queryIn<{ event_id: string; transaction: string }>(manager, this.insertAll, [
+      consumer,
+      type,
+      JSON.stringify(values),
+    ]);
     return {
       consumer,
       type,
@@ -80,7 +80,7 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async withdraw(manager: EntityManager, claim: SharedClaim, eventIds: readonly string[]): Promise<void> {
-    await queryBeforeCommit(manager, { ...this.withdrawal, values: withdrawn(claim, eventIds) });
+    await queryIn(manager, this.withdrawal, withdrawn(claim, eventIds));
   }
 
   async withdrawCommitted(claim: SharedClaim, eventIds: readonly string[]): Promise<void> {
@@ -251,12 +251,13 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async settleHandled(manager: EntityManager, key: InboxKey, token: string): Promise<boolean> {
-    const rows = await queryGrouped(manager, {
-      text: `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
+    const rows = await queryIn(
+      manager,
+      `UPDATE ${this.table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
          ended_at = clock_timestamp(), body = NULL, properties = NULL, reason = NULL
        WHERE event_id = $1 AND consumer = $2 AND type = $3 AND claim_token = $4 RETURNING 1`,
-      values: [key.eventId, key.consumer, key.type, token],
-    });
+      [key.eventId, key.consumer, key.type, token],
+    );
     return rows.length === 1;
   }
 
@@ -317,10 +318,6 @@ export class PostgresInboxStore implements InboxStore {
     );
     return { count: row?.count ?? 0, lastEndedAt: row?.last_ended_at ?? undefined };
   }
-}
-
-function named(text: string): Named {
-  return { text, name: statementName(text) };
 }
 
 function withdrawn({ consumer, type, transaction = '' }: SharedClaim, eventIds: readonly string[]): string[] {

@@ -1,8 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { appendHistory } from './append-history';
-import type { SqlValue, Statement } from './grouped-query';
-import { statementName } from './prepared-statements';
-import { qualifiedTable, queryAlone, queryBeforeCommit, queryIn, utcText } from './sql';
+import { named, type NamedStatement } from './prepared-statements';
+import { qualifiedTable, queryAlone, queryIn, utcText } from './sql';
 import { storableText } from '../../event/storable';
 import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from '../../outbox/outbox.entity';
 import type {
@@ -42,12 +41,11 @@ const PAYLOAD_IS_APART = 'pg_column_size(payload) > 2000';
  */
 export class PostgresOutboxStore implements OutboxStore {
   private readonly table: string;
-  private readonly insertOne: Required<Pick<Statement, 'text' | 'name'>>;
+  private readonly insertOne: NamedStatement;
 
   constructor(private readonly dataSource: DataSource) {
     this.table = qualifiedTable(dataSource, OUTBOX_TABLE);
-    const text = this.insertText(1);
-    this.insertOne = { text, name: statementName(text) };
+    this.insertOne = named(this.insertText(1));
   }
 
   async insert(
@@ -58,10 +56,9 @@ export class PostgresOutboxStore implements OutboxStore {
   ): Promise<void> {
     for (let from = 0; from < events.length; from += MAX_INSERTED_ROWS) {
       const some = events.slice(from, from + MAX_INSERTED_ROWS);
-      const values: SqlValue[] = [leaseMs, token];
+      const values: unknown[] = [leaseMs, token];
       for (const event of some) pushValues(values, event);
-      const statement = some.length === 1 ? this.insertOne : { text: this.insertText(some.length) };
-      await queryBeforeCommit(manager, { ...statement, values });
+      await queryIn(manager, some.length === 1 ? this.insertOne : this.insertText(some.length), values);
     }
   }
 
@@ -346,7 +343,7 @@ function insertedRow(first: number): string {
   return `(clock_timestamp() + $1::float8 * ${MS}, $2, 'pending', 0, ${own})`;
 }
 
-function pushValues(values: SqlValue[], event: NewOutboxEvent): void {
+function pushValues(values: unknown[], event: NewOutboxEvent): void {
   const { id, type, version, payload, headers, consumers, confirm } = event;
   values.push(id, type, version, payload, headers && JSON.stringify(headers), JSON.stringify(consumers), confirm);
 }

@@ -1,5 +1,19 @@
 import { createHash } from 'node:crypto';
-import type { DataSource } from 'typeorm';
+import { type DataSource, QueryFailedError, type QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../data-source-of';
+import { sqlState } from './database-errors';
+
+/** A statement whose text is the same each time, so that a server may keep it prepared: one name for one text. */
+export interface NamedStatement {
+  readonly text: string;
+  readonly name: string;
+}
+
+/** @param text of a statement that is made once, not each time */
+export function named(text: string): NamedStatement {
+  // Below PostgreSQL's 63 characters.
+  return { text, name: `reliable_mq_${createHash('sha256').update(text).digest('hex').slice(0, 24)}` };
+}
 
 /** DataSources whose connections are known to lead to one server process each. */
 const direct = new WeakSet<DataSource>();
@@ -13,18 +27,34 @@ export function keepsStatementsPrepared(dataSource: DataSource): boolean {
   return direct.has(dataSource);
 }
 
-/** SQLSTATE 26000, invalid_sql_statement_name. */
+/** What a connection of `pg` takes beside texts (node-postgres, "Queries", prepared statements). */
+interface PreparingClient {
+  query(statement: NamedStatement & { readonly values: readonly unknown[] }): Promise<{ readonly rows: unknown[] }>;
+}
+
+/** SQLSTATE invalid_sql_statement_name. */
 const NOT_PREPARED = '26000';
 
 /**
- * A statement may have failed because the server did not know it any more: somebody says DISCARD or DEALLOCATE between
- * transactions. That transaction is lost, and no further one will be.
+ * Run a statement that the connection's server parses and plans once. TypeORM has no way to say so, so `pg` is asked itself, on the
+ * connection that the query runner gives out; the DataSource's logger is told as TypeORM tells it.
+ *
+ * Somebody may have made the server forget it (DISCARD, DEALLOCATE). That transaction is lost, and nothing is prepared after it.
+ * @throws QueryFailedError as TypeORM does
  */
-export function learnFromFailure(dataSource: DataSource, error: Error): void {
-  if ((error as { readonly code?: unknown }).code === NOT_PREPARED) direct.delete(dataSource);
-}
-
-/** One name for one text, below PostgreSQL's 63 characters. */
-export function statementName(text: string): string {
-  return `reliable_mq_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+export async function queryPrepared(
+  queryRunner: QueryRunner,
+  { text, name }: NamedStatement,
+  values: readonly unknown[],
+): Promise<unknown[]> {
+  const dataSource = dataSourceOf(queryRunner);
+  const client = (await queryRunner.connect()) as PreparingClient;
+  dataSource.logger.logQuery(text, values as unknown[], queryRunner);
+  try {
+    return (await client.query({ name, text, values })).rows;
+  } catch (error) {
+    if (sqlState(error) === NOT_PREPARED) direct.delete(dataSource);
+    dataSource.logger.logQueryError(error as Error, text, values as unknown[], queryRunner);
+    throw new QueryFailedError(text, values as unknown[], error as Error);
+  }
 }

@@ -1,17 +1,20 @@
 import type { QueryRunner } from 'typeorm';
 import { TransactionAbortedError } from '../../event/errors';
+import { depthOf } from '../transaction-depth';
 import { sqlState } from './database-errors';
-import type { PostgresClient } from './grouped-query';
+
+/** The parts of a `pg` client that are used here. */
+interface PostgresClient {
+  /** What the server said last: `I`, `T` or `E` for no transaction, an open one, or a failed one. pg 8.17 and later. */
+  getTransactionStatus?(): string | null;
+  /** Whether every statement has been answered. */
+  readonly readyForQuery?: boolean;
+}
 
 /** What TypeORM counts inside a savepoint that lies directly in the transaction. */
 const IN_SAVEPOINT = 2;
 /** SQLSTATE in_failed_sql_transaction. */
 const IN_FAILED_TRANSACTION = '25P02';
-
-/** How many transactions, the outermost and those nested in it, are open. TypeORM keeps it in a protected field of every query runner. */
-export function depthOf(queryRunner: QueryRunner): number {
-  return (queryRunner as unknown as { transactionDepth?: number }).transactionDepth ?? 1;
-}
 
 /** Whether the query runner is still in a savepoint, or its transaction is over or nearly so. */
 export function isInSavepoint(queryRunner: QueryRunner): boolean {

@@ -1,10 +1,10 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../data-source-of';
 import { sqlState } from './database-errors';
 import { acquireQueryRunner, destroyConnection, STATEMENT_DEADLINE_MS } from './deadline';
 import { DatabaseDeadlineError } from '../port';
 import { within } from '../../wait/deadline';
-import type { Statement } from './grouped-query';
-import { groupOf } from './grouped-statements';
+import { keepsStatementsPrepared, type NamedStatement, queryPrepared } from './prepared-statements';
 
 const TERMINATE_DEADLINE_MS = 5000;
 /** What the answer to a statement may take beyond its waiting. */
@@ -133,27 +133,17 @@ export async function queryOn<Row>(
   return result.records as Row[];
 }
 
-/** Run one statement in the transaction of this manager. */
+/** Run one statement in the transaction of this manager. A named one is prepared where the connection leads to one server. */
 export async function queryIn<Row>(
-  manager: EntityManager,
-  sql: string,
+  { queryRunner }: EntityManager,
+  sql: string | NamedStatement,
   parameters: readonly unknown[] = [],
 ): Promise<Row[]> {
-  if (!manager.queryRunner) throw new Error('queryIn needs the manager of an open transaction');
-  return queryOn<Row>(manager.queryRunner, sql, parameters);
-}
-
-/** Run one statement in the transaction of this manager: together with its START TRANSACTION if that has not been sent yet. */
-export function queryGrouped<Row>(manager: EntityManager, statement: Statement): Promise<Row[]> {
-  const group = manager.queryRunner && groupOf(manager.queryRunner);
-  return group ? (group.run(statement) as Promise<Row[]>) : queryIn<Row>(manager, statement.text, statement.values);
-}
-
-/** Run one statement without a result in the transaction of this manager, at the latest with its COMMIT. */
-export async function queryBeforeCommit(manager: EntityManager, statement: Statement): Promise<void> {
-  const group = manager.queryRunner && groupOf(manager.queryRunner);
-  if (group) await group.runBeforeNext(statement);
-  else await queryIn(manager, statement.text, statement.values);
+  if (!queryRunner) throw new Error('queryIn needs the manager of an open transaction');
+  if (typeof sql === 'string') return queryOn<Row>(queryRunner, sql, parameters);
+  return keepsStatementsPrepared(dataSourceOf(queryRunner))
+    ? ((await queryPrepared(queryRunner, sql, parameters)) as Row[])
+    : queryOn<Row>(queryRunner, sql.text, parameters);
 }
 
 /** The table's name as SQL, in the schema that the DataSource is configured with. */
