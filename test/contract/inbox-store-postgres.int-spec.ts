@@ -1,6 +1,5 @@
 import { DataSource } from 'typeorm';
-import { qualifiedTable } from '../../libs/reliable-mq/src/database/postgres/sql';
-import { INBOX_TABLE } from '../../libs/reliable-mq/src/inbox/inbox.entity';
+import { sqlNamesOf } from '../../libs/reliable-mq/src/database/postgres/sql-names';
 import { PostgresInboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { createTestDatabase } from '../support/database';
@@ -12,7 +11,7 @@ async function createHarness(schema: string | undefined): Promise<InboxHarness> 
   if (schema) await plain.query(`CREATE SCHEMA "${schema.replaceAll('"', '""')}"`);
   const dataSource = await new DataSource({ type: 'postgres', url: database.url, schema, poolSize: 12 }).initialize();
   await migrateSchema(dataSource);
-  const table = qualifiedTable(dataSource, INBOX_TABLE);
+  const table = sqlNamesOf(dataSource).inbox;
   return {
     dataSource,
     store: new PostgresInboxStore(dataSource),

@@ -1,7 +1,10 @@
-import { ReliableMqMigration1, schemaScript, SchemaMissingError } from 'nestjs-reliable-mq';
+import { ReliableMqMigration1, ReliableMqMigration2, schemaScript, SchemaMissingError } from 'nestjs-reliable-mq';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { migrateSchema, verifySchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+
+const MIGRATIONS = [ReliableMqMigration1, ReliableMqMigration2];
+const VERSIONS = MIGRATIONS.map((_, index) => ({ version: index + 1 }));
 
 describe('The tables in PostgreSQL', () => {
   let database: TestDatabase;
@@ -40,7 +43,7 @@ describe('The tables in PostgreSQL', () => {
       const instances = await Promise.all(Array.from({ length: 6 }, () => connect()));
       await Promise.all(instances.map((instance) => migrateSchema(instance)));
       await Promise.all(instances.map((instance) => verifySchema(instance)));
-      expect(await admin.query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }, { version: 2 }]);
+      expect(await admin.query('SELECT version FROM reliable_mq_schema ORDER BY version')).toEqual(VERSIONS);
     },
   );
 
@@ -55,21 +58,58 @@ describe('The tables in PostgreSQL', () => {
   });
 
   it('are the same by the module, by the TypeORM migration and by the printed script', async () => {
-    const dataSource = await connect({ migrations: [ReliableMqMigration1] });
+    const dataSource = await connect({ migrations: MIGRATIONS });
     await migrateSchema(dataSource);
     const byModule = await shape(dataSource);
     expect(byModule).not.toEqual([]);
 
-    await new ReliableMqMigration1().down(dataSource.createQueryRunner());
+    for (const Migration of [...MIGRATIONS].reverse()) await new Migration().down(dataSource.createQueryRunner());
     expect(await shape(dataSource)).toEqual([]);
     await dataSource.runMigrations();
     expect(await shape(dataSource)).toEqual(byModule);
     await verifySchema(dataSource);
 
-    await dataSource.undoLastMigration();
+    for (let left = MIGRATIONS.length; left > 0; left -= 1) await dataSource.undoLastMigration();
+    expect(await shape(dataSource)).toEqual([]);
     for (let times = 0; times < 2; times += 1) await dataSource.query(schemaScript());
     expect(await shape(dataSource)).toEqual(byModule);
     await verifySchema(dataSource);
+  });
+
+  it.each([
+    ['the module', (dataSource: DataSource) => migrateSchema(dataSource)],
+    ['a newer script', (dataSource: DataSource) => dataSource.query(schemaScript())],
+  ])('are brought up to date by %s where TypeORM has run the first migration only', async (_who, update) => {
+    const old = await connect({ migrations: [ReliableMqMigration1] });
+    await old.runMigrations();
+    await expect(verifySchema(old)).rejects.toThrow('are at version 1, version 2 is needed,');
+
+    await update(old);
+    await verifySchema(old);
+    const byUpdate = await shape(old);
+    // TypeORM, which has not run it, finds nothing to do.
+    const current = await connect({ migrations: MIGRATIONS });
+    expect(await current.runMigrations()).toHaveLength(1);
+    expect(await shape(old)).toEqual(byUpdate);
+  });
+
+  it('are brought up to date by the second TypeORM migration', async () => {
+    await (await connect({ migrations: [ReliableMqMigration1] })).runMigrations();
+    const current = await connect({ migrations: MIGRATIONS });
+    expect((await current.runMigrations()).map(({ name }) => name)).toEqual(['ReliableMqMigration1700000000002']);
+    await verifySchema(current);
+  });
+
+  it('stay at the version that was reached when a later migration fails, and go on from there', async () => {
+    const dataSource = await connect();
+    // A table is a type too, so this is in the way of the one that the second migration creates.
+    await dataSource.query('CREATE TYPE reliable_mq_owner AS ENUM ()');
+    await expect(migrateSchema(dataSource)).rejects.toThrow('version 2 is needed');
+    expect(await dataSource.query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
+
+    await dataSource.query('DROP TYPE reliable_mq_owner');
+    await migrateSchema(dataSource);
+    expect(await dataSource.query('SELECT version FROM reliable_mq_schema ORDER BY version')).toEqual(VERSIONS);
   });
 
   it('are created in the schema of the DataSource, each DataSource with its own', async () => {

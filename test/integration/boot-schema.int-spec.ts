@@ -7,6 +7,7 @@ import {
   MemoryBroker,
   OutboxEvent,
   ReliableMqMigration1,
+  ReliableMqMigration2,
   ReliableMqModule,
   SchemaMissingError,
   schemaScript,
@@ -24,7 +25,9 @@ import { eventually } from '../support/eventually';
 import { type ReliableApp, startReliableApp } from '../support/reliable-app';
 import { noteWritten } from './record-harness';
 
-const TABLES = ['reliable_mq_inbox', 'reliable_mq_outbox', 'reliable_mq_schema'];
+const TABLES = ['reliable_mq_inbox', 'reliable_mq_outbox', 'reliable_mq_owner', 'reliable_mq_schema'];
+const MIGRATIONS = [ReliableMqMigration1, ReliableMqMigration2];
+const VERSIONS = [{ version: 1 }, { version: 2 }];
 
 describe('the tables', () => {
   let database: TestDatabase;
@@ -94,7 +97,7 @@ describe('the tables', () => {
   it('are created once by many instances that start together', async () => {
     await Promise.all(Array.from({ length: 6 }, () => start('migrate')));
     expect(await tables()).toEqual(TABLES);
-    expect(await query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
+    expect(await query('SELECT version FROM reliable_mq_schema ORDER BY version')).toEqual(VERSIONS);
   });
 
   describe("with schema: 'verify'", () => {
@@ -103,12 +106,12 @@ describe('the tables', () => {
       url.password ||= 'n0body-knows';
       const error = (await start('verify', url.href).catch((reason: unknown) => reason)) as SchemaMissingError;
       expect(error).toBeInstanceOf(SchemaMissingError);
-      expect(error).toMatchObject({ code: 'SCHEMA_MISSING', details: { version: 0, needed: 1 } });
+      expect(error).toMatchObject({ code: 'SCHEMA_MISSING', details: { version: 0, needed: 2 } });
       expect(error.message).toMatch(/are missing in postgres\S+/);
       expect(error.message).toContain(
         `\`npx nestjs-reliable-mq schema | psql -v ON_ERROR_STOP=1 "postgres://${url.username}@${url.host}`,
       );
-      expect(error.message).toContain('ReliableMqMigration1');
+      expect(error.message).toContain('ReliableMqMigration1 and ReliableMqMigration2');
       expect(error.message).toContain("schema: 'migrate'");
       expect(error.message).not.toContain(url.password);
       expect(await tables()).toEqual([]);
@@ -122,10 +125,13 @@ describe('the tables', () => {
     });
 
     it('may come from the application’s own TypeORM migrations, and can be taken down again', async () => {
-      const dataSource = await connect({ migrations: [ReliableMqMigration1] });
-      expect((await dataSource.runMigrations()).map(({ name }) => name)).toEqual(['ReliableMqMigration1700000000001']);
+      const dataSource = await connect({ migrations: MIGRATIONS });
+      expect((await dataSource.runMigrations()).map(({ name }) => name)).toEqual([
+        'ReliableMqMigration1700000000001',
+        'ReliableMqMigration1700000000002',
+      ]);
       await start('verify');
-      await dataSource.undoLastMigration();
+      for (let left = MIGRATIONS.length; left > 0; left -= 1) await dataSource.undoLastMigration();
       expect(await tables()).toEqual(['migrations']);
     });
   });
@@ -133,7 +139,7 @@ describe('the tables', () => {
   it('may have been created by hand before the application migrates', async () => {
     await query(schemaScript());
     await start('migrate');
-    expect(await query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
+    expect(await query('SELECT version FROM reliable_mq_schema ORDER BY version')).toEqual(VERSIONS);
   });
 
   it('are not created by a user who may not: the error says why, what to run as another one, and what to grant', async () => {
@@ -158,7 +164,7 @@ describe('the tables', () => {
       await query(schemaScript());
       await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${TABLES.join(', ')} TO "${role}"`);
       const app = await start('migrate', url.href);
-      expect(await app.query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
+      expect(await app.query('SELECT version FROM reliable_mq_schema ORDER BY version')).toEqual(VERSIONS);
     } finally {
       for (const each of opened.splice(0)) await each.close();
       await query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);

@@ -10,8 +10,8 @@ export { ReliableMqHealth } from './operate/reliable-mq-health';
 export { MemoryBroker } from './broker/memory/memory-broker';
 export { OutboxEvent } from './outbox/outbox.entity';
 export { InboxEntry } from './inbox/inbox.entity';
-export { ReliableMqMigration1 } from './database/postgres/typeorm-migration';
-export { schemaScript } from './database/postgres/postgres-migrations';
+export { ReliableMqMigration1, ReliableMqMigration2 } from './database/postgres/typeorm-migrations';
+export { schemaScript } from './database/databases';
 export {
   EventNotFoundError,
   HandlerTimeoutError,
@@ -44,6 +44,7 @@ export type { EventClass } from './event/event-type';
 export type { EventRef, HandlingRef, Hooks, JobName } from './event/hooks';
 export type { InvalidProperty, ReliableMqErrorCode } from './event/errors';
 export type { OperationScope, RedriveOptions } from './operate/event-operations';
+export type { SchemaScriptOptions } from './database/databases';
 export type {
   EventFilter,
   EventRecord,

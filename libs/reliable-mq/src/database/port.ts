@@ -1,5 +1,8 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
+/** A kind of database. */
+export type DatabaseName = 'postgres';
+
 /**
  * What a failure of the database says.
  * - `unavailable`: it could not be asked (connection lost, shutting down, out of resources, takes no writes): nothing is known of
@@ -17,7 +20,7 @@ export type DatabaseFailure = 'unavailable' | 'conflict' | 'consequence' | 'refu
  * (test/contract/database-port.contract.ts).
  */
 export interface DatabasePort {
-  readonly kind: 'postgres';
+  readonly kind: DatabaseName;
 
   /** How many connections the DataSource may have open at once, when that is known. */
   readonly poolSize: number | undefined;

@@ -1,24 +1,14 @@
 import type { DataSource } from 'typeorm';
-import { InvalidSetupError, UnsupportedDatabaseError } from '../event/errors';
-import type { InboxStore } from '../inbox/inbox.store';
-import { PostgresInboxStore } from './postgres/postgres-inbox.store';
+import { InvalidSetupError } from '../event/errors';
 import { DatabaseGate } from './database-gate';
-import type { DatabasePort } from './port';
-import { PostgresDatabase } from './postgres/postgres-database';
-import type { OperationsStore } from './operations.store';
-import { PostgresOperationsStore } from './postgres/postgres-operations.store';
-import type { OutboxStore } from '../outbox/outbox.store';
-import { PostgresOutboxStore } from './postgres/postgres-outbox.store';
+import type { OpenDatabase } from './database-kind';
+import { databaseFor } from './databases';
 
 /** One DataSource with its outbox and its inbox. */
-export interface StoreSet {
+export interface StoreSet extends OpenDatabase {
   /** Name of the DataSource; `default` for the unnamed one. */
   readonly name: string;
   readonly dataSource: DataSource;
-  readonly outbox: OutboxStore;
-  readonly inbox: InboxStore;
-  readonly operations: OperationsStore;
-  readonly database: DatabasePort;
   /** Where work waits while the database is away. */
   readonly gate: DatabaseGate;
 }
@@ -61,16 +51,6 @@ export class Stores {
 
 /** @throws UnsupportedDatabaseError when there is no store for the DataSource's driver */
 export function createStoreSet(name: string, dataSource: DataSource): StoreSet {
-  const driver = dataSource.options.type;
-  if (driver !== 'postgres') throw new UnsupportedDatabaseError(driver, name);
-  const database = new PostgresDatabase(dataSource);
-  return {
-    name,
-    dataSource,
-    outbox: new PostgresOutboxStore(dataSource),
-    inbox: new PostgresInboxStore(dataSource),
-    operations: new PostgresOperationsStore(dataSource),
-    database,
-    gate: new DatabaseGate(name, database),
-  };
+  const open = databaseFor(dataSource.options.type, name).open(dataSource);
+  return { name, dataSource, ...open, gate: new DatabaseGate(name, open.database) };
 }

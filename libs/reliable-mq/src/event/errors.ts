@@ -138,10 +138,10 @@ export class SchemaMissingError extends ReliableMqError {}
 
 /** The DataSource's driver has no store here. */
 export class UnsupportedDatabaseError extends ReliableMqError {
-  constructor(driver: string, dataSource: string) {
+  constructor(driver: string, dataSource: string, supported: readonly string[]) {
     super(
       'UNSUPPORTED_DATABASE',
-      `DataSource "${dataSource}" uses "${driver}", which is not supported. Supported: postgres.`,
+      `DataSource "${dataSource}" uses "${driver}", which is not supported. Supported: ${supported.join(', ')}.`,
       { driver, dataSource },
     );
   }

@@ -2,8 +2,9 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { storableJson } from '../../event/storable';
 import { appendHistory } from './append-history';
 import { named, type NamedStatement } from './prepared-statements';
-import { lockTimeout, qualifiedTable, queryAlone, queryIn, queryWaiting, utcText } from './sql';
-import { INBOX_TABLE, type InboxStatus } from '../../inbox/inbox.entity';
+import { lockTimeout, queryAlone, queryIn, queryWaiting, utcText } from './sql';
+import { sqlNamesOf } from './sql-names';
+import type { InboxStatus } from '../../inbox/inbox.entity';
 import {
   type ClaimableQueue,
   type ClaimedInboxRow,
@@ -25,28 +26,21 @@ const LEASE_RENEWED_AFTER_MS = 1000;
 
 /** PostgreSQL 13 and later. */
 export class PostgresInboxStore implements InboxStore {
-  private readonly table: string;
-  private readonly insertOne: NamedStatement;
-  private readonly insertAll: NamedStatement;
-  private readonly withdrawal: NamedStatement;
+  private onceNamed: InboxStatements | undefined;
 
-  constructor(private readonly dataSource: DataSource) {
-    this.table = qualifiedTable(dataSource, INBOX_TABLE);
-    const into = `INSERT INTO ${this.table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)`;
-    this.insertOne = named(`${into}
-       VALUES ($1, $2, $3, $4, $5, 'handled', 1, clock_timestamp())
-       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`);
-    this.insertAll = named(`${into}
-       SELECT event_id, $1, $2, version, redrives, 'handled', 1, clock_timestamp()
-       FROM json_to_recordset($3::json) AS m (event_id text, version int, redrives int) ORDER BY event_id
-       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING event_id, xmin::text AS transaction`);
-    // By the primary key; `xmin` is the transaction that has inserted the row, which nobody has updated since.
-    this.withdrawal = named(`DELETE FROM ${this.table} WHERE consumer = $1 AND type = $2 AND xmin::text = $3
-       AND event_id = ANY (ARRAY(SELECT json_array_elements_text($4::json)))`);
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Not before the first statement: where the table is, is found at boot. */
+  private get table(): string {
+    return sqlNamesOf(this.dataSource).inbox;
+  }
+
+  private get named(): InboxStatements {
+    return (this.onceNamed ??= inboxStatements(this.table));
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
-    const rows = await queryIn(manager, this.insertOne, [
+    const rows = await queryIn(manager, this.named.insertOne, [
       key.eventId,
       key.consumer,
       key.type,
@@ -66,7 +60,7 @@ export class PostgresInboxStore implements InboxStore {
       version,
       redrives,
     }));
-    const rows = await queryIn<{ event_id: string; transaction: string }>(manager, this.insertAll, [
+    const rows = await queryIn<{ event_id: string; transaction: string }>(manager, this.named.insertAll, [
       consumer,
       type,
       JSON.stringify(values),
@@ -80,11 +74,11 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async withdraw(manager: EntityManager, claim: SharedClaim, eventIds: readonly string[]): Promise<void> {
-    await queryIn(manager, this.withdrawal, withdrawn(claim, eventIds));
+    await queryIn(manager, this.named.withdrawal, withdrawn(claim, eventIds));
   }
 
   async withdrawCommitted(claim: SharedClaim, eventIds: readonly string[]): Promise<void> {
-    await queryAlone(this.dataSource, this.withdrawal.text, withdrawn(claim, eventIds));
+    await queryAlone(this.dataSource, this.named.withdrawal.text, withdrawn(claim, eventIds));
   }
 
   async find(key: InboxKey): Promise<InboxRow | undefined> {
@@ -318,6 +312,29 @@ export class PostgresInboxStore implements InboxStore {
     );
     return { count: row?.count ?? 0, lastEndedAt: row?.last_ended_at ?? undefined };
   }
+}
+
+/** Those that are sent so often that they are worth a name. */
+interface InboxStatements {
+  readonly insertOne: NamedStatement;
+  readonly insertAll: NamedStatement;
+  readonly withdrawal: NamedStatement;
+}
+
+function inboxStatements(table: string): InboxStatements {
+  const into = `INSERT INTO ${table} (event_id, consumer, type, version, redrives, status, attempts, ended_at)`;
+  return {
+    insertOne: named(`${into}
+       VALUES ($1, $2, $3, $4, $5, 'handled', 1, clock_timestamp())
+       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`),
+    insertAll: named(`${into}
+       SELECT event_id, $1, $2, version, redrives, 'handled', 1, clock_timestamp()
+       FROM json_to_recordset($3::json) AS m (event_id text, version int, redrives int) ORDER BY event_id
+       ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING event_id, xmin::text AS transaction`),
+    // By the primary key; `xmin` is the transaction that has inserted the row, which nobody has updated since.
+    withdrawal: named(`DELETE FROM ${table} WHERE consumer = $1 AND type = $2 AND xmin::text = $3
+       AND event_id = ANY (ARRAY(SELECT json_array_elements_text($4::json)))`),
+  };
 }
 
 function withdrawn({ consumer, type, transaction = '' }: SharedClaim, eventIds: readonly string[]): string[] {

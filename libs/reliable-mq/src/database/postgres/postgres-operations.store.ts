@@ -1,9 +1,10 @@
 import type { DataSource } from 'typeorm';
-import { qualifiedTable, queryAlone } from './sql';
+import { queryAlone } from './sql';
+import { sqlNamesOf } from './sql-names';
 import type { AttemptRecord } from '../../event/outcome';
-import { INBOX_TABLE, type InboxStatus } from '../../inbox/inbox.entity';
+import type { InboxStatus } from '../../inbox/inbox.entity';
 import type { InboxKey } from '../../inbox/inbox.store';
-import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from '../../outbox/outbox.entity';
+import type { OutboxStatus, StoredOutcome } from '../../outbox/outbox.entity';
 import {
   type EventFilter,
   type EventRecord,
@@ -24,12 +25,14 @@ const UNREADABLE = "'sha256:%'";
 
 /** PostgreSQL 13 and later. What waits for rows locks them in the order of their keys: see PostgresOutboxStore. */
 export class PostgresOperationsStore implements OperationsStore {
-  private readonly outbox: string;
-  private readonly inbox: string;
+  constructor(private readonly dataSource: DataSource) {}
 
-  constructor(private readonly dataSource: DataSource) {
-    this.outbox = qualifiedTable(dataSource, OUTBOX_TABLE);
-    this.inbox = qualifiedTable(dataSource, INBOX_TABLE);
+  private get outbox(): string {
+    return sqlNamesOf(this.dataSource).outbox;
+  }
+
+  private get inbox(): string {
+    return sqlNamesOf(this.dataSource).inbox;
   }
 
   /** Dead events by reliable_mq_outbox_dead, unfinished ones by reliable_mq_outbox_due, all others along the primary key. */

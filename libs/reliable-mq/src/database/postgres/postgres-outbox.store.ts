@@ -1,9 +1,10 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { appendHistory } from './append-history';
 import { named, type NamedStatement } from './prepared-statements';
-import { qualifiedTable, queryAlone, queryIn, utcText } from './sql';
+import { queryAlone, queryIn, utcText } from './sql';
+import { sqlNamesOf } from './sql-names';
 import { storableText } from '../../event/storable';
-import { OUTBOX_TABLE, type OutboxStatus, type StoredOutcome } from '../../outbox/outbox.entity';
+import type { OutboxStatus, StoredOutcome } from '../../outbox/outbox.entity';
 import type {
   AppliedReceipt,
   AppliedReceipts,
@@ -40,12 +41,17 @@ const PAYLOAD_IS_APART = 'pg_column_size(payload) > 2000';
  * its dead row for as long as the handler runs: nothing here waits for a dead row.
  */
 export class PostgresOutboxStore implements OutboxStore {
-  private readonly table: string;
-  private readonly insertOne: NamedStatement;
+  private insertOneOnce: NamedStatement | undefined;
 
-  constructor(private readonly dataSource: DataSource) {
-    this.table = qualifiedTable(dataSource, OUTBOX_TABLE);
-    this.insertOne = named(this.insertText(1));
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Not before the first statement: where the table is, is found at boot. */
+  private get table(): string {
+    return sqlNamesOf(this.dataSource).outbox;
+  }
+
+  private get insertOne(): NamedStatement {
+    return (this.insertOneOnce ??= named(this.insertText(1)));
   }
 
   async insert(

@@ -1,10 +1,14 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { dataSourceOf } from '../data-source-of';
 import { sqlState } from './database-errors';
-import { qualifiedTable, queryAlone, queryOn } from './sql';
+import { MIGRATIONS, SCHEMA_VERSION, schemaTableStatement } from './migrations/migrations';
+import type { SchemaMigration } from './migrations/schema-migration';
+import { queryAlone, queryOn } from './sql';
+import { sqlNamesOf } from './sql-names';
 import { describeError, SchemaMissingError } from '../../event/errors';
 import { maskUri, withoutPassword } from '../../log/mask-uri';
-import { POSTGRES_MIGRATIONS, SCHEMA_TABLE, SCHEMA_VERSION, schemaTableStatement } from './postgres-migrations';
 
+const MIGRATION_CLASSES = MIGRATIONS.map(({ version }) => `ReliableMqMigration${version}`).join(' and ');
 /** Any number that nothing else uses; the lock is held for the length of the migration's transaction. */
 const ADVISORY_LOCK = 7_262_318_455_201;
 const UNDEFINED_TABLE = '42P01';
@@ -17,38 +21,52 @@ const INSUFFICIENT_PRIVILEGE = '42501';
  * @throws SchemaMissingError when the database refuses, with the reason and what to do about it
  */
 export async function migrateSchema(dataSource: DataSource): Promise<void> {
-  const version = await appliedVersion(dataSource);
-  if (version >= SCHEMA_VERSION) return;
+  let version = await appliedVersion(dataSource);
+  for (const migration of MIGRATIONS.slice(version)) {
+    try {
+      await applyAlone(dataSource, migration);
+      version = migration.version;
+    } catch (error) {
+      throw new SchemaMissingError('SCHEMA_MISSING', failedMessage(dataSource, version, error), missing(version), {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** In a transaction of its own, so that what was applied stays when a later one fails. */
+async function applyAlone(dataSource: DataSource, migration: SchemaMigration): Promise<void> {
   const queryRunner = dataSource.createQueryRunner();
   try {
     // Whatever the database's default is: after the lock was waited for, the other instance's work must be seen.
     await queryRunner.startTransaction('READ COMMITTED');
     await queryOn(queryRunner, 'SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
-    await applyMigrations(queryRunner, (name) => qualifiedTable(dataSource, name));
+    await applyMigration(queryRunner, migration);
     await queryRunner.commitTransaction();
   } catch (error) {
     if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction().catch(() => undefined);
-    const details = { version, needed: SCHEMA_VERSION };
-    throw new SchemaMissingError('SCHEMA_MISSING', failedMessage(dataSource, version, error), details, {
-      cause: error,
-    });
+    throw error;
   } finally {
     await queryRunner.release();
   }
 }
 
-/** Apply every migration that this database does not have yet, in the query runner's transaction. */
-export async function applyMigrations(queryRunner: QueryRunner, table: (name: string) => string): Promise<void> {
-  await queryOn(queryRunner, schemaTableStatement(table));
-  const applied = await queryOn<{ version: number }>(queryRunner, `SELECT version FROM ${table(SCHEMA_TABLE)}`);
-  for (const migration of POSTGRES_MIGRATIONS) {
-    if (applied.some((row) => row.version === migration.version)) continue;
-    for (const statement of migration.statements(table)) await queryOn(queryRunner, statement);
-    await queryOn(queryRunner, `INSERT INTO ${table(SCHEMA_TABLE)} (version, name) VALUES ($1, $2)`, [
-      migration.version,
-      migration.name,
-    ]);
-  }
+/** Apply it unless this database has it already, in the query runner's transaction. */
+export async function applyMigration(queryRunner: QueryRunner, { version, name, up }: SchemaMigration): Promise<void> {
+  const names = sqlNamesOf(dataSourceOf(queryRunner));
+  await queryOn(queryRunner, schemaTableStatement(names));
+  const applied = await queryOn(queryRunner, `SELECT FROM ${names.table('schema')} WHERE version = $1`, [version]);
+  if (applied.length > 0) return;
+  for (const statement of up(names)) await queryOn(queryRunner, statement);
+  await queryOn(queryRunner, `INSERT INTO ${names.table('schema')} (version, name) VALUES ($1, $2)`, [version, name]);
+}
+
+/** Undo it, in the query runner's transaction; with the first one the table goes that says which were applied. */
+export async function undoMigration(queryRunner: QueryRunner, { version, down }: SchemaMigration): Promise<void> {
+  const names = sqlNamesOf(dataSourceOf(queryRunner));
+  for (const statement of down(names)) await queryOn(queryRunner, statement);
+  if (version === 1) await queryOn(queryRunner, `DROP TABLE IF EXISTS ${names.table('schema')}`);
+  else await queryOn(queryRunner, `DELETE FROM ${names.table('schema')} WHERE version = $1`, [version]);
 }
 
 /**
@@ -58,17 +76,18 @@ export async function applyMigrations(queryRunner: QueryRunner, table: (name: st
 export async function verifySchema(dataSource: DataSource): Promise<void> {
   const version = await appliedVersion(dataSource);
   if (version >= SCHEMA_VERSION) return;
-  throw new SchemaMissingError('SCHEMA_MISSING', missingMessage(dataSource, version), {
-    version,
-    needed: SCHEMA_VERSION,
-  });
+  throw new SchemaMissingError('SCHEMA_MISSING', missingMessage(dataSource, version), missing(version));
+}
+
+function missing(version: number): Record<string, number> {
+  return { version, needed: SCHEMA_VERSION };
 }
 
 async function appliedVersion(dataSource: DataSource): Promise<number> {
   try {
     const rows = await queryAlone<{ version: number | null }>(
       dataSource,
-      `SELECT max(version) AS version FROM ${qualifiedTable(dataSource, SCHEMA_TABLE)}`,
+      `SELECT max(version) AS version FROM ${sqlNamesOf(dataSource).table('schema')}`,
     );
     return rows[0]?.version ?? 0;
   } catch (error) {
@@ -80,7 +99,7 @@ async function appliedVersion(dataSource: DataSource): Promise<number> {
 function missingMessage(dataSource: DataSource, version: number): string {
   return (
     `${stateMessage(dataSource, version)} Create them with \`${scriptCommand(dataSource, databaseUrl(dataSource))}\`, ` +
-    'add ReliableMqMigration1 to your TypeORM migrations, ' +
+    `add ${MIGRATION_CLASSES} to your TypeORM migrations, ` +
     "or let the application do it: ReliableMqModule.forRoot({ schema: 'migrate' })."
   );
 }

@@ -145,9 +145,3 @@ export async function queryIn<Row>(
     ? ((await queryPrepared(queryRunner, sql, parameters)) as Row[])
     : queryOn<Row>(queryRunner, sql.text, parameters);
 }
-
-/** The table's name as SQL, in the schema that the DataSource is configured with. */
-export function qualifiedTable(dataSource: DataSource, table: string): string {
-  const schema = (dataSource.options as { schema?: string }).schema;
-  return schema ? `"${schema.replaceAll('"', '""')}"."${table}"` : `"${table}"`;
-}

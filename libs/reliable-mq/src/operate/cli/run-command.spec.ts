@@ -1,19 +1,23 @@
-import { schemaScript } from '../../database/postgres/postgres-migrations';
+import { schemaScript } from '../../database/databases';
 import { runCommand } from './run-command';
 
 describe('the command line', () => {
   it.each([
-    [['schema'], undefined],
-    [['schema', '--schema', 'events'], 'events'],
-    [['schema', '--schema=events'], 'events'],
-    [['schema', '--schema', 'odd "name" = x'], 'odd "name" = x'],
-  ])('prints the script for %j', (args, schema) => {
-    expect(runCommand(args)).toEqual({ output: schemaScript(schema), problem: '', exitCode: 0 });
+    [['schema'], undefined, undefined],
+    [['schema', '--schema', 'events'], 'events', undefined],
+    [['schema', '--schema=events'], 'events', undefined],
+    [['schema', '--schema', 'odd "name" = x'], 'odd "name" = x', undefined],
+    [['schema', '--prefix', 'shop_'], undefined, 'shop_'],
+    [['schema', '--prefix=shop_', '--schema', 'events', '--database', 'postgres'], 'events', 'shop_'],
+  ])('prints the script for %j', (args, schema, prefix) => {
+    expect(runCommand(args)).toEqual({ output: schemaScript(schema, { prefix }), problem: '', exitCode: 0 });
   });
 
   it.each([[['--help']], [['-h']], [['schema', '--help']]])('prints its usage for %j', (args) => {
     expect(runCommand(args)).toEqual({
-      output: expect.stringMatching(/^Usage: nestjs-reliable-mq schema \[--schema NAME\]\n/),
+      output: expect.stringMatching(
+        /^Usage: nestjs-reliable-mq schema \[--schema NAME\] \[--prefix PREFIX\] \[--database postgres\]\n/,
+      ),
       problem: '',
       exitCode: 0,
     });
@@ -35,6 +39,12 @@ describe('the command line', () => {
     [['schema', '--schema', ''], '--schema needs a name after it'],
     [['schema', '--schema', '--help-me'], '--schema needs a name after it'],
     [['schema', '--schema', 'a', '--schema', 'b'], '--schema is given twice'],
+    [['schema', '--prefix'], '--prefix needs a name after it'],
+    [['schema', '--database', 'oracle'], 'there is no database "oracle" (there is postgres)'],
+    [
+      ['schema', '--database', 'postgers'],
+      'there is no database "postgers" (there is postgres); did you mean "postgres"?',
+    ],
   ])('refuses %j and prints nothing that psql would run', (args, problem) => {
     const result = runCommand(args);
 

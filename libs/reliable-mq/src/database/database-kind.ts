@@ -1,0 +1,23 @@
+import type { DataSource } from 'typeorm';
+import type { InboxStore } from '../inbox/inbox.store';
+import type { OutboxStore } from '../outbox/outbox.store';
+import type { OperationsStore } from './operations.store';
+import type { DatabaseName, DatabasePort } from './port';
+
+/** A kind of database: what the folder of one exports, and `databases.ts` lists. */
+export interface DatabaseKind {
+  readonly name: DatabaseName;
+  /** `type` of the DataSources that it is for. */
+  readonly drivers: readonly string[];
+  open(dataSource: DataSource): OpenDatabase;
+  /** All tables as one idempotent script. */
+  schemaScript(schema: string | undefined, prefix: string): string;
+}
+
+/** One DataSource's database, with the tables in it. */
+export interface OpenDatabase {
+  readonly outbox: OutboxStore;
+  readonly inbox: InboxStore;
+  readonly operations: OperationsStore;
+  readonly database: DatabasePort;
+}
