@@ -38,4 +38,17 @@ describe('Outage', () => {
     expect(outage.lasts).toBe(true);
     expect(said.at(-1)).toEqual(['warn', 'It is away', { reason: 'again' }]);
   });
+
+  it('is one when it comes and goes', () => {
+    const outage = new Outage(log, { begins: 'It is away', ends: 'It is back' });
+    for (let times = 0; times < 10; times += 1) {
+      outage.met({});
+      jest.advanceTimersByTime(5000);
+      outage.overIfQuiet(10_000);
+    }
+    expect(said).toHaveLength(1);
+    jest.advanceTimersByTime(5001);
+    outage.overIfQuiet(10_000);
+    expect(said).toHaveLength(2);
+  });
 });

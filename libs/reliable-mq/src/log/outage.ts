@@ -12,6 +12,7 @@ export interface OutageTexts {
  */
 export class Outage {
   private sinceMs: number | undefined;
+  private lastMetMs = 0;
   private count = 0;
 
   constructor(
@@ -26,8 +27,9 @@ export class Outage {
   /** It has been met, `count` more times. */
   met(details: LogDetails, count = 1): void {
     this.count += count;
+    this.lastMetMs = performance.now();
     if (this.sinceMs !== undefined) return;
-    this.sinceMs = performance.now();
+    this.sinceMs = this.lastMetMs;
     this.log.warn(this.texts.begins, details);
   }
 
@@ -38,5 +40,10 @@ export class Outage {
     this.log.log(this.texts.ends, { ...details, seconds, times: this.count });
     this.sinceMs = undefined;
     this.count = 0;
+  }
+
+  /** It works now, and is over unless it was met within so many milliseconds: something that comes and goes is one outage. */
+  overIfQuiet(quietMs: number, details: LogDetails = {}): void {
+    if (this.sinceMs !== undefined && performance.now() - this.lastMetMs > quietMs) this.over(details);
   }
 }

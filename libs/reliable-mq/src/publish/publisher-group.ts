@@ -9,7 +9,7 @@ import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-opti
 import { CommittedEvents } from '../transaction/committed-events';
 import { GiveUp } from './give-up';
 import { toFirstPublication } from './publication';
-import { Publisher } from './publisher';
+import { Publisher, type PublisherSummary } from './publisher';
 
 /** One publisher for each outbox, started and stopped together. */
 @Injectable()
@@ -26,9 +26,9 @@ export class PublisherGroup {
     hooks: HookRunner,
     wakeups: Wakeups,
   ) {
-    this.publishers = new PerDataSource(({ name, outbox }) => {
-      const origin = { service, source: name, receiptQueue: receiptQueue(service) };
-      return new Publisher(origin, publish, outbox, transport, giveUp, hooks, wakeups);
+    this.publishers = new PerDataSource((set) => {
+      const origin = { service, source: set.name, receiptQueue: receiptQueue(service) };
+      return new Publisher(origin, publish, set, transport, giveUp, hooks, wakeups);
     });
   }
 
@@ -45,8 +45,13 @@ export class PublisherGroup {
   }
 
   /** Events that are committed later find their publisher stopped, and are left to other instances at once. */
-  async stop(drainMs: number): Promise<void> {
-    await Promise.all(this.stores.all.map((set) => this.of(set).stop(drainMs)));
+  async stop(drainMs: number): Promise<PublisherSummary> {
+    const summaries = await Promise.all(this.stores.all.map((set) => this.of(set).stop(drainMs)));
+    return summaries.reduce((sum, each) => ({
+      finished: sum.finished + each.finished,
+      givenBack: sum.givenBack + each.givenBack,
+      leftToLease: sum.leftToLease + each.leftToLease,
+    }));
   }
 
   /** Leave what is committed from now on to its lease. */

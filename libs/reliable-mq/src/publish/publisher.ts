@@ -1,70 +1,91 @@
+import type { PublishOutcome, Transport } from '../broker/transport';
+import type { StoreSet } from '../database/stores';
 import type { HookRunner } from '../event/hook-runner';
 import type { Wakeups } from '../event/wakeups';
-import { WarningDigest } from '../log/warning-digest';
-import type { OutboxStore } from '../outbox/outbox.store';
-import type { ResolvedOptions } from '../options/resolved-options';
-import type { OutgoingMessage, PublishOutcome, Transport } from '../broker/transport';
-import { type Burst, Bursts } from './bursts';
-import type { GiveUp } from './give-up';
-import { type MessageOrigin, type Publication, toMessages, worse } from './publication';
-import { type BufferedPublication, PublishBuffer } from './publish-buffer';
-import { type Settlement, Settler } from './settler';
+import { describeError } from '../log/describe-error';
 import { createLog } from '../log/log';
+import { Outage } from '../log/outage';
+import { WarningDigest } from '../log/warning-digest';
+import type { ResolvedOptions } from '../options/resolved-options';
+import { finishesWithin } from '../wait/deadline';
+import { Signal } from '../wait/signal';
+import type { GiveUp } from './give-up';
+import { Pace } from './pace';
+import { type MessageOrigin, type Publication, toMessages, worse } from './publication';
+import { PublishQueue, type QueuedPublication } from './publish-queue';
+import { Settler } from './settler';
 
 const STOPPING = 'this process is stopping';
-const UNAVAILABLE = 'the broker is not available';
-const LOG_EVERY_DEFERRED = 1000;
+const FULL = 'the publish buffer is full';
+const SHORT_LEASE = 'it waited in memory until its lease was nearly over';
+/** None was left to the compensation task for so long, in milliseconds: publishing keeps up again. */
+const QUIET_MS = 10_000;
+
+type ClaimedEventRef = Pick<Publication, 'id' | 'type' | 'token'>;
+
+/** What a publisher that stops did with the events that it held. */
+export interface PublisherSummary {
+  /** They were on their way, and the broker has answered. */
+  readonly finished: number;
+  /** They waited, and are due at once for another instance. */
+  readonly givenBack: number;
+  /** Their outcomes are not known or not written: published again when their leases have run out. */
+  readonly leftToLease: number;
+}
 
 /**
- * Publishes the claimed events of one outbox: buffer → window of unconfirmed messages → settle.
+ * Publishes the claimed events of one outbox: queue → pace → window of unconfirmed messages → outcome → settle.
  *
  *   offer()  events just committed; when there is no room or no broker they are left to the compensation task (`deferred`)
  *   submit() events that a job has claimed; waits for room, so that a backlog flows at the speed of the broker
  *
- * Everything held in memory is bounded: the buffer and the window by count and bytes, and the outcomes not yet written, which
+ * Everything held in memory is bounded: the queue and the window by count and bytes, and the outcomes not yet written, which
  * have a second window. The row is the truth; whatever is dropped here is found again when its lease has run out.
  */
 export class Publisher {
   private readonly logger = createLog();
-  private readonly buffer: PublishBuffer;
-  private readonly settler: Settler;
   private readonly failures = new WarningDigest((details) =>
     this.logger.warn('An event could not be published', details),
   );
-  private readonly bursts = new Bursts(() => this.pump());
-  private readonly waitingForRoom: (() => void)[] = [];
+  private readonly deferrals = new Outage(this.logger, {
+    begins: 'Events wait in the outbox for the compensation task',
+    ends: 'Events are published as soon as they are committed again',
+  });
+  private readonly queue: PublishQueue;
+  private readonly pace = new Pace();
+  private readonly settler: Settler;
+  /** Given whenever there may be more room, or nothing left. */
+  private readonly room = new Signal();
   private inFlight = 0;
   private inFlightBytes = 0;
-  private pumping = false;
   private isPumpDue = false;
+  private waitsForSettler = false;
+  private paceTimer: NodeJS.Timeout | undefined;
   private stopped = false;
-  private deferredSinceLog = 0;
+  /** Since it was stopped. */
+  private givenBack = 0;
 
   constructor(
     private readonly origin: MessageOrigin,
     private readonly options: ResolvedOptions['publish'],
-    outbox: OutboxStore,
-    private readonly transport: Transport,
+    store: Pick<StoreSet, 'outbox' | 'database'>,
+    private readonly transport: Pick<Transport, 'status' | 'publish'>,
     private readonly giveUp: GiveUp,
     private readonly hooks: HookRunner,
-    private readonly wakeups: Wakeups,
+    wakeups: Wakeups,
   ) {
-    this.buffer = new PublishBuffer(options.bufferSize, options.bufferBytes);
-    this.settler = new Settler(outbox, options.leaseMs, hooks, {
-      onProgress: () => this.pump(),
-      onWritten: (settlement) => this.afterSettle(settlement),
-    });
+    this.queue = new PublishQueue(options.bufferSize, options.bufferBytes);
+    this.settler = new Settler(store, options.leaseMs, hooks, wakeups);
   }
+
+  // ---- Taking over -----------------------------------------------------------------------------------------------------
 
   /** Take over events whose transaction has just committed. Never waits, never throws. */
   offer(publications: readonly Publication[]): void {
-    const { available, reason } = this.transport.status();
+    const problem = this.problem();
     for (const publication of publications) {
-      if (this.stopped) this.leave(publication, STOPPING);
-      else if (!available) this.leave(publication, reason ?? UNAVAILABLE);
-      else if (!this.buffer.push(publication) && !this.pumpAndPush(publication)) {
-        this.defer(publication, 'the publish buffer is full');
-      }
+      if (problem !== undefined) this.leave(publication, problem);
+      else if (!this.enqueue(publication)) this.defer(publication, FULL);
     }
     this.pump();
   }
@@ -72,89 +93,61 @@ export class Publisher {
   /** Take over events that a job has claimed, as soon as there is room for them. */
   async submit(publications: readonly Publication[]): Promise<void> {
     for (const publication of publications) {
-      while (!this.stopped && !this.buffer.push(publication)) {
-        this.pump();
-        await this.room();
-      }
+      while (!this.stopped && !this.enqueue(publication)) await this.room.next();
       if (this.stopped) this.release(publication, STOPPING);
     }
     this.pump();
     // The next batch is claimed while this one is on its way, but not more than that ahead: leases are running.
-    while (!this.stopped && this.buffer.size >= this.options.windowSize) await this.room();
+    while (!this.stopped && this.queue.size >= this.options.windowSize) await this.room.next();
     // Outcomes too, of publishing and of looking again: they are claimed until they are written.
     while (!this.stopped && this.settler.size >= 2 * this.options.windowSize) {
       this.settler.hurry();
-      await this.room();
+      await this.settler.shrunk();
     }
   }
 
   /** Give up an event that a job has claimed, without publishing it again. */
-  giveUpOn(publication: Pick<Publication, 'id' | 'type' | 'token'>, reason: string): void {
-    const { id, type, token } = publication;
+  giveUpOn({ id, type, token }: ClaimedEventRef, reason: string): void {
     this.settler.add({ id, type, token, result: 'dead', delayMs: 0, reason });
   }
 
   /** Look again later at a published event that a job has claimed and does not publish again now; no attempt is counted. */
-  postpone(publication: Pick<Publication, 'id' | 'type' | 'token'>, reason: string, delayMs: number): void {
-    const { id, type, token } = publication;
+  postpone({ id, type, token }: ClaimedEventRef, reason: string, delayMs: number): void {
     this.settler.add({ id, type, token, result: 'postponed', delayMs, reason, isPublished: true });
   }
 
-  /** Resolves when everything that was taken over is settled. */
-  async idle(): Promise<void> {
-    while (this.buffer.size > 0 || this.inFlight > 0 || this.settler.size > 0) {
-      this.settler.hurry();
-      await this.room();
-    }
-    await this.settler.idle();
-  }
-
-  /**
-   * Take nothing more, finish what is in flight, and give back what is still in the buffer: due at once for another instance,
-   * its attempt not counted. Resolves after `drainMs` at the latest; what is left then keeps its lease.
-   */
-  async stop(drainMs: number): Promise<void> {
-    this.stopped = true;
-    this.releaseBuffer(STOPPING);
-    this.wakeWaiting();
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, drainMs)));
-    await Promise.race([this.idle(), deadline]);
-    clearTimeout(timer);
-    this.failures.flush();
-    this.bursts.stop();
-    this.settler.stop();
-  }
-
-  private pumpAndPush(publication: Publication): boolean {
+  /** @returns false when there is no room */
+  private enqueue(publication: Publication): boolean {
+    if (this.queue.push(publication)) return true;
     this.pump();
-    return this.buffer.push(publication);
+    return this.queue.push(publication);
   }
 
+  // ---- Publishing ------------------------------------------------------------------------------------------------------
+
+  /** Publishes what may leave now, and sees to it that the rest follows: with a confirm, a written outcome, or in a moment. */
   private pump(): void {
-    if (this.pumping) return;
-    this.pumping = true;
-    const { available, reason } = this.transport.status();
-    if (!available) this.releaseBuffer(reason ?? UNAVAILABLE);
-    else if (this.buffer.size > 0) this.publishBuffered();
-    this.pumping = false;
-    this.wakeWaiting();
+    if (this.queue.size > 0 && this.problem() === undefined) this.publishBurst();
+    const problem = this.queue.size > 0 ? this.problem() : undefined;
+    if (problem !== undefined) this.releaseQueue(problem);
+    this.room.give();
   }
 
-  private publishBuffered(): void {
-    if (!this.hasWindow()) return this.settler.hurry();
-    if (!this.bursts.mayGo(this.buffer.size)) return;
-    this.bursts.begin();
-    while (this.hasWindow() && this.transport.status().available) {
-      const next = this.buffer.shift();
+  private publishBurst(): void {
+    if (!this.hasWindow()) return this.pumpWhenSettled();
+    const waitMs = this.pace.waitMs(this.queue.size);
+    if (waitMs > 0) return this.pumpIn(waitMs);
+    let size = 0;
+    while (this.hasWindow() && this.problem() === undefined) {
+      const next = this.queue.shift();
       if (!next) break;
-      if (this.leaseIsShort(next.publication))
-        this.release(next.publication, 'it waited in memory until its lease was nearly over');
-      else this.publish(next);
+      if (this.leaseIsShort(next.publication)) this.release(next.publication, SHORT_LEASE);
+      else {
+        this.publish(next);
+        size += 1;
+      }
     }
-    this.bursts.end();
-    const { available, reason } = this.transport.status();
-    if (!available) this.releaseBuffer(reason ?? UNAVAILABLE);
+    this.pace.left(size);
   }
 
   /** Outcomes are written while the next messages are on their way: those not written yet have a window of their own. */
@@ -164,39 +157,49 @@ export class Publisher {
     return this.inFlight < windowSize && this.inFlight + this.settler.size < 2 * windowSize;
   }
 
-  private publish(buffered: BufferedPublication): void {
-    const { publication, bytes } = buffered;
-    const event = { eventId: publication.id, type: publication.type };
-    const messages = toMessages(publication, this.origin);
-    this.hooks.run('publishing', { ...event, attempt: publication.attempt });
+  private publish({ publication, bytes }: QueuedPublication): void {
+    const { id, type, attempt } = publication;
     this.inFlight += 1;
     this.inFlightBytes += bytes;
-    const burst = this.bursts.add();
-    const [message] = messages;
-    // Nobody is missing any more: the receipt that says so is about to end it.
-    if (!message) setImmediate(() => this.finish(buffered, { status: 'routed' }, burst));
-    else if (messages.length === 1) this.transport.publish(message, (outcome) => this.finish(buffered, outcome, burst));
-    else this.publishAll(messages, (outcome) => this.finish(buffered, outcome, burst));
-    this.hooks.run('sent', event);
+    this.hooks.run('publishing', { eventId: id, type, attempt });
+    this.hand(publication, (outcome) => {
+      this.inFlight -= 1;
+      this.inFlightBytes -= bytes;
+      this.finish(publication, outcome);
+    });
+    this.hooks.run('sent', { eventId: id, type });
   }
 
-  /** @param done called with the worst outcome of all */
-  private publishAll(messages: readonly OutgoingMessage[], done: (outcome: PublishOutcome) => void): void {
-    let open = messages.length;
-    let result: PublishOutcome | undefined;
-    for (const message of messages) {
-      this.transport.publish(message, (outcome) => {
-        result = worse(result, outcome);
+  /**
+   * Hands an event's messages to the transport. A transport that throws says nothing about the message; one that cannot be made is
+   * itself at fault.
+   * @param done called once, with the worst outcome of all, and never before this returns
+   */
+  private hand(publication: Publication, done: (outcome: PublishOutcome) => void): void {
+    try {
+      const messages = toMessages(publication, this.origin);
+      // Nobody is missing any more: the receipt that says so is about to end it.
+      if (messages.length === 0) return later(done, { status: 'routed' });
+      let open = messages.length;
+      let worst: PublishOutcome | undefined;
+      const answer = (outcome: PublishOutcome): void => {
+        worst = worse(worst, outcome);
         open -= 1;
-        if (open === 0) done(result);
-      });
+        if (open === 0) done(worst);
+      };
+      for (const message of messages) {
+        try {
+          this.transport.publish(message, answer);
+        } catch (error) {
+          later(answer, { status: 'unavailable', reason: `the transport failed: ${describeError(error)}` });
+        }
+      }
+    } catch (error) {
+      later(done, { status: 'refused', reason: `the message cannot be made: ${describeError(error)}` });
     }
   }
 
-  private finish({ publication, bytes }: BufferedPublication, outcome: PublishOutcome, burst: Burst): void {
-    this.inFlight -= 1;
-    this.inFlightBytes -= bytes;
-    this.bursts.confirmed(burst);
+  private finish(publication: Publication, outcome: PublishOutcome): void {
     const { id, type, attempt } = publication;
     const reason = outcome.status === 'routed' ? undefined : outcome.reason;
     this.hooks.run('confirmed', {
@@ -207,9 +210,12 @@ export class Publisher {
     });
     const settlement = this.giveUp.afterPublish(publication, attempt, outcome);
     if (settlement.result === 'retry') this.failures.add(id, { type, reason: reason ?? '' }, { attempt });
+    if (settlement.result === 'published') this.deferrals.overIfQuiet(QUIET_MS);
     this.settler.add(settlement);
     this.pumpSoon();
   }
+
+  // ---- Going on --------------------------------------------------------------------------------------------------------
 
   /** Once for all messages that one answer of the broker is about. */
   private pumpSoon(): void {
@@ -221,49 +227,35 @@ export class Publisher {
     });
   }
 
-  /** Only what is written is told: an outcome whose claim was lost is not the event's. */
-  private afterSettle({ id, type, result, reason, delayMs, isPublished }: Settlement): void {
-    if (result === 'dead') {
-      const event = { eventId: id, type, reason: reason ?? '' };
-      this.logger.error('An event is dead: its producer gave it up', event);
-      this.hooks.run('dead', event);
-      this.wakeups.wake('compensate');
-    } else if (result !== 'published' && !isPublished) {
-      this.wakeups.wake('publish', delayMs);
+  private pumpIn(delayMs: number): void {
+    this.paceTimer ??= setTimeout(() => {
+      this.paceTimer = undefined;
+      this.pump();
+    }, delayMs);
+  }
+
+  /** The window may be full of outcomes alone, and then no confirm will come. */
+  private pumpWhenSettled(): void {
+    if (this.settler.size === 0 || this.waitsForSettler) return;
+    this.waitsForSettler = true;
+    this.settler.hurry();
+    void this.settler.shrunk().then(() => {
+      this.waitsForSettler = false;
+      this.pump();
+    });
+  }
+
+  // ---- Giving back -----------------------------------------------------------------------------------------------------
+
+  /** Why nothing can be published now; undefined: it can. */
+  private problem(): string | undefined {
+    if (this.stopped) return STOPPING;
+    try {
+      const { available, reason } = this.transport.status();
+      return available ? undefined : (reason ?? 'the broker is not available');
+    } catch (error) {
+      return `the transport failed: ${describeError(error)}`;
     }
-  }
-
-  private releaseBuffer(reason: string): void {
-    for (let next = this.buffer.shift(); next; next = this.buffer.shift()) this.release(next.publication, reason);
-  }
-
-  /** A claimed event that will not be published now: due again at once, its attempt not counted. */
-  private release(publication: Publication, reason: string): void {
-    const { id, type, token } = publication;
-    this.settler.add({ id, type, token, result: 'postponed', delayMs: 0, reason });
-    this.hooks.run('deferred', { eventId: id, type, reason });
-  }
-
-  /**
-   * A committed event that cannot be published now is due at once, so that it need not wait for the end of its lease when the
-   * broker is back, or when another instance could publish it.
-   */
-  private leave(publication: Publication, reason: string): void {
-    if (this.settler.size < this.options.windowSize) this.release(publication, reason);
-    else this.hooks.run('deferred', { eventId: publication.id, type: publication.type, reason });
-    this.logDeferred(reason);
-  }
-
-  /** More is committed than can be published: no statement more for this one. Its row keeps the lease it was born with. */
-  private defer(publication: Publication, reason: string): void {
-    this.hooks.run('deferred', { eventId: publication.id, type: publication.type, reason });
-    this.logDeferred(reason);
-  }
-
-  private logDeferred(reason: string): void {
-    if (this.deferredSinceLog === 0)
-      this.logger.warn('Events wait in the outbox for the compensation task', { reason });
-    this.deferredSinceLog = (this.deferredSinceLog + 1) % LOG_EVERY_DEFERRED;
   }
 
   private leaseIsShort(publication: Publication): boolean {
@@ -271,12 +263,65 @@ export class Publisher {
     return left < this.options.confirmTimeoutMs;
   }
 
-  private room(): Promise<void> {
-    return new Promise<void>((resolve) => this.waitingForRoom.push(resolve));
+  /**
+   * A committed event that cannot be published now is due at once, so that it need not wait for the end of its lease when the
+   * broker is back, or when another instance could publish it. Unless outcomes are not written as fast as that.
+   */
+  private leave(publication: Publication, reason: string): void {
+    if (this.settler.size < this.options.windowSize) this.release(publication, reason);
+    else this.defer(publication, reason);
   }
 
-  private wakeWaiting(): void {
-    const waiting = this.waitingForRoom.splice(0);
-    for (const wake of waiting) wake();
+  private releaseQueue(reason: string): void {
+    for (let next = this.queue.shift(); next; next = this.queue.shift()) this.release(next.publication, reason);
   }
+
+  /** A claimed event that will not be published now: due again at once, its attempt not counted. */
+  private release(publication: Publication, reason: string): void {
+    const { id, type, token } = publication;
+    this.settler.add({ id, type, token, result: 'postponed', delayMs: 0, reason });
+    if (this.stopped) this.givenBack += 1;
+    this.defer(publication, reason);
+  }
+
+  /** No statement more for this one: its row keeps the lease that it has. */
+  private defer({ id, type }: Publication, reason: string): void {
+    this.hooks.run('deferred', { eventId: id, type, reason });
+    if (!this.stopped) this.deferrals.met({ eventId: id, type, reason });
+  }
+
+  // ---- Ending ----------------------------------------------------------------------------------------------------------
+
+  /** Resolves when everything that was taken over is settled. */
+  async idle(): Promise<void> {
+    while (this.queue.size > 0 || this.inFlight > 0) await this.room.next();
+    await this.settler.idle();
+    if (this.queue.size > 0 || this.inFlight > 0) await this.idle();
+  }
+
+  /**
+   * Take nothing more, finish what is in flight, and give back what is still in the queue: due at once for another instance,
+   * its attempt not counted. Resolves after `drainMs` at the latest; what is left then keeps its lease.
+   */
+  async stop(drainMs: number): Promise<PublisherSummary> {
+    this.stopped = true;
+    const wereInFlight = this.inFlight;
+    this.releaseQueue(STOPPING);
+    clearTimeout(this.paceTimer);
+    this.room.give();
+    await finishesWithin(drainMs, this.idle());
+    const summary = {
+      finished: wereInFlight - this.inFlight,
+      givenBack: this.givenBack,
+      leftToLease: this.inFlight + this.settler.size,
+    };
+    this.failures.flush();
+    this.settler.stop();
+    return summary;
+  }
+}
+
+/** Not a microtask: a caller that publishes again at once must not starve the sockets. */
+function later(done: (outcome: PublishOutcome) => void, outcome: PublishOutcome): void {
+  setImmediate(() => done(outcome));
 }

@@ -7,6 +7,8 @@ import type { Hooks } from '../event/hooks';
 import type { OutboxStore, PublishSettlement, Unsettled } from '../outbox/outbox.store';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { OutgoingMessage, PublishOutcome, Transport, TransportStatus } from '../broker/transport';
+import type { DatabaseFailure } from '../database/port';
+import type { StoreSet } from '../database/stores';
 import { Wakeups } from '../event/wakeups';
 import { GiveUp } from './give-up';
 import type { Publication } from './publication';
@@ -21,7 +23,11 @@ export class ScriptedTransport implements Pick<Transport, 'publish' | 'status'> 
     return this.available;
   }
 
+  /** Thrown instead of taking the message. */
+  failure: Error | undefined;
+
   publish(message: OutgoingMessage, done: (outcome: PublishOutcome) => void): void {
+    if (this.failure) throw this.failure;
     this.unanswered.push({ message, done });
   }
 
@@ -35,10 +41,14 @@ export class ScriptedTransport implements Pick<Transport, 'publish' | 'status'> 
   }
 }
 
+class RefusedStatement extends Error {}
+
 /** Keeps what is settled; fails, or waits, as long as the test wants it to. */
 export class ScriptedOutbox implements Pick<OutboxStore, 'settle'> {
   readonly batches: (readonly PublishSettlement[])[] = [];
   failure: Error | undefined;
+  /** Events whose outcomes the database refuses, with all that are written in the same statement. */
+  refused: ReadonlySet<string> = new Set();
   attempts = 0;
   unsettled: Unsettled[] = [];
   private gate: Promise<void> = Promise.resolve();
@@ -47,6 +57,7 @@ export class ScriptedOutbox implements Pick<OutboxStore, 'settle'> {
     this.attempts += 1;
     await this.gate;
     if (this.failure) throw this.failure;
+    if (settlements.some(({ id }) => this.refused.has(id))) throw new RefusedStatement();
     this.batches.push(settlements);
     return this.unsettled;
   }
@@ -82,7 +93,8 @@ const OPTIONS: ResolvedOptions['publish'] = {
   backoff: { initialMs: 1000, maxMs: 8000, jitter: 0 },
 };
 
-export function scripted(options: Partial<ResolvedOptions['publish']> = {}): Scripted {
+/** @param failing hooks that throw */
+export function scripted(options: Partial<ResolvedOptions['publish']> = {}, failing: Partial<Hooks> = {}): Scripted {
   Logger.overrideLogger(false);
   const resolved = { ...OPTIONS, ...options };
   const transport = new ScriptedTransport();
@@ -91,7 +103,10 @@ export function scripted(options: Partial<ResolvedOptions['publish']> = {}): Scr
   const hooks = new Proxy(
     {},
     {
-      get: (_target, hook) => (argument: unknown) => void calls.push({ hook: hook as keyof Hooks, argument }),
+      get: (_target, hook: keyof Hooks) => (argument: unknown) => {
+        calls.push({ hook, argument });
+        (failing[hook] as ((argument: unknown) => void) | undefined)?.(argument);
+      },
     },
   );
   let dead = 0;
@@ -101,11 +116,14 @@ export function scripted(options: Partial<ResolvedOptions['publish']> = {}): Scr
     if (job === 'compensate') dead += 1;
     else dueIn.push(delayMs);
   });
+  const database = {
+    failureOf: (error: unknown): DatabaseFailure => (error instanceof RefusedStatement ? 'refused' : 'unavailable'),
+  };
   const publisher = new Publisher(
     { service: 'shop', source: 'default', receiptQueue: 'shop.receipts' },
     resolved,
-    outbox as unknown as OutboxStore,
-    transport as unknown as Transport,
+    { outbox, database } as unknown as StoreSet,
+    transport,
     new GiveUp({ publish: resolved, receipts: { chaseAfterMs: 60_000, coalesceMs: 0 } }, new EventTypes()),
     new HookRunner([hooks]),
     wakeups,
@@ -139,3 +157,14 @@ export function publications(count: number, overrides: Partial<Publication> = {}
 export async function settleDown(): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
+
+export function ids(items: readonly { readonly id: string }[]): string[] {
+  return items.map(({ id }) => id);
+}
+
+export function deferred({ calls }: Scripted): unknown[] {
+  return calls.filter(({ hook }) => hook === 'deferred').map(({ argument }) => argument);
+}
+
+/** Neither window nor buffer is what holds anything back. */
+export const ROOMY = { windowSize: 1000, bufferSize: 1000, bufferBytes: 1_000_000 };

@@ -1,8 +1,12 @@
-import { describeError } from '../event/errors';
+import type { DatabasePort } from '../database/port';
 import type { HookRunner } from '../event/hook-runner';
-import type { OutboxStore, PublishSettlement } from '../outbox/outbox.store';
+import type { Wakeups } from '../event/wakeups';
 import { createLog } from '../log/log';
 import { Outage } from '../log/outage';
+import { WarningDigest } from '../log/warning-digest';
+import { describeError } from '../log/describe-error';
+import type { OutboxStore, PublishSettlement } from '../outbox/outbox.store';
+import { Signal } from '../wait/signal';
 
 const BATCH_SIZE = 1000;
 /** From one statement to the next, in milliseconds: at most 40 a second, however busy the service is. */
@@ -19,20 +23,13 @@ export interface Settlement extends PublishSettlement {
   readonly isPublished?: boolean;
 }
 
-export interface SettlerListener {
-  /** Some settlements are written or given up: `size` has shrunk. */
-  onProgress(): void;
-  /** This settlement is written. */
-  onWritten(settlement: Settlement): void;
-}
-
 /**
  * Writes outcomes of publishing to the outbox, in batches that size themselves: what arrives while one statement runs, and for a
  * moment after it, forms the next. A quiet service settles each event at once, a busy one hundreds with one statement.
  * Nobody waits for it: until then the event is this process's by its lease.
  *
  * When the database cannot be asked the batch is kept and tried again until the leases of its rows have run out; then another
- * claim may hold them, and they are published again.
+ * claim may hold them, and they are published again. An outcome that the database refuses is told apart from the others, which are written.
  */
 export class Settler {
   private readonly logger = createLog();
@@ -40,29 +37,33 @@ export class Settler {
     begins: 'Outcomes of publishing could not be written yet',
     ends: 'Outcomes of publishing are written again',
   });
+  private readonly unwritable = new WarningDigest((details) =>
+    this.logger.error('An outcome of publishing could not be written; the event will be published again', details),
+  );
+  private readonly progress = new Signal();
   private waiting: Settlement[] = [];
   private running: Promise<void> | undefined;
-  private unsettled = 0;
-  private stopped = false;
+  private unwritten = 0;
   private hurried = false;
-  private endPause: (() => void) | undefined;
-  private wake: (() => void) | undefined;
+  private stopped = false;
+  /** Ends the pause between two statements, or before a failed one is tried again. */
+  private endPause: { readonly betweenStatements: boolean; readonly end: () => void } | undefined;
 
   constructor(
-    private readonly outbox: OutboxStore,
+    private readonly store: { readonly outbox: OutboxStore; readonly database: Pick<DatabasePort, 'failureOf'> },
     private readonly leaseMs: number,
     private readonly hooks: HookRunner,
-    private readonly listener: SettlerListener,
+    private readonly wakeups: Wakeups,
   ) {}
 
-  /** Outcomes that are not written yet. */
+  /** Outcomes that are neither written nor given up. */
   get size(): number {
-    return this.unsettled;
+    return this.unwritten;
   }
 
   add(settlement: Settlement): void {
     this.waiting.push(settlement);
-    this.unsettled += 1;
+    this.unwritten += 1;
     if (this.waiting.length >= FULL_BATCH) this.hurry();
     this.running ??= this.run();
   }
@@ -70,104 +71,116 @@ export class Settler {
   /** Somebody waits for room: write what there is as soon as the present statement has ended. */
   hurry(): void {
     this.hurried = true;
-    this.endPause?.();
+    if (this.endPause?.betweenStatements) this.endPause.end();
+  }
+
+  /** Resolves when `size` has shrunk. */
+  shrunk(): Promise<void> {
+    return this.progress.next();
   }
 
   /** Resolves when everything that was added is written or given up. */
   async idle(): Promise<void> {
     while (this.running) {
       this.hurry();
-      await this.running;
+      await Promise.race([this.running, this.shrunk()]);
     }
   }
 
   /** From now on each batch is tried once: the process is about to lose its database. */
   stop(): void {
     this.stopped = true;
-    this.hurry();
-    this.wake?.();
+    this.hurried = true;
+    this.endPause?.end();
+    this.unwritable.flush();
   }
 
   private async run(): Promise<void> {
     // Let the outcomes of this turn of the event loop join the first batch.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.waiting.length > 0) {
+      const batch = this.waiting.splice(0, BATCH_SIZE);
+      this.hooks.run('settling', { count: batch.length });
+      await this.settle(batch, performance.now() + this.leaseMs);
+      this.unwritten -= batch.length;
+      this.progress.give();
+      if (!this.hurried && this.waiting.length < FULL_BATCH) await this.pause(PAUSE_MS, true);
       this.hurried = false;
-      const batch = this.waiting.length <= BATCH_SIZE ? this.waiting : this.waiting.slice(0, BATCH_SIZE);
-      this.waiting = batch === this.waiting ? [] : this.waiting.slice(BATCH_SIZE);
-      await this.settle(batch);
-      this.unsettled -= batch.length;
-      this.listener.onProgress();
-      await this.pauseBetween();
     }
     this.running = undefined;
   }
 
-  private async pauseBetween(): Promise<void> {
-    if (this.hurried || this.waiting.length >= FULL_BATCH) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, PAUSE_MS);
-      this.endPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.endPause = undefined;
-  }
-
-  private async settle(batch: readonly Settlement[]): Promise<void> {
-    this.hooks.run('settling', { count: batch.length });
-    const giveUpAt = performance.now() + this.leaseMs;
+  /** Resolves when each outcome is written or given up. */
+  private async settle(batch: readonly Settlement[], giveUpAtMs: number): Promise<void> {
     for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(delayMs * 2, LAST_RETRY_MS)) {
       try {
-        await this.write(batch);
+        this.tell(batch, await this.store.outbox.settle(batch));
         this.outage.over();
         return;
       } catch (error) {
-        if (this.stopped || performance.now() + delayMs > giveUpAt) {
-          this.logger.error('Outcomes of publishing could not be written; the events will be published again', {
-            count: batch.length,
-            eventIds: someIds(batch),
-            error: describeError(error),
-          });
+        const failure = this.store.database.failureOf(error);
+        const isRefused = failure === 'refused';
+        if (this.stopped || performance.now() + delayMs > giveUpAtMs || (isRefused && batch.length === 1)) {
+          const reason = describeError(error);
+          for (const { id, type, result } of batch) this.unwritable.add(id, { type, reason }, { result });
           return;
         }
-        this.outage.met({ count: batch.length, eventIds: someIds(batch), error: describeError(error) });
-        await this.pause(delayMs);
+        if (isRefused) {
+          const middle = batch.length >> 1;
+          await this.settle(batch.slice(0, middle), giveUpAtMs);
+          return this.settle(batch.slice(middle), giveUpAtMs);
+        }
+        // A deadlock is no outage, unless it comes again at once.
+        if (failure !== 'conflict' || delayMs > FIRST_RETRY_MS)
+          this.outage.met({ count: batch.length, eventIds: someIds(batch), error });
+        await this.pause(delayMs, false);
       }
     }
   }
 
-  private async write(batch: readonly Settlement[]): Promise<void> {
-    const unsettled = await this.outbox.settle(batch);
-    const lost = unsettled.filter(({ because }) => because === 'claim-lost').map(({ id }) => id);
-    this.hooks.run('settled', { count: batch.length - unsettled.length });
-    for (const eventId of lost) this.hooks.run('settleLost', { eventId });
-    if (lost.length > 0)
-      this.logger.warn('Claims were lost before they were settled; the other claim stands', { eventIds: lost });
-    if (unsettled.length === 0) {
-      for (const settlement of batch) this.listener.onWritten(settlement);
-      return;
-    }
+  /** Only what is written is told: an outcome whose claim was lost is not the event's. */
+  private tell(batch: readonly Settlement[], unsettled: Awaited<ReturnType<OutboxStore['settle']>>): void {
     const notWritten = new Set(unsettled.map(({ id, token }) => `${id} ${token}`));
+    const lost = unsettled.filter(({ because }) => because === 'claim-lost');
+    this.hooks.run('settled', { count: batch.length - unsettled.length });
+    for (const { id } of lost) this.hooks.run('settleLost', { eventId: id });
+    if (lost.length > 0)
+      this.logger.warn('Claims were lost before they were settled; the other claim stands', {
+        count: lost.length,
+        eventIds: someIds(lost),
+      });
     for (const settlement of batch) {
-      if (!notWritten.has(`${settlement.id} ${settlement.token}`)) this.listener.onWritten(settlement);
+      const { id, token, result } = settlement;
+      if (result === 'published' || (notWritten.size > 0 && notWritten.has(`${id} ${token}`))) continue;
+      this.tellUnpublished(settlement);
     }
   }
 
-  private async pause(delayMs: number): Promise<void> {
+  private tellUnpublished({ id, type, result, reason, delayMs, isPublished }: Settlement): void {
+    if (result === 'dead') {
+      const event = { eventId: id, type, reason: reason ?? '' };
+      this.logger.error('An event is dead: its producer gave it up', event);
+      this.hooks.run('dead', event);
+      this.wakeups.wake('compensate');
+    } else if (!isPublished) {
+      this.wakeups.wake('publish', delayMs);
+    }
+  }
+
+  private async pause(ms: number, betweenStatements: boolean): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.wake = () => {
+      const timer = setTimeout(resolve, ms);
+      const end = (): void => {
         clearTimeout(timer);
         resolve();
       };
+      this.endPause = { betweenStatements, end };
     });
-    this.wake = undefined;
+    this.endPause = undefined;
   }
 }
 
 /** Enough to find the others by. */
-function someIds(batch: readonly Settlement[]): readonly string[] {
-  return batch.slice(0, 10).map(({ id }) => id);
+function someIds(events: readonly { readonly id: string }[]): readonly string[] {
+  return events.slice(0, 10).map(({ id }) => id);
 }

@@ -1,14 +1,14 @@
 import type { Publication } from './publication';
 
-export interface BufferedPublication {
+export interface QueuedPublication {
   readonly publication: Publication;
   /** Of its payload. */
   readonly bytes: number;
 }
 
-/** A first-in first-out queue, bounded by count and by bytes of payload; both ends in constant time. */
-export class PublishBuffer {
-  private items: (BufferedPublication | undefined)[] = [];
+/** What waits to be published, first in first out, bounded by count and by bytes of payload; both ends in constant time. */
+export class PublishQueue {
+  private items: (QueuedPublication | undefined)[] = [];
   private head = 0;
   private bytes = 0;
 
@@ -33,7 +33,7 @@ export class PublishBuffer {
     return true;
   }
 
-  shift(): BufferedPublication | undefined {
+  shift(): QueuedPublication | undefined {
     const next = this.items[this.head];
     if (!next) return undefined;
     this.items[this.head] = undefined;
