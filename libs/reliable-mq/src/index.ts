@@ -1,4 +1,5 @@
 export { ReliableMqModule } from './module/reliable-mq.module';
+export { RELIABLE_MQ_OPTIONS } from './module/module-definition';
 export { ReliableEvent } from './event/reliable-event.decorator';
 export { TransactionalEvent } from './record/transactional-event.decorator';
 export { EventRecorder } from './record/event-recorder';
@@ -6,6 +7,8 @@ export { ReliableEventHandler } from './consume/reliable-event-handler.decorator
 export { RELIABLE_MQ_CONTEXT } from './consume/handler-invoker';
 export { Compensate } from './compensate/compensate.decorator';
 export { EventOperations } from './operate/event-operations';
+export { ReliableMqHooks } from './operate/reliable-mq-hooks';
+export { CompensationTask } from './repair/compensation-task';
 export { ReliableMqHealth } from './operate/reliable-mq-health';
 export { MemoryBroker } from './broker/memory/memory-broker';
 export { OutboxEvent } from './outbox/outbox.entity';
@@ -52,6 +55,7 @@ export type {
   InboxRecord,
   ReliableMqStatistics,
 } from './database/operations.store';
+export type { JobRun } from './repair/job';
 export type { HealthReport } from './operate/reliable-mq-health';
 export type { OutboxStatus, StoredOutcome } from './outbox/outbox.entity';
 export type { InboxStatus } from './inbox/inbox.entity';

@@ -40,7 +40,7 @@ export class HookRunner {
   private findListeners(name: keyof Hooks): readonly Listener[] {
     const listeners = [...this.subscriptions].flatMap(({ subscriber }) => {
       const hook = subscriber[name] as Listener | undefined;
-      return hook ? [hook.bind(subscriber)] : [];
+      return hook ? [hook] : [];
     });
     this.listening.set(name, listeners);
     return listeners;

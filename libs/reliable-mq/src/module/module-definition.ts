@@ -33,8 +33,17 @@ export const EXTRAS_DEFAULTS: Required<ReliableMqModuleExtras> = {
   isGlobal: true,
 };
 
-export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<ReliableMqOptions>({ moduleName: 'ReliableMq' })
+/**
+ * Injection token of the options as the application wrote them. A test of an application's own modules replaces them:
+ * `Test.createTestingModule({ imports: [AppModule] }).overrideProvider(RELIABLE_MQ_OPTIONS).useValue({ service: 'order', transport: 'memory' })`.
+ */
+export const RELIABLE_MQ_OPTIONS = Symbol('ReliableMq:Options');
+
+export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<ReliableMqOptions>({
+    moduleName: 'ReliableMq',
+    optionsInjectionToken: RELIABLE_MQ_OPTIONS,
+  })
     .setClassMethodName('forRoot')
     .setExtras<ReliableMqModuleExtras>(EXTRAS_DEFAULTS, (definition) => definition)
     .build();

@@ -12,6 +12,7 @@ import { Wakeups } from '../event/wakeups';
 import { EventOperations } from '../operate/event-operations';
 import { Lifecycle } from '../operate/lifecycle';
 import { ReliableMqHealth } from '../operate/reliable-mq-health';
+import { ReliableMqHooks } from '../operate/reliable-mq-hooks';
 import { resolveOptions } from '../options/resolve-options';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import { GiveUp } from '../publish/give-up';
@@ -19,6 +20,7 @@ import { PublisherGroup } from '../publish/publisher-group';
 import { ReceiptListener } from '../receipt/receipt-listener';
 import { EventRecorder } from '../record/event-recorder';
 import { ChaseReceiptsJob } from '../repair/chase-receipts.job';
+import { CompensationSchedule } from '../repair/compensation-schedule';
 import { CompensationTask } from '../repair/compensation-task';
 import { type Job, JOBS } from '../repair/job';
 import { PruneInboxJob, PruneOutboxJob } from '../repair/prune.job';
@@ -36,8 +38,8 @@ import {
   ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
   EXTRAS_DEFAULTS,
-  MODULE_OPTIONS_TOKEN,
   OPTIONS_TYPE,
+  RELIABLE_MQ_OPTIONS,
   type ReliableMqModuleExtras,
 } from './module-definition';
 import { provideStores } from './provide-stores';
@@ -48,19 +50,21 @@ const CONSUMER_JOBS: readonly Type<Job>[] = [RetryFailedJob, PruneInboxJob];
 
 /** In the order of an event's way. */
 const COMMON: readonly Provider[] = [
-  { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [MODULE_OPTIONS_TOKEN] },
+  { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [RELIABLE_MQ_OPTIONS] },
   { provide: TRANSPORT, useFactory: createTransport, inject: [RESOLVED_OPTIONS] },
   {
     provide: HookRunner,
-    useFactory: ({ hooks }: ResolvedOptions) => new HookRunner([hooks]),
+    useFactory: ({ hooks }: ResolvedOptions) => new HookRunner(hooks),
     inject: [RESOLVED_OPTIONS],
   },
+  ReliableMqHooks,
   Wakeups,
   EventTypes,
   CommittedEvents,
   CommitTracker,
   TransactionContext,
   HandlerRegistry,
+  CompensationSchedule,
   CompensationTask,
   EventOperations,
   Lifecycle,
@@ -82,6 +86,9 @@ const PRODUCER: readonly Provider[] = [
 ];
 
 const CONSUMER: readonly Provider[] = [ConsumerGroup, HandlerExplorer, ...CONSUMER_JOBS];
+
+/** What applications inject, beside the EventRecorder. */
+const EXPORTED = [CompensationTask, EventOperations, ReliableMqHealth, ReliableMqHooks];
 
 /**
  * Import it once, in the root module, beside `TypeOrmModule.forRoot(…)`:
@@ -118,6 +125,6 @@ function complete(definition: DynamicModule, extras: ReliableMqModuleExtras): Dy
       ...(consumer ? CONSUMER : []),
       { provide: JOBS, useFactory: (...found: Job[]) => found, inject: jobs },
     ],
-    exports: [...(definition.exports ?? []), EventOperations, ReliableMqHealth, ...(producer ? [EventRecorder] : [])],
+    exports: [...(definition.exports ?? []), ...EXPORTED, ...(producer ? [EventRecorder] : [])],
   };
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CronExpression } from '@nestjs/schedule';
 import ts from 'typescript';
 import { resolveOptions } from './resolve-options';
 
@@ -50,8 +51,10 @@ function valueAt(path: string): unknown {
   return path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], resolved);
 }
 
-/** `'text'`, `1000` or `{ initialMs: 1000 }`, as it stands in a comment. */
+/** `'text'`, `1000`, `{ initialMs: 1000 }` or `CronExpression.…`, as it stands in a comment. */
 function parseDefault(text: string): unknown {
+  const [, expression] = /^CronExpression\.(\w+)$/.exec(text) ?? [];
+  if (expression) return CronExpression[expression as keyof typeof CronExpression];
   return JSON.parse(text.replace(/'/g, '"').replace(/(\w+):/g, '"$1":'));
 }
 
@@ -78,7 +81,7 @@ describe('the documentation of the options', () => {
     const inBackoffs = backoffs.flatMap(({ path }) => ['initialMs', 'maxMs', 'jitter'].map((key) => `${path}.${key}`));
     const optionalOfRabbitMq = ['rabbitmq.tls', 'rabbitmq.credentials', 'rabbitmq.connection'];
     expect(new Set(without)).toEqual(
-      new Set(['service', 'rabbitmq.uri', ...optionalOfRabbitMq, 'hooks', ...inBackoffs]),
+      new Set(['service', 'rabbitmq.uri', ...optionalOfRabbitMq, 'compensation.intervalMs', 'hooks', ...inBackoffs]),
     );
   });
 

@@ -33,8 +33,11 @@ export interface ReliableMqOptions {
   readonly compensation?: CompensationOptions;
   readonly retention?: RetentionOptions;
   readonly shutdown?: ShutdownOptions;
-  /** Functions called at the steps of an event's way, for metrics, tracing and alerts. They must not throw, and are not awaited. */
-  readonly hooks?: Partial<Hooks>;
+  /**
+   * Functions called at the steps of an event's way, for metrics, tracing and alerts; several maps of them if several listen. What
+   * one throws is logged and changes nothing, and none is awaited. A module that listens can add its own: inject `ReliableMqHooks`.
+   */
+  readonly hooks?: Partial<Hooks> | readonly Partial<Hooks>[];
 }
 
 export interface RabbitMqOptions {
@@ -217,14 +220,19 @@ export interface ConsumeOptions {
 
 export interface CompensationOptions {
   /**
-   * `false`: this instance runs no jobs. At least one instance of each service must, or nothing is repaired.
+   * `false`: this instance schedules no jobs. At least one instance of each service must, or something must call
+   * `CompensationTask.run()`, or nothing is repaired.
    * @default true
    */
   readonly enabled?: boolean;
   /**
-   * Milliseconds between two runs of the compensation task. Each run costs a few index lookups when there is nothing to do.
-   * @default 10000
+   * When the compensation task runs: six fields, the first one seconds. Each run costs a few index lookups when there is nothing to do;
+   * too rarely leaves events that long that a process died with. Each instance waits for a random part of a second, so that not all ask
+   * the database at one moment. With ScheduleModule imported it is the cron job `reliable-mq:compensation` of its SchedulerRegistry.
+   * @default CronExpression.EVERY_10_SECONDS
    */
+  readonly cron?: string;
+  /** In the place of `cron`: milliseconds between two runs, from the start of the process. */
   readonly intervalMs?: number;
   /**
    * Rows claimed by one statement.

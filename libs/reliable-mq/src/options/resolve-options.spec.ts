@@ -172,6 +172,11 @@ describe('resolveOptions', () => {
     ['retention.outboxHours', -1, 'retention.outboxHours must be a number from 0'],
     ['shutdown.drainMs', Infinity, 'shutdown.drainMs must be a whole number from 0 to 3600000, got Infinity'],
     ['hooks.deaad', () => undefined, 'Unknown option "hooks.deaad"; did you mean "hooks.dead"?'],
+    ['hooks', [{}, { deaad: () => undefined }], 'Unknown option "hooks[1].deaad"; did you mean "hooks[1].dead"?'],
+    ['compensation.cron', 'every now and then', 'compensation.cron must be a cron expression'],
+    ['compensation.cron', 10, 'seconds first), got 10'],
+    ['compensation.intervalMs', 0, 'compensation.intervalMs must be a whole number from 50'],
+    ['compensation', { cron: '0 * * * * *', intervalMs: 1000 }, 'say when the same task runs: give one of them'],
     ['hooks', () => undefined, 'hooks must be an object, got a function'],
     ['prefetch', 1, 'Unknown option "prefetch"'],
     ['completelyDifferent', 1, 'Unknown option "completelyDifferent".'],
@@ -294,15 +299,15 @@ describe('resolveOptions', () => {
         }
       }
       const metrics = new Metrics();
-      const { hooks } = resolveOptions({ ...minimal, hooks: metrics });
-      hooks.dead?.({ eventId: '1', type: 'a', reason: 'r' });
+      const [hooks] = resolveOptions({ ...minimal, hooks: metrics }).hooks;
+      hooks?.dead?.({ eventId: '1', type: 'a', reason: 'r' });
       expect(metrics.deaths).toBe(1);
     });
 
     it('have the names of the typed hook map', () => {
       const names = Object.keys(
         resolveOptions({ ...minimal, hooks: new Proxy({}, { get: () => () => undefined, getPrototypeOf: () => null }) })
-          .hooks,
+          .hooks[0] ?? {},
       );
       expect(names).toEqual(
         expect.arrayContaining(['recorded', 'committed', 'dead', 'compensated', 'transportChanged']),

@@ -1,8 +1,10 @@
+import { CronExpression } from '@nestjs/schedule';
+import { validateCronExpression } from 'cron';
 import { InvalidOptionsError } from '../event/errors';
 import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN } from '../event/event-type';
-import type { Hooks } from '../event/hooks';
+import { readHooks } from './read-hooks';
 import { MemoryBroker } from '../broker/memory/memory-broker';
-import { OptionReader, show } from '../input/option-reader';
+import { isPlain, OptionReader, show } from '../input/option-reader';
 import type { ReliableMqOptions } from './options';
 import { readRabbitMq } from './read-rabbitmq';
 import type { ResolvedOptions } from './resolved-options';
@@ -74,7 +76,7 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
   const compensation = root.group('compensation');
   const resolvedCompensation = {
     enabled: compensation.boolean('enabled', true),
-    intervalMs: compensation.integer('intervalMs', 10 * SECOND, 50, DAY),
+    ...readWhen(compensation, problems),
     batchSize: compensation.integer('batchSize', 500, 1, 10_000),
     timeoutMs: compensation.integer('timeoutMs', 30 * SECOND, 100, DAY),
     backoff: compensation.backoff('backoff', { initialMs: SECOND, maxMs: 10 * MINUTE, jitter: 0.2 }),
@@ -94,7 +96,7 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
   const resolvedShutdown = { drainMs: shutdown.integer('drainMs', 10 * SECOND, 0, HOUR) };
   shutdown.refuseUnknown();
 
-  const hooks = readHooks(root, problems);
+  const hooks = readAllHooks(root, problems);
   refuseExtras(root, problems);
   root.refuseUnknown();
 
@@ -159,54 +161,28 @@ function readTransport(root: OptionReader, problems: string[]): ResolvedOptions[
   return 'rabbitmq';
 }
 
-const HOOK_NAMES: Readonly<Record<keyof Hooks, true>> = {
-  recorded: true,
-  committed: true,
-  publishing: true,
-  sent: true,
-  confirmed: true,
-  settling: true,
-  settled: true,
-  settleLost: true,
-  deferred: true,
-  received: true,
-  handling: true,
-  handlerReturned: true,
-  handled: true,
-  handlingFailed: true,
-  duplicate: true,
-  parked: true,
-  acknowledged: true,
-  receiptsSending: true,
-  receiptsSent: true,
-  receiptsReceived: true,
-  receiptsApplied: true,
-  consumed: true,
-  lateOutcome: true,
-  dead: true,
-  compensating: true,
-  compensationReturned: true,
-  compensated: true,
-  compensationFailed: true,
-  jobStarted: true,
-  jobBatch: true,
-  jobFinished: true,
-  transportChanged: true,
-};
+function readAllHooks(root: OptionReader, problems: string[]): ResolvedOptions['hooks'] {
+  const value = root.raw('hooks');
+  if (!Array.isArray(value)) return [readHooks(value, 'hooks', problems)];
+  return value.map((hooks: unknown, index) => readHooks(hooks, `hooks[${index}]`, problems));
+}
 
-function readHooks(root: OptionReader, problems: string[]): Partial<Hooks> {
-  const group = root.group('hooks');
-  const source = root.raw('hooks');
-  const hooks: Record<string, unknown> = {};
-  for (const name of Object.keys(HOOK_NAMES)) {
-    const value = group.raw(name);
-    if (value === undefined) continue;
-    // Bound, so that an instance of the application's own class works, with whatever fields it has.
-    if (typeof value === 'function') hooks[name] = value.bind(source) as unknown;
-    else problems.push(`hooks.${name} must be a function, got ${show(value)}.`);
-  }
-  if (isPlain(source)) group.refuseUnknown();
-  return hooks;
+/** When the compensation task runs. */
+function readWhen(
+  compensation: OptionReader,
+  problems: string[],
+): Pick<ResolvedOptions['compensation'], 'cron' | 'intervalMs'> {
+  const { EVERY_10_SECONDS } = CronExpression;
+  const cron = compensation.raw('cron') ?? EVERY_10_SECONDS;
+  const intervalMs =
+    compensation.raw('intervalMs') === undefined ? undefined : compensation.integer('intervalMs', 0, 50, DAY);
+  if (intervalMs !== undefined && compensation.raw('cron') !== undefined)
+    problems.push('compensation.cron and compensation.intervalMs say when the same task runs: give one of them.');
+  if (typeof cron === 'string' && validateCronExpression(cron).valid) return { cron, intervalMs };
+  problems.push(
+    `compensation.cron must be a cron expression, for example "${EVERY_10_SECONDS}" (seconds first), got ${show(cron)}.`,
+  );
+  return { cron: EVERY_10_SECONDS, intervalMs };
 }
 
 /** Groups that hold what belongs to the application. */
@@ -217,8 +193,4 @@ function deepFreeze<T extends object>(value: T): T {
     if (!FOREIGN.has(key) && (Array.isArray(item) || isPlain(item))) deepFreeze(item);
   }
   return Object.freeze(value);
-}
-
-function isPlain(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }

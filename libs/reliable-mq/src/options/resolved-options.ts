@@ -33,7 +33,9 @@ export interface ResolvedOptions {
   };
   readonly compensation: {
     readonly enabled: boolean;
-    readonly intervalMs: number;
+    readonly cron: string;
+    /** In the place of `cron`. */
+    readonly intervalMs: number | undefined;
     readonly batchSize: number;
     readonly timeoutMs: number;
     readonly backoff: Backoff;
@@ -45,5 +47,5 @@ export interface ResolvedOptions {
     readonly pruneBatchSize: number;
   };
   readonly shutdown: { readonly drainMs: number };
-  readonly hooks: Partial<Hooks>;
+  readonly hooks: readonly Partial<Hooks>[];
 }

@@ -102,6 +102,38 @@ describe('JobRunner', () => {
     expect(job.runs).toBe(0);
   });
 
+  it('tells who asked for a run what it did: the next one, when one is under way', async () => {
+    const ends: (() => void)[] = [];
+    let count = 0;
+    job.work = async (progress) => {
+      progress((count += 1));
+      await new Promise<void>((resolve) => ends.push(resolve));
+    };
+    runner.poke();
+    const asked = Promise.all([runner.run(), runner.run()]);
+    ends[0]?.();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(job.runs).toBe(2);
+    ends[1]?.();
+    const run = { job: 'publish', dataSource: 'default', count: 2 };
+    await expect(asked).resolves.toEqual([expect.objectContaining(run), expect.objectContaining(run)]);
+  });
+
+  it('tells who asked for a run why there was none', async () => {
+    job.isReady = false;
+    await expect(runner.run()).resolves.toMatchObject({ count: 0, skipped: expect.stringMatching(/broker is away/) });
+    job.isReady = true;
+    let end: () => void = () => undefined;
+    job.work = () => new Promise((resolve) => (end = resolve));
+    runner.poke();
+    const asked = runner.run();
+    stopping.abort();
+    end();
+    await expect(asked).resolves.toMatchObject({ skipped: 'the application is stopping' });
+    await expect(runner.run()).resolves.toMatchObject({ skipped: 'the application is stopping' });
+    expect(job.runs).toBe(1);
+  });
+
   it('begins nothing when it is stopping', async () => {
     runner.pokeIn(1000);
     stopping.abort();

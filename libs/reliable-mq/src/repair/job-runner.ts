@@ -1,10 +1,12 @@
 import { describeError } from '../event/errors';
 import type { HookRunner } from '../event/hook-runner';
 import type { StoreSet } from '../database/stores';
-import type { Job, ReportBatch } from './job';
+import type { Job, JobRun, ReportBatch } from './job';
 import { createLog } from '../log/log';
 import { Outage } from '../log/outage';
 
+const STOPPING = 'the application is stopping';
+const NOT_READY = 'it could do nothing now: the broker is away, or nothing here needs the job';
 const PROGRESS_EVERY_MS = 10_000;
 /** Moments closer than this are one, in milliseconds: bounds how many are remembered, and how often the job is woken. */
 const WAKE_GRAIN_MS = 50;
@@ -20,6 +22,8 @@ export class JobRunner {
   });
   private running: Promise<void> | undefined;
   private again = false;
+  /** Who waits for the end of the next run. */
+  private callers: ((run: JobRun) => void)[] = [];
   private timer: NodeJS.Timeout | undefined;
   private timerAt = Number.POSITIVE_INFINITY;
   /** Moments at which the job has work, on the clock of `performance.now()`. */
@@ -32,11 +36,29 @@ export class JobRunner {
     private readonly stop: AbortSignal,
   ) {}
 
+  get isReady(): boolean {
+    return this.job.ready(this.set);
+  }
+
+  /** Run the job now, or once more when the present run ends. Resolves when that run has ended. */
+  run(): Promise<JobRun> {
+    if (this.stop.aborted) return Promise.resolve(this.skipped(STOPPING));
+    if (!this.isReady) return Promise.resolve(this.skipped(NOT_READY));
+    return new Promise((resolve) => {
+      this.callers.push(resolve);
+      this.poke();
+    });
+  }
+
+  skipped(why: string): JobRun {
+    return { job: this.job.name, dataSource: this.set.name, count: 0, durationMs: 0, skipped: why };
+  }
+
   /** Run the job now, or once more when the present run ends. */
   poke(): void {
     if (this.stop.aborted) return;
     if (this.running) this.again = true;
-    else if (this.job.ready(this.set)) this.running = this.loop();
+    else if (this.isReady) this.running = this.loop();
   }
 
   /** Run the job after so many milliseconds, whatever else it is asked. */
@@ -81,12 +103,16 @@ export class JobRunner {
   private async loop(): Promise<void> {
     do {
       this.again = false;
-      await this.runOnce();
-    } while (this.again && !this.stop.aborted && this.job.ready(this.set));
+      const callers = this.callers.splice(0);
+      const run = await this.runOnce();
+      for (const ended of callers) ended(run);
+    } while (this.again && !this.stop.aborted && this.isReady);
     this.running = undefined;
+    // Asked for while the last run ended.
+    for (const ended of this.callers.splice(0)) ended(this.skipped(this.stop.aborted ? STOPPING : NOT_READY));
   }
 
-  private async runOnce(): Promise<void> {
+  private async runOnce(): Promise<JobRun> {
     const { name } = this.job;
     const dataSource = this.set.name;
     const startedAt = performance.now();
@@ -122,6 +148,8 @@ export class JobRunner {
         count,
         durationMs: Math.round(durationMs),
       });
-    this.hooks.run('jobFinished', { job: name, dataSource, count, durationMs, ...(failure ? { error: failure } : {}) });
+    const run: JobRun = { job: name, dataSource, count, durationMs, ...(failure ? { error: failure } : {}) };
+    this.hooks.run('jobFinished', run);
+    return run;
   }
 }

@@ -16,6 +16,21 @@ export function reportClaimed(report: ReportBatch, claimed: readonly { readonly 
   );
 }
 
+/** What a run of a job did. */
+export interface JobRun {
+  readonly job: JobName;
+  /** Name of the DataSource whose rows it looked after. */
+  readonly dataSource: string;
+  /** Rows that it took up: what it published, chased, compensated or retried, or deleted. */
+  readonly count: number;
+  /** In milliseconds. */
+  readonly durationMs: number;
+  /** What it failed at, if it did; the next run tries again. */
+  readonly error?: string;
+  /** Why it was not run, if it was not. */
+  readonly skipped?: string;
+}
+
 /** One job of the compensation task. It runs once at a time for each DataSource. */
 export interface Job {
   readonly name: JobName;
