@@ -58,7 +58,7 @@ export class ConsumerGroup {
       await finishesWithin(CUT_OFF_MS, idle);
     }
     this.handling.stop();
-    this.receipts.flush();
+    this.receipts.stop();
   }
 
   private async paused(): Promise<void> {

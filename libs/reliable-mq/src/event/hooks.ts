@@ -77,7 +77,7 @@ export interface Hooks {
 
   /** A message of receipts is about to be sent. */
   receiptsSending(receipts: { readonly to: string; readonly count: number }): void;
-  /** A message of receipts was handed to the socket (`sent: false`: dropped, the producer will chase). */
+  /** A message of receipts was handed to the socket (`sent: false`: the broker takes nothing at present; they are kept, and tried again). */
   receiptsSent(receipts: { readonly to: string; readonly count: number; readonly sent: boolean }): void;
   /** Receipts arrived and are about to be written. */
   receiptsReceived(receipts: { readonly count: number }): void;
