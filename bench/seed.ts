@@ -7,7 +7,7 @@ let script: string | undefined;
 
 /** Statements that make the library's tables, as `npx nestjs-reliable-mq schema` prints them. */
 export function libraryTables(): readonly string[] {
-  const command = ['-r', '@swc-node/register', 'libs/reliable-mq/src/cli/main.ts', 'schema'];
+  const command = ['-r', '@swc-node/register', 'libs/reliable-mq/src/operate/cli/main.ts', 'schema'];
   script ??= execFileSync(process.execPath, command, { cwd: ROOT, encoding: 'utf8' });
   return [script];
 }
