@@ -5,7 +5,7 @@ import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { startProxy, type TcpProxy } from '../../tools/servers/tcp-proxy';
 import { uniquePrefix } from '../support/rabbitmq';
 import { silentLogger } from './transport-silent-logger';
-import type { TransportHarness } from './transport.contract';
+import type { TransportHarness } from './transport-bench';
 
 export interface TransportSettings extends Partial<ResolvedRabbitMqOptions> {
   readonly confirmTimeoutMs?: number;
@@ -123,6 +123,8 @@ export function createTransport(
         heartbeatSeconds: 10,
         reconnectMs: 50,
         queueType: 'quorum',
+        singleActiveConsumer: false,
+        topology: 'declare',
         tls: undefined,
         credentials: undefined,
         connection: undefined,

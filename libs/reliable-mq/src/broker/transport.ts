@@ -35,10 +35,10 @@ export interface Transport {
   subscribe(queue: QueueSpec, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Subscription>;
 
   /**
-   * How many messages wait in a queue for a consumer, without those that consumers hold. Never rejects.
+   * How full a queue is, and who takes from it. Never rejects.
    * @returns undefined when the broker cannot say in time, or is away
    */
-  messagesWaiting(queue: string): Promise<QueueDepth>;
+  queueState(queue: string): Promise<QueueState>;
 
   /** Declare everything again that this process has declared: puts back a removed binding or a deleted exchange. */
   refreshTopology(): Promise<void>;
@@ -85,16 +85,24 @@ export type PublishOutcome =
   | { readonly status: 'routed' }
   | { readonly status: 'unroutable' | 'refused' | 'unavailable'; readonly reason: string };
 
-/** Number of messages that wait in a queue, or that there is no such queue; undefined: not known. */
-export type QueueDepth = number | 'no-queue' | undefined;
+/** What the broker says of a queue, or that there is none of that name; undefined: not known. */
+export type QueueState = PresentQueue | 'no-queue' | undefined;
+
+export interface PresentQueue {
+  /** Messages that wait for a consumer, without those that consumers hold. */
+  readonly messages: number;
+  /** Consumers, of whatever program. */
+  readonly consumers: number;
+}
 
 export interface QueueSpec {
   readonly name: string;
   /**
-   * `events`: durable quorum queue, dead-letters to `parkingQueue`. `receipts`: durable classic queue, no dead-lettering.
-   * `parking`: durable quorum queue for what nobody can handle.
+   * `events`: durable quorum queue, dead-letters to `parkingQueue`. `receipts`: durable quorum queue that drops its oldest messages
+   * when it is full, no dead-lettering. `parking`: durable quorum queue for what nobody can handle. `existing`: whatever it is,
+   * consumed if it is there when the connection is made, and never declared.
    */
-  readonly kind: 'events' | 'receipts' | 'parking';
+  readonly kind: 'events' | 'receipts' | 'parking' | 'existing';
   /** Routing keys (event types) that bind it to the exchange. */
   readonly bindings: readonly string[];
   /** For `events`: name of the queue, declared too, that takes dead-lettered messages. */
@@ -117,20 +125,27 @@ export interface IncomingMessage {
   readonly redelivered: boolean;
 }
 
-/** One delivered message; settle it exactly once. Settling after the connection was lost does nothing: it will come again. */
+/**
+ * One delivered message. What is never acknowledged goes back when its subscription has ended and the transport closes, or its connection
+ * is lost; there is no giving back of a single message, because a broker may deliver it again at once, without end and in front of
+ * all others. Acknowledging twice, or after the connection was lost, does nothing: in the latter case it will come again.
+ */
 export interface Delivery {
   readonly message: IncomingMessage;
   ack(): void;
-  /** Back to the queue, for another delivery. */
-  requeue(): void;
 }
 
 export interface Subscription {
-  /** Take no more messages; unsettled deliveries can still be settled. Idempotent. */
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  /** Pause for good. Undelivered messages stay in the queue; unsettled ones go back when the transport closes. */
+  /** Whether the broker delivers to it at present. Changes are told through the transport's `onStatus`. */
+  status(): SubscriptionStatus;
+  /** Take no more messages. What was delivered can still be acknowledged. Idempotent. */
   close(): Promise<void>;
+}
+
+export interface SubscriptionStatus {
+  readonly consuming: boolean;
+  /** Why not, for people. */
+  readonly reason?: string;
 }
 
 /** Injection token of the application's transport. */

@@ -11,7 +11,7 @@ import type { Parking } from './parking';
 import type { Reading } from './payload-check';
 import { createLog } from '../log/log';
 
-const REQUEUE_DELAY_MS = 1000;
+const RETRY_DELAY_MS = 1000;
 
 /** Takes the messages of one queue: reads, handles or parks each, acknowledges it after the commit, and reports. */
 export class QueueConsumer {
@@ -19,6 +19,7 @@ export class QueueConsumer {
   private readonly active = new Set<Promise<void>>();
   private readonly root = new AsyncResource('ReliableMqConsumer');
   private subscription: Subscription | undefined;
+  private paused = false;
 
   constructor(
     private readonly handlers: QueueHandlers,
@@ -41,6 +42,7 @@ export class QueueConsumer {
 
   /** Take no more messages; those in hand go on. */
   async pause(): Promise<void> {
+    this.paused = true;
     await this.subscription?.close();
   }
 
@@ -64,17 +66,18 @@ export class QueueConsumer {
       this.hooks.run('acknowledged', { queue: message.queue, messageId: message.messageId });
     };
     try {
-      if (!(await this.process(delivery, ack)) && !settled) delivery.requeue();
+      if (await this.process(delivery, ack)) return;
     } catch (error) {
-      this.logger.error('A message could not be processed; it goes back to its queue', {
+      this.logger.error('A message could not be processed; it is tried again', {
         queue: message.queue,
         messageId: message.messageId,
         error: describeError(error),
       });
-      if (settled) return;
-      await new Promise<void>((resolve) => setTimeout(resolve, REQUEUE_DELAY_MS).unref());
-      delivery.requeue();
     }
+    if (settled || this.paused) return;
+    await new Promise<void>((resolve) => setTimeout(resolve, RETRY_DELAY_MS).unref());
+    // Not acknowledged, it goes back when the transport closes.
+    if (!this.paused) await this.take({ message: { ...message, redelivered: true }, ack: () => delivery.ack() });
   }
 
   /** @returns false when the message is not concluded: it must go back, unless the inbox owns it */

@@ -85,6 +85,20 @@ export interface RabbitMqOptions {
    * @default 'quorum'
    */
   readonly queueType?: 'quorum' | 'classic';
+  /**
+   * Declares the event queues so that one consumer at a time takes from each, and another instance takes over when it ends: handlers run
+   * in the order of the queue with `consume.prefetch: 1`, and more instances handle no more. Concerns queues that are declared anew; one
+   * that was declared so by hand is used as it is. RabbitMQ knows no policy for it.
+   * @default false
+   */
+  readonly singleActiveConsumer?: boolean;
+  /**
+   * `'declare'` makes the exchange, the queues and their bindings exist, and puts back what somebody has deleted. `'verify'` only looks
+   * for exchange and queues and refuses to start with the commands that declare them: for users without the right to configure.
+   * Bindings can't be looked for.
+   * @default 'declare'
+   */
+  readonly topology?: 'declare' | 'verify';
 }
 
 /** The options of Node's `tls.connect` that a broker may ask for. Certificates and keys in PEM. */

@@ -58,6 +58,8 @@ export function readRabbitMq(root: OptionReader, required: boolean, problems: st
     heartbeatSeconds: group.integer('heartbeatSeconds', 10, 1, 3600),
     reconnectMs: group.integer('reconnectMs', SECOND, 10, HOUR),
     queueType: group.choice('queueType', 'quorum', ['quorum', 'classic']),
+    singleActiveConsumer: group.boolean('singleActiveConsumer', false),
+    topology: group.choice('topology', 'declare', ['declare', 'verify']),
   };
   group.refuseUnknown();
   return resolved;

@@ -154,6 +154,8 @@ describe('resolveOptions', () => {
     ['rabbitmq.credentials', { username: 'a' }, 'rabbitmq.credentials must be { username, password }'],
     ['rabbitmq.connection', {}, 'rabbitmq.connection must be an AmqpConnection of @golevelup/nestjs-rabbitmq'],
     ['rabbitmq.heartbeatSeconds', -1, 'rabbitmq.heartbeatSeconds must be a whole number from 1 to 3600, got -1'],
+    ['rabbitmq.topology', 'check', 'rabbitmq.topology must be one of "declare", "verify", got "check"'],
+    ['rabbitmq.singleActiveConsumer', 1, 'rabbitmq.singleActiveConsumer must be true or false'],
     ['rabbitmq.queueType', 'stream', 'must be one of "quorum", "classic"'],
     ['publish', 7, 'publish must be an object, got 7'],
     ['publish.leaseMs', '30000', 'publish.leaseMs must be a whole number from 1000 to 3600000, got "30000"'],

@@ -105,7 +105,8 @@ export class ReceiptListener {
   }
 
   private writeLater(parcel: Parcel): void {
-    if (this.stopping.signal.aborted) return parcel.delivery.requeue();
+    // Not acknowledged, it goes back when the transport closes.
+    if (this.stopping.signal.aborted) return;
     const timer = setTimeout(() => {
       this.timers.delete(timer);
       this.write(parcel);

@@ -5,7 +5,7 @@ import { GiveUp } from '../publish/give-up';
 import type { Publisher } from '../publish/publisher';
 import type { PublisherGroup } from '../publish/publisher-group';
 import type { StoreSet } from '../database/stores';
-import type { QueueDepth, Transport } from '../broker/transport';
+import type { QueueState, Transport } from '../broker/transport';
 
 export const MAX_ATTEMPTS = 3;
 
@@ -27,11 +27,11 @@ export function askingJobParts(events: readonly ClaimedEvent[]) {
   const stop = new AbortController();
   const broker = {
     available: true,
-    answer: (_queue: string): QueueDepth => undefined,
+    answer: (_queue: string): QueueState => undefined,
   };
-  const transport: Pick<Transport, 'status' | 'messagesWaiting'> = {
+  const transport: Pick<Transport, 'status' | 'queueState'> = {
     status: () => ({ available: broker.available }),
-    messagesWaiting: async (queue) => {
+    queueState: async (queue) => {
       asked.push(queue);
       return broker.answer(queue);
     },

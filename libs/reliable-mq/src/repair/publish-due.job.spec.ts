@@ -19,7 +19,7 @@ describe('PublishDueJob: when it is not known how full queues are', () => {
     broker.answer = () => {
       if (goesAway) broker.available = false;
       else stop.abort();
-      return 5;
+      return { messages: 5, consumers: 1 };
     };
     await new PublishDueJob(...parts).run(set, () => undefined, stop.signal);
     expect(asked).toEqual(['stock.type b']);

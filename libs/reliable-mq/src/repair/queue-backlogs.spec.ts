@@ -15,12 +15,13 @@ describe('QueueBacklogs', () => {
     readonly asked: string[];
   } {
     const asked: string[] = [];
-    const messagesWaiting: Transport['messagesWaiting'] = async (queue) => {
+    const queueState: Transport['queueState'] = async (queue) => {
       asked.push(queue);
       const count = counts[queue] ?? 'no-queue';
-      return count === 'silent' ? undefined : count;
+      if (count === 'silent') return undefined;
+      return count === 'no-queue' ? count : { messages: count, consumers: 1 };
     };
-    return { all: new QueueBacklogs({ messagesWaiting }, () => mayAsk(asked)), asked };
+    return { all: new QueueBacklogs({ queueState }, () => mayAsk(asked)), asked };
   }
 
   it('puts each message that waits to one event, and asks the broker once', async () => {

@@ -1,7 +1,7 @@
 import { consumerQueue } from '../event/queue-names';
 import type { ClaimedEvent } from '../outbox/outbox.store';
 import { missingConsumers, publishTargets } from '../publish/publish-target';
-import type { MessageTarget, QueueDepth, Transport } from '../broker/transport';
+import type { MessageTarget, QueueState, Transport } from '../broker/transport';
 
 /**
  * Questions that a run spends on a broker that does not answer: each may take seconds, and claims are running out. More than one, for it
@@ -20,7 +20,7 @@ export interface Backlog {
  * hold `n` of them. Published again, each would wait there twice, and a consumer that is behind would fall behind for good.
  */
 export class QueueBacklogs {
-  private readonly counts = new Map<string, QueueDepth>();
+  private readonly counts = new Map<string, QueueState>();
   /** Messages of each queue that are not put to an event yet. */
   private readonly left = new Map<string, number>();
 
@@ -29,7 +29,7 @@ export class QueueBacklogs {
 
   /** @param mayAsk asked before each question to the broker */
   constructor(
-    private readonly transport: Pick<Transport, 'messagesWaiting'>,
+    private readonly transport: Pick<Transport, 'queueState'>,
     private readonly mayAsk: () => boolean,
   ) {}
 
@@ -41,10 +41,10 @@ export class QueueBacklogs {
     const queues = missingQueues(event);
     let largest: Backlog | undefined;
     for (const queue of queues) {
-      const messages = await this.count(queue);
-      if (messages === undefined) return 'not-known';
-      if (typeof messages !== 'number' || (this.left.get(queue) ?? 0) <= 0) return undefined;
-      if (!largest || messages > largest.messages) largest = { queue, messages };
+      const state = await this.count(queue);
+      if (state === undefined) return 'not-known';
+      if (state === 'no-queue' || (this.left.get(queue) ?? 0) <= 0) return undefined;
+      if (!largest || state.messages > largest.messages) largest = { queue, messages: state.messages };
     }
     for (const queue of queues) this.take(queue);
     return largest;
@@ -59,9 +59,9 @@ export class QueueBacklogs {
     const queues = missingQueues(event);
     if (event.publishedAgoMs === null || event.redrives > 0 || queues.length < 2) return publishTargets(event);
     // One after another: what is asked after an unanswered question waits in vain too.
-    const depths: QueueDepth[] = [];
-    for (const queue of queues) depths.push(await this.count(queue));
-    if (!depths.includes('no-queue')) return publishTargets(event);
+    const states: QueueState[] = [];
+    for (const queue of queues) states.push(await this.count(queue));
+    if (!states.includes('no-queue')) return publishTargets(event);
     return queues.filter((queue) => !this.take(queue)).map((queue) => ({ queue }));
   }
 
@@ -73,13 +73,13 @@ export class QueueBacklogs {
   }
 
   /** Asked once; no more after a few questions that were not answered. */
-  private async count(queue: string): Promise<QueueDepth> {
+  private async count(queue: string): Promise<QueueState> {
     if (this.counts.has(queue) || this.unanswered >= MAX_UNANSWERED || !this.mayAsk()) return this.counts.get(queue);
-    const messages = await this.transport.messagesWaiting(queue);
-    if (messages === undefined) this.unanswered += 1;
-    this.counts.set(queue, messages);
-    this.left.set(queue, typeof messages === 'number' ? messages : 0);
-    return messages;
+    const state = await this.transport.queueState(queue);
+    if (state === undefined) this.unanswered += 1;
+    this.counts.set(queue, state);
+    this.left.set(queue, typeof state === 'object' ? state.messages : 0);
+    return state;
   }
 }
 

@@ -112,6 +112,11 @@ export class MemoryBroker {
     return queue;
   }
 
+  /** @internal The queue of that name, if there is one. */
+  find(name: string): MemoryQueue | undefined {
+    return this.queues.get(name);
+  }
+
   /** @internal Puts a copy into each queue that the target names or is bound to. @returns how many */
   route(target: MessageTarget, body: Buffer, properties: Readonly<Record<string, unknown>>): number {
     const routingKey = 'queue' in target ? target.queue : target.routingKey;

@@ -28,6 +28,10 @@ export class MemoryQueue {
   private nextPlace = 0;
   private dispatching = false;
 
+  get consumerCount(): number {
+    return this.consumers.length;
+  }
+
   constructor(readonly spec: Pick<QueueSpec, 'name' | 'kind' | 'parkingQueue'>) {}
 
   push(raw: RawMessage): void {
@@ -52,15 +56,11 @@ export class MemoryQueue {
     return settled;
   }
 
-  giveBack(consumer: MemoryConsumer, message: StoredMessage): void {
-    if (!consumer.unsettled.delete(message)) return;
-    this.returned.push(message);
+  giveBackAll(consumer: MemoryConsumer): void {
+    this.returned.push(...consumer.unsettled);
+    consumer.unsettled.clear();
     this.returned.sort((a, b) => a.place - b.place);
     this.dispatchSoon();
-  }
-
-  giveBackAll(consumer: MemoryConsumer): void {
-    for (const message of [...consumer.unsettled]) this.giveBack(consumer, message);
   }
 
   /** What no consumer holds, in order. */

@@ -1,11 +1,11 @@
 import { toIncomingMessage } from '../incoming-message';
-import type { Delivery, QueueSpec, Subscription } from '../transport';
+import type { Delivery, QueueSpec, Subscription, SubscriptionStatus } from '../transport';
 import type { MemoryBroker } from './memory-broker';
 import type { MemoryConsumer, MemoryQueue, StoredMessage } from './memory-queue';
 
 /** One consumer of one queue; attached while the broker can be reached. */
 export class MemorySubscription implements Subscription {
-  private wanted: 'consuming' | 'paused' | 'closed' = 'consuming';
+  private closed = false;
   private attached: { readonly queue: MemoryQueue; readonly consumer: MemoryConsumer } | undefined;
 
   constructor(
@@ -21,8 +21,9 @@ export class MemorySubscription implements Subscription {
    * @throws InvalidSetupError when the queue exists with other properties
    */
   attach(): void {
-    if (this.attached || this.wanted === 'closed') return;
-    const queue = this.broker.declare(this.spec);
+    if (this.attached || this.closed) return;
+    const queue = this.spec.kind === 'existing' ? this.broker.find(this.spec.name) : this.broker.declare(this.spec);
+    if (!queue) return;
     const consumer: MemoryConsumer = {
       prefetch: this.prefetch,
       unsettled: new Set(),
@@ -30,7 +31,7 @@ export class MemorySubscription implements Subscription {
       cancelled: () => setImmediate(() => this.attachAgain(consumer)),
     };
     this.attached = { queue, consumer };
-    if (this.wanted === 'consuming') queue.add(consumer);
+    queue.add(consumer);
   }
 
   /** The connection is lost: unsettled deliveries go back, to be delivered again. */
@@ -42,24 +43,16 @@ export class MemorySubscription implements Subscription {
     queue.giveBackAll(consumer);
   }
 
-  async pause(): Promise<void> {
-    if (this.wanted !== 'consuming') return;
-    this.wanted = 'paused';
-    this.stopTaking();
-  }
-
-  async resume(): Promise<void> {
-    if (this.wanted !== 'paused') return;
-    this.wanted = 'consuming';
-    if (this.attached) this.attached.queue.add(this.attached.consumer);
+  status(): SubscriptionStatus {
+    if (this.attached && !this.closed) return { consuming: true };
+    const { name } = this.spec;
+    if (this.closed) return { consuming: false, reason: `queue "${name}" is no longer consumed` };
+    const reason = this.broker.offlineReason ?? `queue "${name}" does not exist`;
+    return { consuming: false, reason };
   }
 
   async close(): Promise<void> {
-    this.wanted = 'closed';
-    this.stopTaking();
-  }
-
-  private stopTaking(): void {
+    this.closed = true;
     if (this.attached) this.attached.queue.remove(this.attached.consumer);
   }
 
@@ -78,7 +71,6 @@ export class MemorySubscription implements Subscription {
       this.onDelivery({
         message: toIncomingMessage(this.spec.name, stored.raw, redelivered),
         ack: () => void queue.ack(consumer, stored),
-        requeue: () => queue.giveBack(consumer, stored),
       });
     } catch (error) {
       this.onProblem(error);

@@ -4,7 +4,7 @@ import type {
   Delivery,
   OutgoingMessage,
   PublishOutcome,
-  QueueDepth,
+  QueueState,
   QueueSpec,
   Subscription,
   Transport,
@@ -83,16 +83,17 @@ export class MemoryTransport implements Transport, MemoryClient {
     return subscription;
   }
 
-  async messagesWaiting(queue: string): Promise<QueueDepth> {
+  async queueState(name: string): Promise<QueueState> {
     if (!this.connected) return undefined;
-    return this.broker.queueNames().includes(queue) ? this.broker.messages(queue).length : 'no-queue';
+    const queue = this.broker.find(name);
+    return queue ? { messages: queue.waiting().length, consumers: queue.consumerCount } : 'no-queue';
   }
 
   async refreshTopology(): Promise<void> {
     if (!this.connected) return;
     for (const { spec } of this.subscriptions) {
       try {
-        this.broker.declare(spec);
+        if (spec.kind !== 'existing') this.broker.declare(spec);
       } catch (error) {
         this.logFailure('topology', error);
       }

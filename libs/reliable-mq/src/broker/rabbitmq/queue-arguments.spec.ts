@@ -38,9 +38,25 @@ describe('queueArguments', () => {
       'receipts',
       'quorum',
       undefined,
+      {
+        'x-queue-type': 'quorum',
+        'x-delivery-limit': DELIVERY_LIMIT,
+        'x-max-length-bytes': 134_217_728,
+        'x-overflow': 'drop-head',
+      },
+    ],
+    [
+      'receipts',
+      'classic',
+      undefined,
       { 'x-queue-type': 'classic', 'x-max-length-bytes': 134_217_728, 'x-overflow': 'drop-head' },
     ],
   ] as const)('%s, %s, parking queue %s', (kind, queueType, parkingQueue, expected) => {
-    expect(queueArguments(kind, queueType, parkingQueue)).toEqual(expected);
+    expect(queueArguments(kind, { queueType, singleActiveConsumer: false }, parkingQueue)).toEqual(expected);
+  });
+
+  it.each(['events', 'parking', 'receipts'] as const)('a single active consumer concerns event queues (%s)', (kind) => {
+    const all = queueArguments(kind, { queueType: 'quorum', singleActiveConsumer: true });
+    expect(all['x-single-active-consumer']).toBe(kind === 'events' ? true : undefined);
   });
 });

@@ -10,9 +10,16 @@ export const DELIVERY_LIMIT = 2_147_483_647;
 
 /**
  * Bytes of receipts kept for a producer that is away, some 500,000 single ones; beyond it the oldest are dropped. A lost receipt
- * is chased, so the bound costs work, never an outcome.
+ * is chased, so the bound costs work, never an outcome. They lie in a quorum queue nevertheless: a classic one is away as long as its
+ * node is, and every event would be chased in vain.
  */
 export const RECEIPTS_MAX_BYTES = 128 * 1024 * 1024;
+
+export interface QueueOptions {
+  readonly queueType: 'quorum' | 'classic';
+  /** Of the event queues: one consumer at a time takes from each. */
+  readonly singleActiveConsumer: boolean;
+}
 
 /**
  * The arguments a queue is declared with. They can't be changed after the first declaration: a change here is a new queue name,
@@ -24,19 +31,19 @@ export const RECEIPTS_MAX_BYTES = 128 * 1024 * 1024;
  *   never rejects a message, but a policy (TTL, delivery limit) may dead-letter, and without it such a message is lost when the
  *   parking queue can't be reached at that moment. It costs nothing while nothing is dead-lettered.
  * - the queue type is always spelled out: a virtual host may have another default.
+ * - `x-single-active-consumer` can't be set by a policy.
  */
 export function queueArguments(
   kind: QueueSpec['kind'],
-  queueType: 'quorum' | 'classic',
+  { queueType, singleActiveConsumer }: QueueOptions,
   parkingQueue?: string,
 ): Readonly<Record<string, unknown>> {
-  if (kind === 'receipts') {
-    return { 'x-queue-type': 'classic', 'x-max-length-bytes': RECEIPTS_MAX_BYTES, 'x-overflow': 'drop-head' };
-  }
+  const type = { 'x-queue-type': queueType, ...(queueType === 'quorum' && { 'x-delivery-limit': DELIVERY_LIMIT }) };
+  if (kind === 'receipts') return { ...type, 'x-max-length-bytes': RECEIPTS_MAX_BYTES, 'x-overflow': 'drop-head' };
   return {
-    'x-queue-type': queueType,
+    ...type,
     'x-overflow': 'reject-publish',
-    ...(queueType === 'quorum' && { 'x-delivery-limit': DELIVERY_LIMIT }),
+    ...(kind === 'events' && singleActiveConsumer && { 'x-single-active-consumer': true }),
     ...(parkingQueue !== undefined && {
       'x-dead-letter-exchange': '',
       'x-dead-letter-routing-key': parkingQueue,

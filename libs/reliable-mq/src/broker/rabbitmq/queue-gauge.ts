@@ -1,5 +1,5 @@
 import type { Channel } from 'amqplib';
-import type { QueueDepth } from '../transport';
+import type { QueueState } from '../transport';
 import type { BrokerConnection } from './broker-connection';
 import { fulfilledWithin } from '../../wait/deadline';
 import { closeChannel, replyCode } from './self-healing-channel';
@@ -19,8 +19,8 @@ export class QueueGauge {
   constructor(private readonly connection: BrokerConnection) {}
 
   /** @returns undefined when the broker cannot say in time */
-  messagesWaiting(queue: string): Promise<QueueDepth> {
-    const answer = this.lastAnswer.then(() => this.depthInTime(queue));
+  queueState(queue: string): Promise<QueueState> {
+    const answer = this.lastAnswer.then(() => this.stateInTime(queue));
     this.lastAnswer = answer;
     return answer;
   }
@@ -33,19 +33,20 @@ export class QueueGauge {
     await fulfilledWithin(withinMs, closeOpened());
   }
 
-  private async depthInTime(queue: string): Promise<QueueDepth> {
-    let depth: QueueDepth;
+  private async stateInTime(queue: string): Promise<QueueState> {
+    let state: QueueState;
     const ask = async (): Promise<void> => {
-      depth = await this.depth(queue);
+      state = await this.ask(queue);
     };
     await fulfilledWithin(ANSWER_WITHIN_MS, ask());
-    return depth;
+    return state;
   }
 
-  private async depth(queue: string): Promise<QueueDepth> {
+  private async ask(queue: string): Promise<QueueState> {
     const channel = await (this.channel ??= this.open());
     try {
-      return (await channel.checkQueue(queue)).messageCount;
+      const { messageCount, consumerCount } = await channel.checkQueue(queue);
+      return { messages: messageCount, consumers: consumerCount };
     } catch (error) {
       if (replyCode(error) === NOT_FOUND) return 'no-queue';
       throw error;

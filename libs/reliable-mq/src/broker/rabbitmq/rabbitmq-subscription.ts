@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { InvalidSetupError, describeError } from '../../event/errors';
-import type { Delivery, QueueSpec, Subscription } from '../transport';
+import type { Delivery, QueueSpec, Subscription, SubscriptionStatus } from '../transport';
 import type { BrokerConnection } from './broker-connection';
 import { fulfilledWithin } from '../../wait/deadline';
 import { RabbitMqDelivery } from './rabbitmq-delivery';
 import { RetryTimer } from './retry-timer';
-import { SelfHealingChannel } from './self-healing-channel';
-import { problemText, type Topology } from './topology';
+import { SelfHealingChannel, closeChannel } from './self-healing-channel';
+import { problemText } from './declaration';
+import type { Topology } from './topology';
 import type { Log } from '../../log/log';
 
-/** How long `pause` and the first `subscribe` wait for a broker that does not answer. */
+/** How long `close` and the first `subscribe` wait for a broker that does not answer. */
 const ANSWER_WITHIN_MS = 3_000;
 
 export interface SubscriptionOptions {
@@ -29,7 +30,11 @@ export interface SubscriptionOptions {
 export class RabbitMqSubscription implements Subscription {
   /** Why nothing is consumed although the broker is there. */
   problem: string | undefined;
-  private wanted: 'consuming' | 'paused' | 'closed' = 'consuming';
+  private closed = false;
+  /** Deliveries of the latest channel that were handed on and not acknowledged. */
+  private load = { unsettled: 0 };
+  /** False for an `existing` queue that is not there. */
+  private present = true;
   private readonly channel: SelfHealingChannel<Channel>;
   private readonly retry = new RetryTimer();
   /** Of the consumer that the broker knows, or is about to know. */
@@ -40,7 +45,7 @@ export class RabbitMqSubscription implements Subscription {
   private readonly attempted = new Promise<void>((resolve, reject) => (this.firstAttempt = { resolve, reject }));
 
   constructor(
-    connection: BrokerConnection,
+    private readonly connection: BrokerConnection,
     private readonly topology: Topology,
     private readonly options: SubscriptionOptions,
     private readonly logger: Log,
@@ -51,9 +56,10 @@ export class RabbitMqSubscription implements Subscription {
     this.channel = new SelfHealingChannel<Channel>(connection, {
       open: (model) => model.createChannel(),
       prepare: async (channel) => {
-        await topology.declare(options.spec);
+        this.load = { unsettled: 0 };
+        this.present = await topology.declare(options.spec);
         await channel.prefetch(options.prefetch);
-        if (this.wanted === 'consuming') await this.consume(channel);
+        if (this.present && !this.closed) await this.consume(channel);
       },
       ready: () => this.onReady(),
       ended: (end) => {
@@ -74,28 +80,28 @@ export class RabbitMqSubscription implements Subscription {
     await Promise.race([this.attempted, Promise.resolve()]);
   }
 
-  pause(): Promise<void> {
-    if (this.wanted === 'consuming') this.wanted = 'paused';
-    return this.adjust();
+  status(): SubscriptionStatus {
+    if (this.consumerTag !== undefined && this.problem === undefined) return { consuming: true };
+    const { name } = this.options.spec;
+    const reason = this.closed
+      ? `queue "${name}" is no longer consumed`
+      : (this.problem ?? this.connection.problem ?? (this.present ? undefined : `queue "${name}" does not exist`));
+    return { consuming: false, reason: reason ?? `queue "${name}" is about to be consumed` };
   }
 
-  resume(): Promise<void> {
-    if (this.wanted === 'paused') this.wanted = 'consuming';
-    return this.adjust();
-  }
-
-  close(): Promise<void> {
-    this.wanted = 'closed';
+  async close(): Promise<void> {
+    this.closed = true;
     this.topology.remove(this.options.spec);
     this.retry.stop();
     this.channel.retire();
     this.setProblem(undefined);
-    return this.adjust();
+    await this.cancel();
+    this.giveBackTheRest();
   }
 
   /** Gives unsettled deliveries back to the broker. */
   async closeChannel(withinMs: number): Promise<void> {
-    this.wanted = 'closed';
+    this.closed = true;
     this.retry.stop();
     await this.channel.close(withinMs);
   }
@@ -103,8 +109,8 @@ export class RabbitMqSubscription implements Subscription {
   private onReady(): void {
     this.setProblem(undefined);
     this.firstAttempt.resolve();
-    // pause() or close() may have come while the channel was being prepared.
-    void this.adjust();
+    // close() may have come while the channel was being prepared.
+    if (this.closed) void this.cancel().then(() => this.giveBackTheRest());
   }
 
   private onFailed(error: unknown): void {
@@ -113,25 +119,25 @@ export class RabbitMqSubscription implements Subscription {
     else this.firstAttempt.resolve();
   }
 
-  /** Makes the broker know what is wanted: consume, or cancel. Bounded; what can't be said now is settled with the next channel. */
-  private async adjust(): Promise<void> {
-    this.steps = this.steps.then(() => this.adjustNow());
+  /** Bounded; what can't be said now needs no saying: the channel is the last one. */
+  private async cancel(): Promise<void> {
+    this.steps = this.steps.then(async () => {
+      const channel = this.channel.current;
+      const tag = this.consumerTag;
+      this.consumerTag = undefined;
+      // Rejected, the channel has closed under it, and the consumer with it.
+      if (channel && tag !== undefined) await channel.cancel(tag).catch(() => undefined);
+    });
     await fulfilledWithin(ANSWER_WITHIN_MS, this.steps);
   }
 
-  private async adjustNow(): Promise<void> {
+  /**
+   * What arrived while the consumer was being cancelled stays unacknowledged, and goes back with the channel: at the latest when the
+   * transport closes, and at once when nothing that was handed on is left to be acknowledged on it.
+   */
+  private giveBackTheRest(): void {
     const channel = this.channel.current;
-    if (!channel) return;
-    try {
-      if (this.wanted === 'consuming') {
-        if (!this.consumerTag) await this.consume(channel);
-      } else if (this.consumerTag) {
-        await channel.cancel(this.consumerTag);
-        this.consumerTag = undefined;
-      }
-    } catch {
-      // The channel closed under it, for a reason that `ended` has reported; the next one is prepared as wanted then.
-    }
+    if (channel && this.closed && this.load.unsettled === 0) void closeChannel(channel, 0);
   }
 
   private async consume(channel: Channel): Promise<void> {
@@ -146,9 +152,13 @@ export class RabbitMqSubscription implements Subscription {
   }
 
   private onMessage(channel: Channel, raw: ConsumeMessage): void {
-    const delivery = new RabbitMqDelivery(channel, raw, this.options.spec.name);
-    // On its way when the consumer was cancelled: nobody here waits for it any more, another consumer may.
-    if (this.wanted !== 'consuming') return delivery.requeue();
+    if (this.closed) return;
+    const { load } = this;
+    load.unsettled += 1;
+    const delivery = new RabbitMqDelivery(channel, raw, this.options.spec.name, () => {
+      load.unsettled -= 1;
+      this.giveBackTheRest();
+    });
     try {
       this.options.onDelivery(delivery);
     } catch (error) {
@@ -164,7 +174,7 @@ export class RabbitMqSubscription implements Subscription {
   private onCancelled(tag: string): void {
     if (this.consumerTag !== tag) return;
     this.consumerTag = undefined;
-    if (this.wanted !== 'consuming') return;
+    if (this.closed) return;
     this.reportPause('the broker cancelled the consumer, the queue was deleted or has no node');
     this.consumeAgainLater();
   }
@@ -173,10 +183,11 @@ export class RabbitMqSubscription implements Subscription {
     this.retry.schedule(() => {
       this.steps = this.steps.then(async () => {
         try {
-          if (this.wanted !== 'consuming' || this.consumerTag || !this.channel.current) return;
-          await this.topology.declare(this.options.spec);
-          await this.adjustNow();
-          if (this.consumerTag) this.setProblem(undefined);
+          const channel = this.channel.current;
+          if (this.closed || this.consumerTag || !channel) return;
+          this.present = await this.topology.declare(this.options.spec);
+          if (this.present) await this.consume(channel);
+          this.setProblem(undefined);
         } catch (error) {
           this.reportFailure(error);
           this.consumeAgainLater();

@@ -5,7 +5,7 @@ import type {
   Delivery,
   OutgoingMessage,
   PublishOutcome,
-  QueueDepth,
+  QueueState,
   QueueSpec,
   Subscription,
   Transport,
@@ -52,17 +52,18 @@ export class RabbitMqTransport implements Transport {
     private readonly logger: Log,
   ) {
     const { service, rabbitmq, confirmTimeoutMs } = options;
-    const { exchange, queueType } = rabbitmq;
+    const { exchange, topology, queueType, singleActiveConsumer } = rabbitmq;
     this.board = new StatusBoard({ available: false, reason: 'not started' }, (error) => {
       logger.error('RabbitMQ status listener failed', { reason: describeError(error) });
     });
     this.publishing = publishingConnection(service, rabbitmq, logger);
     this.consuming = consumingConnection(service, rabbitmq, logger);
-    this.topology = new Topology(this.consuming, { exchange, queueType }, logger);
+    this.topology = new Topology(this.consuming, { exchange, topology, queueType, singleActiveConsumer }, logger);
     this.publisher = new Publisher(
       this.publishing,
       {
         exchange,
+        topology,
         confirmTimeoutMs,
         onExchangeLost: () => void this.topology.refresh(),
         onChange: () => this.updateStatus(),
@@ -122,8 +123,8 @@ export class RabbitMqTransport implements Transport {
     return subscription;
   }
 
-  async messagesWaiting(queue: string): Promise<QueueDepth> {
-    return this.closing ? undefined : this.gauge.messagesWaiting(queue);
+  async queueState(queue: string): Promise<QueueState> {
+    return this.closing ? undefined : this.gauge.queueState(queue);
   }
 
   refreshTopology(): Promise<void> {
@@ -153,6 +154,7 @@ export class RabbitMqTransport implements Transport {
     if (reason !== undefined) return this.board.set({ available: false, reason });
     const problems = [...this.subscriptions].map(({ problem }) => problem).filter((problem) => problem !== undefined);
     if (this.consuming.problem !== undefined) problems.unshift(`nothing is consumed: ${this.consuming.problem}`);
+    problems.push(...this.publisher.problems);
     this.board.set(problems.length > 0 ? { available: true, reason: problems.join('; ') } : { available: true });
   }
 }

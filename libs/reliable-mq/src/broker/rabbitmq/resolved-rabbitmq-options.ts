@@ -19,4 +19,6 @@ export interface ResolvedRabbitMqOptions {
   readonly heartbeatSeconds: number;
   readonly reconnectMs: number;
   readonly queueType: 'quorum' | 'classic';
+  readonly singleActiveConsumer: boolean;
+  readonly topology: 'declare' | 'verify';
 }

@@ -24,6 +24,7 @@ export interface ChannelPurpose<C extends Channel> {
 /** A channel that is opened again whenever it, or its connection, was lost. */
 export class SelfHealingChannel<C extends Channel> {
   private channel: C | undefined;
+  private replaced: C | undefined;
   private readonly retry = new RetryTimer();
   private readonly stopListening: () => void;
   /** Raised at each new connection and at the end, so that an opening in progress knows that it is out of date. */
@@ -46,10 +47,17 @@ export class SelfHealingChannel<C extends Channel> {
     return this.channel;
   }
 
-  /** The channel that is open now is the last one. */
+  /** Closes the present channel and opens another one. */
+  replace(): void {
+    const channel = this.channel;
+    if (!channel || this.replaced === channel) return;
+    this.replaced = channel;
+    void closeChannel(channel, 0);
+  }
+
+  /** The channel that is open now, or is being opened, is the last one. */
   retire(): void {
     this.closed = true;
-    this.generation += 1;
     this.retry.stop();
     this.stopListening();
   }
@@ -57,6 +65,7 @@ export class SelfHealingChannel<C extends Channel> {
   /** Closes the channel for good; waits for the broker's agreement for `withinMs` at most. */
   async close(withinMs: number): Promise<void> {
     this.retire();
+    this.generation += 1;
     const channel = this.channel;
     if (channel) await closeChannel(channel, withinMs);
   }
@@ -93,7 +102,7 @@ export class SelfHealingChannel<C extends Channel> {
     channel.once('close', () => {
       if (this.channel !== channel) return; // it never became the current one; open() deals with it
       this.channel = undefined;
-      this.purpose.ended?.(this.closed ? { by: 'us' } : end, channel);
+      this.purpose.ended?.(this.closed || this.replaced === channel ? { by: 'us' } : end, channel);
       // After a lost connection (not known here yet) the timer is stopped by `disconnected`, which follows.
       this.retryLater();
     });

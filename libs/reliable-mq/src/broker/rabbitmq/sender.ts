@@ -2,7 +2,7 @@ import type { Channel } from 'amqplib';
 import { describeError } from '../../event/errors';
 import type { OutgoingMessage } from '../transport';
 import type { BrokerConnection } from './broker-connection';
-import { problemText } from './topology';
+import { problemText } from './declaration';
 import { SelfHealingChannel } from './self-healing-channel';
 import { addressOf, propertiesOf } from './wire-message';
 import type { Log } from '../../log/log';

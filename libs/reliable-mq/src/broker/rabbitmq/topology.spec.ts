@@ -22,7 +22,11 @@ describe('Topology', () => {
       },
       problem: 'closed',
     } as unknown as BrokerConnection;
-    const topology = new Topology(connection, { exchange: 'exchange', queueType: 'quorum' }, SILENT);
+    const topology = new Topology(
+      connection,
+      { exchange: 'exchange', topology: 'declare', queueType: 'quorum', singleActiveConsumer: false },
+      SILENT,
+    );
     topology.add({ name: 'queue', kind: 'receipts', bindings: [] });
     await topology.refresh();
     expect(asked).toBe(1);

@@ -1,25 +1,30 @@
 import type { Channel } from 'amqplib';
-import { InvalidSetupError } from '../../event/errors';
+import type { Log } from '../../log/log';
 import type { QueueSpec } from '../transport';
 import type { BrokerConnection } from './broker-connection';
-import { queueArguments } from './queue-arguments';
-import { closeChannel, replyCode, serverText } from './self-healing-channel';
-import type { Log } from '../../log/log';
-
-const PRECONDITION_FAILED = 406;
+import {
+  problemText,
+  provideExchange,
+  provideQueue,
+  wantsSingleActiveConsumer,
+  type DeclarationOptions,
+} from './declaration';
+import { closeChannel } from './self-healing-channel';
 
 /**
- * Declares the exchange, the queues and their bindings. Each run has a channel of its own: the broker answers a declaration that
- * it can't fulfil by closing the channel, which must not end a consumer. On the consuming connection, because a blocked
- * publishing connection is not read.
+ * Declares the exchange, the queues and their bindings, or only looks for them. Each run has a channel of its own: the broker answers
+ * a declaration that it can't fulfil by closing the channel, which must not end a consumer. On the consuming connection, because a
+ * blocked publishing connection is not read.
  */
 export class Topology {
   private readonly specs = new Map<string, QueueSpec>();
+  /** Names of queues that their operator has declared with a single active consumer. */
+  private readonly singleActive = new Set<string>();
   private refreshing: Promise<void> | undefined;
 
   constructor(
     private readonly connection: BrokerConnection,
-    private readonly options: { readonly exchange: string; readonly queueType: 'quorum' | 'classic' },
+    private readonly options: DeclarationOptions,
     private readonly logger: Log,
   ) {}
 
@@ -33,26 +38,49 @@ export class Topology {
   }
 
   /**
-   * Declares one queue and what it needs.
-   * @throws InvalidSetupError when something exists with other properties; amqplib's error when the broker could not be asked
+   * Provides one queue and what it needs.
+   * @returns false for an `existing` queue that is not there
+   * @throws InvalidSetupError when something exists with other properties, or is missing and must not be declared; amqplib's error
+   *   when the broker could not be asked
    */
-  async declare(spec: QueueSpec): Promise<void> {
-    await this.onOwnChannel(async (channel) => {
-      await this.assertExchange(channel);
-      await this.assertQueueOf(channel, spec);
-    });
+  async declare(spec: QueueSpec): Promise<boolean> {
+    try {
+      return await this.declareOnce(spec);
+    } catch (error) {
+      if (!wantsSingleActiveConsumer(error)) throw error;
+      this.singleActive.add(spec.name);
+      return this.declareOnce(spec);
+    }
   }
 
-  /** Declares everything again. Calls during a run share it. Never rejects: what fails is logged, and tried at the next call. */
+  /**
+   * Declares everything again, where it may. Calls during a run share it. Never rejects: what fails is logged, and tried at the next
+   * call.
+   */
   refresh(): Promise<void> {
+    if (this.options.topology === 'verify') return Promise.resolve();
     return (this.refreshing ??= this.declareAll().finally(() => (this.refreshing = undefined)));
+  }
+
+  private async declareOnce(spec: QueueSpec): Promise<boolean> {
+    let provided = false;
+    await this.onOwnChannel(async (channel) => {
+      await provideExchange(channel, this.options);
+      provided = await this.provide(channel, spec);
+    });
+    return provided;
+  }
+
+  private provide(channel: Channel, spec: QueueSpec): Promise<boolean> {
+    const singleActiveConsumer = this.options.singleActiveConsumer || this.singleActive.has(spec.name);
+    return provideQueue(channel, spec, { ...this.options, singleActiveConsumer });
   }
 
   private async declareAll(): Promise<void> {
     if (!this.connection.model) return;
     const steps = [
-      (channel: Channel) => this.assertExchange(channel),
-      ...[...this.specs.values()].map((spec) => (channel: Channel) => this.assertQueueOf(channel, spec)),
+      (channel: Channel) => provideExchange(channel, this.options),
+      ...[...this.specs.values()].map((spec) => (channel: Channel) => this.provide(channel, spec)),
     ];
     // A failed step has closed its channel: the rest goes on with a new one, as long as there is a connection.
     while (steps.length > 0 && this.connection.model) {
@@ -70,36 +98,6 @@ export class Topology {
     }
   }
 
-  private async assertExchange(channel: Channel): Promise<void> {
-    const { exchange } = this.options;
-    await explaining(
-      `Exchange "${exchange}"`,
-      'delete it, or choose another name with the option rabbitmq.exchange; it must be a durable topic exchange',
-      () => channel.assertExchange(exchange, 'topic', { durable: true }),
-    );
-  }
-
-  private async assertQueueOf(channel: Channel, spec: QueueSpec): Promise<void> {
-    const { exchange } = this.options;
-    if (spec.parkingQueue !== undefined) await this.assertQueue(channel, spec.parkingQueue, 'parking');
-    await this.assertQueue(channel, spec.name, spec.kind, spec.parkingQueue);
-    for (const key of spec.bindings) await channel.bindQueue(spec.name, exchange, key);
-  }
-
-  private async assertQueue(
-    channel: Channel,
-    name: string,
-    kind: QueueSpec['kind'],
-    parkingQueue?: string,
-  ): Promise<void> {
-    const options = { durable: true, arguments: queueArguments(kind, this.options.queueType, parkingQueue) };
-    await explaining(
-      `Queue "${name}"`,
-      'consume or move what is in it and delete it, so that it is declared anew; if only its type differs, the option rabbitmq.queueType can name the present one',
-      () => channel.assertQueue(name, options),
-    );
-  }
-
   private async onOwnChannel(work: (channel: Channel) => Promise<void>): Promise<void> {
     const model = this.connection.model;
     if (!model) throw new Error(this.connection.problem);
@@ -110,21 +108,5 @@ export class Topology {
     } finally {
       void closeChannel(channel, 0);
     }
-  }
-}
-
-/** Why a declaration or a consumer failed, for people. */
-export function problemText(error: unknown): string {
-  return error instanceof InvalidSetupError ? error.problems.join(' ') : serverText(error);
-}
-
-async function explaining(what: string, remedy: string, declare: () => Promise<unknown>): Promise<void> {
-  try {
-    await declare();
-  } catch (error) {
-    if (replyCode(error) !== PRECONDITION_FAILED) throw error;
-    throw new InvalidSetupError([
-      `${what} exists with other properties (${serverText(error)}). To mend it: ${remedy}.`,
-    ]);
   }
 }
