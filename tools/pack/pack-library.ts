@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { compileLibrary } from './compile-library';
 
 const ROOT = resolve(__dirname, '../..');
 const LIBRARY = join(ROOT, 'libs/reliable-mq');
@@ -14,6 +15,9 @@ export const PACKED_PAGES: readonly string[] = [
   'CONTRIBUTING.md',
   'docs',
 ];
+
+/** What lies beside the source and is not part of it. */
+const TESTS = /\.(spec|fixture)\.ts$/;
 
 interface Manifest {
   readonly name: string;
@@ -35,8 +39,9 @@ export function packLibrary(folder: string = join(ROOT, 'dist/pack')): string {
     if (file.endsWith('.tgz')) rmSync(join(folder, file));
   }
 
-  const compiler = require.resolve('typescript/bin/tsc');
-  run(process.execPath, [compiler, '-p', join(LIBRARY, 'tsconfig.lib.json'), '--outDir', join(staging, 'dist')]);
+  compileLibrary(LIBRARY, staging);
+  // The source maps lead to it: stack traces, and "go to definition", show what was written.
+  cpSync(join(LIBRARY, 'src'), join(staging, 'src'), { recursive: true, filter: (path) => !TESTS.test(path) });
   cpSync(join(LIBRARY, 'package.json'), join(staging, 'package.json'));
   for (const page of PACKED_PAGES) {
     if (existsSync(join(ROOT, page))) cpSync(join(ROOT, page), join(staging, page), { recursive: true });

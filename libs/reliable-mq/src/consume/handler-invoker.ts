@@ -1,5 +1,5 @@
 import type { ContextType } from '@nestjs/common';
-import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants';
+import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants.js';
 import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
 import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creator';
 import { describeError, isRejectEvent, remarkOn } from '../event/errors';
