@@ -155,7 +155,14 @@ export default defineConfig(
         {
           paths: [{ name: 'nestjs-reliable-mq', message: 'Inside the library, import the file itself.' }],
           // Applications whose bundler resolves packages would not find the types of such a path.
-          patterns: [{ group: ['typeorm/*'], message: "Import from 'typeorm'." }],
+          patterns: [
+            { group: ['typeorm/*'], message: "Import from 'typeorm'." },
+            {
+              regex: String.raw`^(@[^/]+/)?[^@./:][^/:]*/.+(?<!\.js)$`,
+              message:
+                'Node finds a file of another package by its whole name only, when an ES module imports it: add .js.',
+            },
+          ],
         },
       ],
     },

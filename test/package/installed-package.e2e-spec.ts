@@ -1,126 +1,147 @@
-import { execFile } from 'node:child_process';
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { dirname, join } from 'node:path';
+import { transformFileSync } from '@swc/core';
 import { Client } from 'pg';
-import { packLibrary } from '../../tools/pack/pack-library';
-import { createOwnedFolder } from '../../tools/servers/owned-folder';
+import ts from 'typescript';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-
-const APPLICATION = join(__dirname, 'fresh-app/main.ts');
+import { FreshApplication, readManifest, type ApplicationType, type Output } from './fresh-application';
 
 /** Compiling and installing take 15 s of an idle machine, and much longer on a busy one. */
 const INSTALL_WITHIN_MS = 300_000;
 
-/** Stricter than most applications, and than the workspace. */
-const COMPILER_OPTIONS = {
-  target: 'es2022',
-  lib: ['es2023'],
-  types: ['node'],
-  strict: true,
-  exactOptionalPropertyTypes: true,
-  noUncheckedIndexedAccess: true,
-  noPropertyAccessFromIndexSignature: true,
-  // The package's types must be sound by themselves.
-  skipLibCheck: false,
-  experimentalDecorators: true,
-  emitDecoratorMetadata: true,
-  outDir: 'dist',
-};
+const DONE = { status: 'CONFIRMED in attempt 1', event: 'consumed', healthy: true, reasons: [] };
 
-/** What the application of the README installs beside the package, in the versions of the workspace: npm has them in its cache. */
-const APPLICATION_PACKAGES = [
-  '@nestjs/common',
-  '@nestjs/core',
-  '@nestjs/schedule',
-  '@nestjs/typeorm',
-  '@types/node',
-  'class-transformer',
-  'class-validator',
-  'pg',
-  'reflect-metadata',
-  'rxjs',
-  'typeorm',
-  'typescript',
+/** Its packages are ES modules: TypeScript's `node16` lets CommonJS have none of them, whatever Node does. */
+const isNestOfModules = readManifest('node_modules/@nestjs/core').type === 'module';
+
+/** What TypeScript calls the ways in which an application finds its packages. */
+const RESOLUTIONS: readonly { readonly type: ApplicationType; readonly options: readonly string[] }[] = [
+  { type: 'commonjs', options: ['--module', 'commonjs', '--moduleResolution', 'node10'] },
+  { type: 'commonjs', options: ['--module', isNestOfModules ? 'node20' : 'node16'] },
+  { type: 'module', options: ['--module', 'node16'] },
+  { type: 'module', options: ['--module', 'preserve', '--moduleResolution', 'bundler'] },
 ];
 
-interface Manifest {
-  readonly version: string;
-  readonly scripts?: unknown;
-  readonly dependencies: Readonly<Record<string, string>>;
-  readonly peerDependencies: Readonly<Record<string, string>>;
-}
-
-interface Output {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly code: number;
-}
-
 describe('the package, installed from its tarball into an application of its own', () => {
-  const folder = createOwnedFolder();
-  const app = folder.path;
-  const installed = join(app, 'node_modules/nestjs-reliable-mq');
+  let app: FreshApplication;
   let database: TestDatabase;
-  let compiled: Output;
+  const compiled = new Map<ApplicationType, Output>();
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    const tarball = packLibrary(join(app, 'pack'));
-    const versions = APPLICATION_PACKAGES.map((name) => [name, readManifest(`node_modules/${name}`).version]);
-    const dependencies = { ...Object.fromEntries(versions), 'nestjs-reliable-mq': `file:${tarball}` };
-    writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'fresh-app', private: true, dependencies }));
-    writeFileSync(
-      join(app, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: COMPILER_OPTIONS, include: ['main.ts'] }),
-    );
-    copyFileSync(APPLICATION, join(app, 'main.ts'));
-    const install = [
-      'install',
-      '--prefer-offline',
-      '--ignore-scripts',
-      '--strict-peer-deps',
-      '--no-audit',
-      '--no-fund',
-    ];
-    await run('npm', install);
-    compiled = await tsc('--module', 'commonjs', '--moduleResolution', 'node10');
+    app = new FreshApplication();
+    await app.install();
+    const script = await app.cli('schema');
+    await execute(script.stdout);
+    await execute(script.stdout);
+    // The package's types must be sound by themselves.
+    for (const type of ['commonjs', 'module'] as const)
+      compiled.set(type, await app.tsc(type, '--module', 'nodenext', '--skipLibCheck', 'false'));
   }, INSTALL_WITHIN_MS);
 
   afterAll(async () => {
-    folder.remove();
+    app.remove();
     await database.drop();
   });
 
-  it('has types that are sound by themselves in a strict application', () => {
-    expect(compiled).toMatchObject({ stdout: '', code: 0 });
+  it('leaves npm nothing to complain of', async () => {
+    await expect(app.tryRun('npm', ['ls', '--all'])).resolves.toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('has types that an application finds by the package’s exports as well', async () => {
-    const result = await tsc('--noEmit', '--module', 'preserve', '--moduleResolution', 'bundler');
-
-    expect(result).toMatchObject({ stdout: '', code: 0 });
+  it.each(['commonjs', 'module'] as const)('has types that are sound by themselves in a strict %s', (type) => {
+    expect(compiled.get(type)).toMatchObject({ stdout: '', code: 0 });
   });
 
-  it('prints a script that may run twice, with tables that the application accepts as they are', async () => {
-    const script = await cli('schema');
-    await execute(script.stdout);
-    await execute(script.stdout);
-
-    const { stdout } = await run(process.execPath, ['dist/main.js'], { DATABASE_URL: database.url });
-
-    expect(JSON.parse(stdout)).toEqual({
-      status: 'CONFIRMED in attempt 1',
-      event: 'consumed',
-      healthy: true,
-      reasons: [],
+  it.each(RESOLUTIONS)('has types that a $type finds with $options', async ({ type, options }) => {
+    await expect(app.tsc(type, '--noEmit', '--skipLibCheck', ...options)).resolves.toMatchObject({
+      stdout: '',
+      code: 0,
     });
+  });
+
+  it('has types of the right kind at every entry, and an export map that publishing tools find right', async () => {
+    const attw = await app.tryRun(process.execPath, [packageBin('@arethetypeswrong/cli', 'attw'), app.tarball]);
+    expect(attw).toMatchObject({ stdout: expect.stringContaining('No problems found'), code: 0 });
+    const publint = await app.tryRun(process.execPath, [packageBin('publint'), 'run', '--strict', app.tarball]);
+    expect(publint).toMatchObject({ stdout: expect.stringContaining('All good'), code: 0 });
+  });
+
+  it.each(['commonjs', 'module'] as const)('runs in a %s, on the tables that its script has made', async (type) => {
+    expect(await start(`${type}/dist/main.js`)).toEqual(DONE);
+  });
+
+  it('runs in an application that SWC has compiled', async () => {
+    const { code } = transformFileSync(app.path('commonjs/main.ts'), {
+      swcrc: false,
+      module: { type: 'commonjs' },
+      jsc: {
+        target: 'es2022',
+        parser: { syntax: 'typescript', decorators: true },
+        transform: { legacyDecorator: true, decoratorMetadata: true },
+      },
+    });
+    app.write('commonjs/swc.js', code);
+
+    expect(await start('commonjs/swc.js')).toEqual(DONE);
+  });
+
+  it('runs in an application that is compiled as it is loaded', async () => {
+    expect(
+      await start('node_modules/tsx/dist/cli.mjs', '--tsconfig', 'module/tsconfig.json', 'module/main.ts'),
+    ).toEqual(DONE);
+  });
+
+  it('is there once, whether it is imported or required', async () => {
+    app.write(
+      'module/both.mjs',
+      `import { createRequire } from 'node:module';
+       import * as imported from 'nestjs-reliable-mq';
+       const required = createRequire(import.meta.url)('nestjs-reliable-mq');
+       console.log(JSON.stringify(Object.keys(imported).filter((name) => imported[name] !== required[name])));`,
+    );
+    expect(await start('module/both.mjs')).toEqual([]);
+  });
+
+  it('knows what another copy of it has decorated, which some tools make', async () => {
+    const main = readFileSync(app.path('module/dist/main.js'), 'utf8');
+    const decorators = ['Compensate', 'ReliableEvent', 'ReliableEventHandler'];
+    app.write(
+      'module/dist/two-copies.js',
+      main.replace(
+        /import (\{[^}]*\}) from 'nestjs-reliable-mq';/,
+        `import { createRequire } from 'node:module';
+         import * as api from 'nestjs-reliable-mq';
+         const copy = createRequire(import.meta.url)('../../node_modules/nestjs-reliable-mq/dist/cjs/index.js');
+         const $1 = { ...api, ${decorators.map((name) => `${name}: copy.${name}`).join(', ')} };`,
+      ),
+    );
+    expect(await start('module/dist/two-copies.js')).toEqual(DONE);
+  });
+
+  it('exports the same from the copy for tools that know CommonJS only', async () => {
+    const names = `console.log(JSON.stringify(Object.keys(api).sort()))`;
+    app.write('module/names.mjs', `import * as api from 'nestjs-reliable-mq'; ${names}`);
+    app.write(
+      'commonjs/names.js',
+      `const api = require('../node_modules/nestjs-reliable-mq/dist/cjs/index.js'); ${names}`,
+    );
+    expect(await start('commonjs/names.js')).toEqual(await start('module/names.mjs'));
+  });
+
+  it('carries the source that its stack traces and types lead to', () => {
+    const maps = filesOf('dist').filter((file) => file.endsWith('.map'));
+    const lost = maps.flatMap((map) => {
+      const { sources } = JSON.parse(readFileSync(map, 'utf8')) as { readonly sources: readonly string[] };
+      return sources.map((source) => join(dirname(map), source)).filter((source) => !existsSync(source));
+    });
+    expect(maps.length).toBeGreaterThan(100);
+    expect(lost).toEqual([]);
   });
 
   it('makes its tables in the schema that the command line was given', async () => {
     await execute('CREATE SCHEMA "Odd name"');
-    const script = await cli('schema', '--schema', 'Odd name');
+    const script = await app.cli('schema', '--schema', 'Odd name');
     await execute(script.stdout);
     await execute(script.stdout);
 
@@ -135,55 +156,39 @@ describe('the package, installed from its tarball into an application of its own
   });
 
   it('refuses a command that it does not know, and prints nothing that psql would run', async () => {
-    await expect(cli('shema')).resolves.toMatchObject({
+    await expect(app.cli('shema')).resolves.toMatchObject({
       stdout: '',
       stderr: expect.stringContaining('unknown command "shema"; did you mean "schema"?'),
       code: 2,
     });
   });
 
-  it('requires nothing but what it declares, and runs nothing when it is installed', () => {
-    const { scripts, dependencies, peerDependencies } = readManifest(installed);
+  it('loads nothing but what it declares, and runs nothing when it is installed', () => {
+    const { scripts, dependencies, peerDependencies } = readManifest(app.installed);
     const declared = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies)]);
-    const required = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.js'))
-      .flatMap((file) => packagesRequiredBy(readFileSync(join(installed, 'dist', file), 'utf8')));
+    const loaded = filesOf('dist')
+      .filter((file) => file.endsWith('.js') || file.endsWith('.d.ts'))
+      .flatMap((file) => packagesLoadedBy(readFileSync(file, 'utf8')));
 
-    expect(required).toContain('typeorm');
-    expect([...new Set(required)].filter((name) => !declared.has(name))).toEqual([]);
+    expect(loaded).toContain('typeorm');
+    expect([...new Set(loaded)].filter((name) => !declared.has(name))).toEqual([]);
     expect(scripts).toBeUndefined();
   });
 
   it('carries its licence, its changelog and its readme', () => {
-    expect(readdirSync(installed)).toEqual(expect.arrayContaining(['CHANGELOG.md', 'LICENSE', 'README.md']));
+    expect(readdirSync(app.installed)).toEqual(expect.arrayContaining(['CHANGELOG.md', 'LICENSE', 'README.md']));
   });
 
-  function cli(...args: string[]): Promise<Output> {
-    return tryRun(join(app, 'node_modules/.bin/nestjs-reliable-mq'), args);
+  function filesOf(folder: string): string[] {
+    return readdirSync(join(app.installed, folder), { recursive: true, encoding: 'utf8' }).map((file) =>
+      join(app.installed, folder, file),
+    );
   }
 
-  function tsc(...args: string[]): Promise<Output> {
-    return tryRun(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.', ...args]);
-  }
-
-  async function run(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<Output> {
-    const result = await tryRun(program, args, env);
-    if (result.code === 0) return result;
-    throw new Error(`${program} ${args.join(' ')} ended with ${result.code}:\n${result.stdout}${result.stderr}`);
-  }
-
-  async function tryRun(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<Output> {
-    try {
-      const { stdout, stderr } = await promisify(execFile)(program, args, {
-        cwd: app,
-        env: { ...process.env, ...env },
-      });
-      return { stdout, stderr, code: 0 };
-    } catch (error) {
-      if (typeof (error as Output).code !== 'number') throw error;
-      const { stdout, stderr, code } = error as Output;
-      return { stdout, stderr, code };
-    }
+  /** @returns the one line of JSON that the program prints */
+  async function start(...args: string[]): Promise<unknown> {
+    const { stdout } = await app.run(process.execPath, args, { DATABASE_URL: database.url });
+    return JSON.parse(stdout.slice(stdout.search(/^[[{]/m)));
   }
 
   async function execute<Row>(sql: string): Promise<Row[]> {
@@ -197,14 +202,20 @@ describe('the package, installed from its tarball into an application of its own
   }
 });
 
-function readManifest(folder: string): Manifest {
-  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
+/** A command of a development dependency, as a file for Node. */
+function packageBin(name: string, command = name): string {
+  const folder = join(process.cwd(), 'node_modules', name);
+  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly bin: string | Readonly<Record<string, string>>;
+  };
+  return join(folder, typeof bin === 'string' ? bin : (bin[command] ?? ''));
 }
 
-/** Names of the packages that compiled code requires; its own files and Node's modules are none. */
-function packagesRequiredBy(code: string): string[] {
-  const requests = [...code.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, request = '']) => request);
-  return requests
+/** Names of the packages that compiled code, or its types, load; its own files and Node's modules are none. */
+function packagesLoadedBy(code: string): string[] {
+  return ts
+    .preProcessFile(code, true, true)
+    .importedFiles.map(({ fileName }) => fileName)
     .filter((request) => !request.startsWith('.') && !isBuiltin(request))
     .map((request) => request.split('/', request.startsWith('@') ? 2 : 1).join('/'));
 }

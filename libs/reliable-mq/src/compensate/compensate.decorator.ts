@@ -1,6 +1,6 @@
 import type { EventClass } from '../event/event-type';
 
-const COMPENSATIONS = Symbol('ReliableMq:Compensations');
+const COMPENSATIONS = Symbol.for('ReliableMq:Compensations');
 
 /**
  * Undo the business of an event that ended `dead`: the method is called once with `(event, failure: EventFailure)`, in a

@@ -1,7 +1,7 @@
 import type { ContextType } from '@nestjs/common';
 import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants.js';
-import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
-import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creator';
+import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator.js';
+import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creator.js';
 import { describeError, isRejectEvent, remarkOn } from '../event/errors';
 import { copyMetadata } from '../event/copy-metadata';
 import type { EventContext } from './event-context';

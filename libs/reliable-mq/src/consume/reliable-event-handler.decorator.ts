@@ -58,7 +58,7 @@ export interface HandlerMetadata {
   readonly options: ReliableEventHandlerOptions;
 }
 
-const HANDLERS = Symbol('ReliableMq:Handlers');
+const HANDLERS = Symbol.for('ReliableMq:Handlers');
 
 /** Where Nest's external context finds the handler's parameters, so that pipes see the payload: type 3 is a body. */
 export const HANDLER_ARGUMENTS = '__reliableMqHandlerArguments__';

@@ -3,7 +3,7 @@ import type { Backoff } from '../wait/backoff';
 import type { EventClass, EventType } from './event-type';
 import { OptionReader, show } from '../input/option-reader';
 
-const EVENT_TYPE = Symbol('ReliableMq:EventType');
+const EVENT_TYPE = Symbol.for('ReliableMq:EventType');
 
 export interface ReliableEventOptions {
   /** The event's name on the wire and its routing key, for example `order.created`. */

@@ -21,8 +21,8 @@ export interface TransactionalEventOptions<
   readonly headers?: (...args: Args) => EventHeaders | undefined;
 }
 
-const RECORDER = Symbol('ReliableMq:EventRecorder');
-const RECORDED = Symbol('ReliableMq:RecordedEvents');
+const RECORDER = Symbol.for('ReliableMq:EventRecorder');
+const RECORDED = Symbol.for('ReliableMq:RecordedEvents');
 
 /** What the decorator leaves on a method; one per decorator. */
 export interface RecordedEvent {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper';
+import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 
 /** A method of a provider or controller, with what is needed to read its decorators and to call it. */
 export interface DiscoveredMethod {

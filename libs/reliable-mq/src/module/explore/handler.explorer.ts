@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator';
+import { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator.js';
 import { createInvoker } from '../../consume/handler-invoker';
 import type { Handler } from '../../consume/handler';
 import { HandlerRegistry } from '../../consume/handler-registry';
