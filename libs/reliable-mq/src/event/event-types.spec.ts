@@ -40,6 +40,15 @@ describe('event types', () => {
     expect(types.find({ type: 'order.created', version: 1 })?.eventClass).toBe(A);
   });
 
+  it('tells a class that was loaded twice from two classes', () => {
+    const types = new EventTypes();
+    const copyOfA = { A: class {} }.A;
+    types.add(eventType());
+    expect(types.add(eventType({ eventClass: copyOfA }))).toEqual([
+      expect.stringMatching(/^Two classes A are both the event order\.created@1: .* loaded from two places/) as string,
+    ]);
+  });
+
   it.each<[string, Partial<EventType>, string]>([
     ['an empty type', { type: '' }, 'type "" must be words'],
     ['a type with a space', { type: 'order created' }, 'must be words'],

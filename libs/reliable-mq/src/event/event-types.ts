@@ -26,12 +26,7 @@ export class EventTypes {
     const label = eventTypeLabel(eventType);
     const known = this.byLabel.get(label);
     if (known?.eventClass === eventType.eventClass) return [];
-    if (known) {
-      return [
-        `Classes ${known.eventClass.name} and ${eventType.eventClass.name} are both the event ${label}. ` +
-          "Give one of them another type, or another version: @ReliableEvent({ type: '…', version: 2 }).",
-      ];
-    }
+    if (known) return [twoClasses(label, known.eventClass.name, eventType.eventClass.name)];
     const problems = problemsOf(eventType);
     if (problems.length === 0) this.byLabel.set(label, eventType);
     return problems;
@@ -44,6 +39,14 @@ export class EventTypes {
   all(): readonly EventType[] {
     return [...this.byLabel.values()];
   }
+}
+
+function twoClasses(label: string, first: string, second: string): string {
+  return first === second
+    ? `Two classes ${first} are both the event ${label}: the file that declares it was loaded from two places, such as two copies ` +
+        'of a package that services share. `npm ls` shows them; one of each must be left.'
+    : `Classes ${first} and ${second} are both the event ${label}. ` +
+        "Give one of them another type, or another version: @ReliableEvent({ type: '…', version: 2 }).";
 }
 
 function problemsOf({
