@@ -4,7 +4,8 @@ import { OutboxEvent } from '../../libs/reliable-mq/src/outbox/outbox.entity';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-outbox.store';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { describeOutboxStore, type OutboxHarness } from './outbox-store.contract';
+import { describeOutboxStore } from './outbox-store.contract';
+import type { OutboxHarness } from './outbox-store/outbox-fixture';
 
 class PostgresHarness implements OutboxHarness {
   readonly store: PostgresOutboxStore;

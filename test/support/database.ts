@@ -37,10 +37,17 @@ async function asAdmin<T>(adminUrl: string, work: (client: Client) => Promise<T>
  *
  * @param adminUrl a user there who may create databases; default: the server of the global setup
  */
-export async function createTestDatabase(adminUrl: string = postgresUrl()): Promise<TestDatabase> {
+export async function createTestDatabase(
+  adminUrl: string = postgresUrl(),
+  encoding: 'UTF8' | 'LATIN1' = 'UTF8',
+): Promise<TestDatabase> {
   const name = uniqueName();
+  // A locale that goes with every encoding, where it is not the usual one.
+  const locale = encoding === 'UTF8' ? '' : " LC_COLLATE 'C' LC_CTYPE 'C'";
   // template0 has no sessions that could block the copy: several files create their databases at once.
-  await asAdmin(adminUrl, (admin) => admin.query(`CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'UTF8'`));
+  await asAdmin(adminUrl, (admin) =>
+    admin.query(`CREATE DATABASE "${name}" TEMPLATE template0 ENCODING '${encoding}'${locale}`),
+  );
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   return {

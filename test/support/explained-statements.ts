@@ -24,24 +24,28 @@ export class ExplainedStatements {
   }
 
   /**
-   * Makes the call, and explains its statement, whose own effects are rolled back if it is run for that.
-   * @throws when the call sends not exactly one statement
+   * Makes the call, and explains its statements, whose own effects are rolled back if they are run for that.
+   * @throws when the call sends none
    */
-  async planOf(
+  async plansOf(
     call: () => Promise<unknown>,
     options: 'FORMAT JSON' | 'ANALYZE, BUFFERS, FORMAT JSON',
-  ): Promise<PlanNode> {
+  ): Promise<PlanNode[]> {
     this.statements = [];
     await call();
-    const [statement, ...others] = this.statements;
-    if (!statement || others.length > 0) throw new Error(`${this.statements.length} statements instead of one`);
+    const statements = [...this.statements];
+    if (statements.length === 0) throw new Error('no statement was sent');
     const queryRunner = this.dataSource.createQueryRunner();
     await queryRunner.startTransaction();
     try {
-      const explained = (await queryRunner.query(`EXPLAIN (${options}) ${statement.sql}`, statement.parameters)) as {
-        'QUERY PLAN': { Plan: PlanNode }[];
-      }[];
-      return explained[0]?.['QUERY PLAN'][0]?.Plan as PlanNode;
+      const plans: PlanNode[] = [];
+      for (const { sql, parameters } of statements) {
+        const explained = (await queryRunner.query(`EXPLAIN (${options}) ${sql}`, parameters)) as {
+          'QUERY PLAN': { Plan: PlanNode }[];
+        }[];
+        plans.push(explained[0]?.['QUERY PLAN'][0]?.Plan as PlanNode);
+      }
+      return plans;
     } finally {
       await queryRunner.rollbackTransaction();
       await queryRunner.release();

@@ -2,7 +2,8 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import { destroyConnection } from '../database/postgres/deadline';
 import { DatabaseDeadlineError } from '../database/port';
-import { ping, terminateBackend } from '../database/postgres/sql';
+import { terminateBackend } from '../database/postgres/outside-pool';
+import { ping } from '../database/postgres/sql';
 import { HandlerTimeoutError } from '../event/errors';
 import { Stopped } from './attempt-watchdog';
 

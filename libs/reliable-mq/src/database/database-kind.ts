@@ -9,7 +9,8 @@ export interface DatabaseKind {
   readonly name: DatabaseName;
   /** `type` of the DataSources that it is for. */
   readonly drivers: readonly string[];
-  open(dataSource: DataSource): OpenDatabase;
+  /** @param name of the DataSource, for log lines */
+  open(dataSource: DataSource, name: string): OpenDatabase;
   /** All tables as one idempotent script. */
   schemaScript(schema: string | undefined, prefix: string): string;
 }

@@ -1,5 +1,11 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
+/** `migrate`: create the tables and bring them up to date; `verify`: only check them. */
+export type SchemaMode = 'migrate' | 'verify';
+
+/** What belongs to one service each. */
+export type OwnedPart = 'outbox' | 'inbox';
+
 /** A kind of database. */
 export type DatabaseName = 'postgres';
 
@@ -21,6 +27,32 @@ export type DatabaseFailure = 'unavailable' | 'conflict' | 'consequence' | 'refu
  */
 export interface DatabasePort {
   readonly kind: DatabaseName;
+
+  /**
+   * Find, create or bring up to date, or only check the tables, and learn what statements have to know of the sessions. To be called once
+   * at boot, before any other method but `ping`.
+   * @throws SchemaMissingError when the tables are not as this version needs them, with the command that mends it
+   * @throws InvalidSetupError when it is not clear where the tables are, or (`verify`) when there are `problems()`
+   */
+  open(schema: SchemaMode): Promise<void>;
+
+  /**
+   * Let the outbox or the inbox belong to a service, for good.
+   * @throws InvalidSetupError when it belongs to another one, with what to do if that is the same under another name
+   */
+  own(part: OwnedPart, service: string): Promise<void>;
+
+  /**
+   * What keeps this application from seeing or changing all rows, each as a sentence with what to do: looked at when the database was
+   * opened, when a row was not there that must be, and while there is one, by each `ping`.
+   */
+  problems(): readonly string[];
+
+  /** The text with a replacement for each character that the database cannot hold; what is JSON stays so. */
+  storable(text: string): string;
+
+  /** Whether the database holds the text as it is. */
+  isStorable(text: string): boolean;
 
   /** How many connections the DataSource may have open at once, when that is known. */
   readonly poolSize: number | undefined;
@@ -60,17 +92,20 @@ export interface DatabasePort {
    * @returns why the database could not be asked to, when it could not: it is away
    */
   cut(queryRunner: QueryRunner, reason: Error): Promise<unknown>;
-
-  /**
-   * Learn what statements have to know of the DataSource's sessions: whether they may stay prepared, the server's own idle limit, … To be
-   * called once at boot, before any other method but `ping`.
-   */
-  learn(): Promise<void>;
 }
 
 /** The database could not be asked; nothing is known of what was to be asked. */
 export class DatabaseUnavailableError extends Error {
   override readonly name: string = 'DatabaseUnavailableError';
+}
+
+/** The server takes no writes: after a failover it is a standby, or its transactions are read-only by default. */
+export class DatabaseReadOnlyError extends DatabaseUnavailableError {
+  override readonly name = 'DatabaseReadOnlyError';
+
+  constructor() {
+    super('the database takes no writes: it is a standby, or its transactions are read-only');
+  }
 }
 
 /** There was no connection, so no statement was sent: the database did nothing. */

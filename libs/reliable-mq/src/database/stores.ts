@@ -51,6 +51,6 @@ export class Stores {
 
 /** @throws UnsupportedDatabaseError when there is no store for the DataSource's driver */
 export function createStoreSet(name: string, dataSource: DataSource): StoreSet {
-  const open = databaseFor(dataSource.options.type, name).open(dataSource);
+  const open = databaseFor(dataSource.options.type, name).open(dataSource, name);
   return { name, dataSource, ...open, gate: new DatabaseGate(name, open.database) };
 }

@@ -11,7 +11,6 @@ import { DiscoveryService } from '@nestjs/core';
 import { TRANSPORT, type Transport } from '../broker/transport';
 import { ConsumerGroup } from '../consume/consumer-group';
 import { HandlerRegistry } from '../consume/handler-registry';
-import { migrateSchema, verifySchema } from '../database/postgres/schema-migrator';
 import { Stores } from '../database/stores';
 import { InvalidSetupError } from '../event/errors';
 import { HookRunner } from '../event/hook-runner';
@@ -67,10 +66,8 @@ export class ReliableMqRuntime
   async onModuleInit(): Promise<void> {
     const problems = [...this.otherImports(), ...this.explorer.explore()];
     if (problems.length > 0) throw new InvalidSetupError([...new Set(problems)]);
-    for (const { dataSource, database } of this.stores.all) {
-      if (this.options.schema === 'migrate') await migrateSchema(dataSource);
-      else await verifySchema(dataSource);
-      await database.learn();
+    for (const { database } of this.stores.all) {
+      await database.open(this.options.schema);
     }
     for (const set of this.stores.all) warnOfSmallPool(set, this.handlers.all(), this.logger);
   }

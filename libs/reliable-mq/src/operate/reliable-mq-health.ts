@@ -39,6 +39,7 @@ export class ReliableMqHealth {
             database.ping(CHECK_DEADLINE_MS),
             () => new DatabaseDeadlineError(`no answer within ${CHECK_DEADLINE_MS} ms`),
           );
+          reasons.push(...database.problems().map((problem) => `database "${name}": ${problem}`));
         } catch (error) {
           reasons.push(`database "${name}": ${describeError(error, 200)}`);
         }

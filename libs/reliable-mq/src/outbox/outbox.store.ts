@@ -3,7 +3,8 @@ import type { ConsumerOutcome } from '../event/outcome';
 import type { OutboxStatus, StoredOutcome } from './outbox.entity';
 
 /**
- * The outbox of one DataSource. Every method is one statement; all times are the database's; ids are UUIDs.
+ * The outbox of one DataSource. What a method does to a row it does in one statement, or one transaction of its own; all times are the
+ * database's; ids are UUIDs.
  * Implementations share one contract suite (test/contract/outbox-store.contract.ts).
  */
 export interface OutboxStore {
@@ -19,6 +20,7 @@ export interface OutboxStore {
   /**
    * Take due rows of one status, oldest due first, for `leaseMs`; counts an attempt for each. Rows that another transaction
    * holds are passed over, so any number of instances may call it at once.
+   * Payloads are read afterwards, so that no more of them are in memory than the limit allows.
    * @param limit how many; what it leaves is claimed by the next call
    * @param range which of them to look at, so that the dead index entries before it are not walked; undefined: at all
    * @returns the events in the order of their ids, which is about that of their commits
@@ -33,9 +35,11 @@ export interface OutboxStore {
 
   /**
    * Write receipts, and what follows from them. A receipt for an unknown, unconfirmed or ended event changes no status. Waits
-   * for no compensation: while one runs, receipts of its event are `busy`.
+   * for no compensation: while one runs, receipts of its event are `busy`. One that the database refuses keeps no other from being
+   * written.
+   * @param keptHours how long an ended event is kept: one that was recorded before that may have been pruned, and is not `unknown`
    */
-  applyReceipts(receipts: readonly Receipt[]): Promise<AppliedReceipts>;
+  applyReceipts(receipts: readonly Receipt[], keptHours?: number): Promise<AppliedReceipts>;
 
   /**
    * End the compensation of a dead event, in the transaction of its handler (`handled`), or because none is registered.
@@ -115,8 +119,11 @@ export interface PublishSettlement {
 }
 
 export interface Unsettled extends Pick<PublishSettlement, 'id' | 'token'> {
-  /** `claim-lost`: the row carries another claim, or none. `ended`: the event has ended meanwhile, or is gone. */
-  readonly because: 'claim-lost' | 'ended';
+  /**
+   * `claim-lost`: the row carries another claim, or none. `ended`: the event has ended meanwhile. `missing`: there is no such row that
+   * this store can see.
+   */
+  readonly because: 'claim-lost' | 'ended' | 'missing';
 }
 
 /** A consumer's report, as the producer's store takes it. */
@@ -138,6 +145,14 @@ export interface AppliedReceipts {
   readonly applied: readonly AppliedReceipt[];
   /** Events whose rows are held by a running compensation: nothing was written for them; try again. */
   readonly busy: readonly string[];
+  /** Ids of events that are not there: another service's, or of a database that has lost commits. */
+  readonly unknown: readonly string[];
+  readonly refused: readonly RefusedReceipt[];
+}
+
+/** A receipt that the database does not take. */
+export interface RefusedReceipt extends Receipt {
+  readonly because: string;
 }
 
 export interface AppliedReceipt {

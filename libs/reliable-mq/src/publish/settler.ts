@@ -149,6 +149,12 @@ export class Settler {
         count: lost.length,
         eventIds: someIds(lost),
       });
+    const missing = unsettled.filter(({ because }) => because === 'missing');
+    if (missing.length > 0)
+      this.logger.warn('Events were published that are not in the outbox: deleted, or the database has lost commits', {
+        count: missing.length,
+        eventIds: someIds(missing),
+      });
     for (const settlement of batch) {
       const { id, token, result } = settlement;
       if (result === 'published' || (notWritten.size > 0 && notWritten.has(`${id} ${token}`))) continue;

@@ -129,7 +129,13 @@ export class ReceiptListener {
   private async applyBatch(set: StoreSet, receipts: readonly WireReceipt[]): Promise<readonly string[]> {
     for (;;) {
       try {
-        const { applied, busy } = await set.outbox.applyReceipts(receipts);
+        const { applied, busy, refused } = await set.outbox.applyReceipts(receipts);
+        if (refused.length > 0) {
+          this.logger.error('Receipts could not be written; their events are chased', {
+            count: refused.length,
+            receipts: refused.slice(0, 10).map(({ eventId, consumer, because }) => ({ eventId, consumer, because })),
+          });
+        }
         this.report(receipts, applied);
         return busy;
       } catch (error) {

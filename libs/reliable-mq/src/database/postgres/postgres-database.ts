@@ -1,11 +1,20 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import type { DatabaseFailure, DatabasePort } from '../port';
+import { InvalidSetupError } from '../../event/errors';
+import { createLog } from '../../log/log';
+import type { DatabaseFailure, DatabasePort, OwnedPart, SchemaMode } from '../port';
+import { claimOwnership } from './claim-ownership';
 import { callersWaitingFor, poolSizeOf } from './connection-pool';
 import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
 import { acquireQueryRunner, destroyConnection, hasLostTransaction } from './deadline';
+import { findSchema } from './find-schema';
 import { limitIdleTime } from './idle-limit';
 import { learnAboutConnections } from './learn-about-connections';
-import { ping, terminateBackend } from './sql';
+import { terminateBackend } from './outside-pool';
+import { giveUpReadOnlyConnections } from './read-only-connections';
+import { migrateSchema, verifySchema } from './schema-migrator';
+import { ping } from './sql';
+import { isStorableIn, knowEncoding, storableIn } from './storable-texts';
+import { TableCheck } from './table-check';
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
 const PING_DEADLINE_MS = 2000;
@@ -16,7 +25,55 @@ const CONSEQUENCES = ['25P02', '3B001'];
 export class PostgresDatabase implements DatabasePort {
   readonly kind = 'postgres';
 
-  constructor(private readonly dataSource: DataSource) {}
+  private readonly logger = createLog();
+  private readonly tables: TableCheck;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly name = 'default',
+  ) {
+    this.tables = new TableCheck(name, dataSource);
+  }
+
+  async open(schema: SchemaMode): Promise<void> {
+    await findSchema(this.dataSource, this.name);
+    if (schema === 'migrate') await migrateSchema(this.dataSource);
+    else await verifySchema(this.dataSource);
+    const { encoding } = await learnAboutConnections(this.dataSource);
+    if (!knowEncoding(this.dataSource, encoding)) {
+      this.logger.warn(
+        'The database cannot hold every text: what it has no character for is replaced in reasons and headers',
+        {
+          dataSource: this.name,
+          encoding,
+        },
+      );
+    }
+    giveUpReadOnlyConnections(this.dataSource);
+    const problems = await this.tables.run();
+    if (schema === 'verify' && problems.length > 0) throw new InvalidSetupError(problems);
+  }
+
+  own(part: OwnedPart, service: string): Promise<void> {
+    return claimOwnership(this.dataSource, part, service);
+  }
+
+  problems(): readonly string[] {
+    return this.tables.problems;
+  }
+
+  /** To be told when a row is not there that must be. */
+  suspectTables(): void {
+    this.tables.suspect();
+  }
+
+  storable(text: string): string {
+    return storableIn(this.dataSource, text);
+  }
+
+  isStorable(text: string): boolean {
+    return isStorableIn(this.dataSource, text);
+  }
 
   get poolSize(): number | undefined {
     return poolSizeOf(this.dataSource);
@@ -38,8 +95,10 @@ export class PostgresDatabase implements DatabasePort {
     return acquireQueryRunner(this.dataSource, timeoutMs, stop);
   }
 
-  ping(deadlineMs: number): Promise<void> {
-    return ping(this.dataSource, deadlineMs);
+  async ping(deadlineMs: number): Promise<void> {
+    await ping(this.dataSource, deadlineMs);
+    // Somebody may have mended what was wrong.
+    if (this.tables.problems.length > 0) await this.tables.run();
   }
 
   limitIdleTime(manager: EntityManager, limitMs: number): Promise<void> {
@@ -63,9 +122,5 @@ export class PostgresDatabase implements DatabasePort {
     } catch (error) {
       return error;
     }
-  }
-
-  learn(): Promise<void> {
-    return learnAboutConnections(this.dataSource);
   }
 }

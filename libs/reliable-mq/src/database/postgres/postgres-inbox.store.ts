@@ -4,6 +4,7 @@ import { appendHistory } from './append-history';
 import { named, type NamedStatement } from './prepared-statements';
 import { lockTimeout, queryAlone, queryIn, queryWaiting, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
+import { storableIn } from './storable-texts';
 import type { InboxStatus } from '../../inbox/inbox.entity';
 import {
   type ClaimableQueue,
@@ -37,6 +38,10 @@ export class PostgresInboxStore implements InboxStore {
 
   private get named(): InboxStatements {
     return (this.onceNamed ??= inboxStatements(this.table));
+  }
+
+  private storable(text: string): string {
+    return storableIn(this.dataSource, text);
   }
 
   async insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean> {
@@ -122,7 +127,7 @@ export class PostgresInboxStore implements InboxStore {
         claim.leaseMs,
         claim.token,
         message.body,
-        storableJson(message.properties),
+        this.storable(storableJson(message.properties)),
         message.redrives,
         claim.leaseMs,
       ],
@@ -162,9 +167,9 @@ export class PostgresInboxStore implements InboxStore {
         message.version,
         status,
         delayMs,
-        failure.reason,
+        this.storable(failure.reason),
         message.body,
-        storableJson(message.properties),
+        this.storable(storableJson(message.properties)),
         message.redrives,
         waitMs,
       ],
@@ -185,9 +190,9 @@ export class PostgresInboxStore implements InboxStore {
         key.consumer,
         key.type,
         message.version,
-        reason,
+        this.storable(reason),
         message.body,
-        storableJson(message.properties),
+        this.storable(storableJson(message.properties)),
         message.redrives,
       ],
     );
@@ -263,7 +268,7 @@ export class PostgresInboxStore implements InboxStore {
          ended_at = CASE WHEN $6::float8 IS NULL THEN clock_timestamp() END,
          claim_token = NULL, unfinished_starts = 0, reason = $7, history = ${appendHistory('i.history', 'i.attempts', '$7::text')}
        WHERE event_id = $1 AND consumer = $2 AND type = $3 AND claim_token = $4 RETURNING 1`,
-      [key.eventId, key.consumer, key.type, token, status, delayMs, failure.reason],
+      [key.eventId, key.consumer, key.type, token, status, delayMs, this.storable(failure.reason)],
     );
     return rows.length === 1;
   }

@@ -3,7 +3,10 @@ import { appendHistory } from './append-history';
 import { named, type NamedStatement } from './prepared-statements';
 import { queryAlone, queryIn, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
-import { storableText } from '../../event/storable';
+import { describeError } from '../../event/errors';
+import { inParts } from '../in-parts';
+import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
+import { storableIn } from './storable-texts';
 import type { OutboxStatus, StoredOutcome } from '../../outbox/outbox.entity';
 import type {
   AppliedReceipt,
@@ -17,6 +20,7 @@ import type {
   OutboxStore,
   PublishSettlement,
   Receipt,
+  RefusedReceipt,
   Unsettled,
 } from '../../outbox/outbox.store';
 
@@ -25,13 +29,9 @@ const RETRY_GRACE_MS = 5000;
 const MAX_REASON_LENGTH = 2000;
 /** Of one statement: the protocol allows 65,535 values. */
 const MAX_INSERTED_ROWS = 1000;
+/** At most, of what `pg_column_size` says of a text: so it is no more than the text's own bytes. */
+const HEADER_BYTES = 4;
 const MS = "interval '1 millisecond'";
-/**
- * Stored outside of its row (TOAST, for rows of more than some 2,000 bytes), where it has to be fetched from. What this asks is
- * in the row itself.
- */
-const PAYLOAD_IS_APART = 'pg_column_size(payload) > 2000';
-
 /**
  * PostgreSQL 13 and later. `statement_timestamp()` stands where an index serves the comparison (it is stable;
  * `clock_timestamp()` is volatile and cannot bound an index scan).
@@ -43,7 +43,11 @@ const PAYLOAD_IS_APART = 'pg_column_size(payload) > 2000';
 export class PostgresOutboxStore implements OutboxStore {
   private insertOneOnce: NamedStatement | undefined;
 
-  constructor(private readonly dataSource: DataSource) {}
+  /** @param onMissing is called when a row is not there that was committed and not pruned */
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly onMissing: () => void = () => undefined,
+  ) {}
 
   /** Not before the first statement: where the table is, is found at boot. */
   private get table(): string {
@@ -87,9 +91,8 @@ export class PostgresOutboxStore implements OutboxStore {
   /**
    * Index reliable_mq_outbox_due (status, due_at): an equality, a range and its order, so the scan stops at the limit.
    *
-   * A payload that is stored apart is carried as the pointer that the row holds, and counts with its stored size, which is no
-   * larger than its text: rows that do not fit so are left unread. Those that do are measured; compression can make that as many
-   * times the limit as its rate, and no more.
+   * In two steps, since large payloads are stored outside of their rows, compressed: rows are claimed by what their payloads take there,
+   * which the row itself tells; then payloads are read, as many as fit as text. What does not is given back.
    */
   async claim(
     status: ClaimableStatus,
@@ -102,33 +105,64 @@ export class PostgresOutboxStore implements OutboxStore {
     const rows = await queryAlone<ClaimedRow>(
       this.dataSource,
       `WITH found AS MATERIALIZED (
-           SELECT id, due_at, CASE WHEN ${PAYLOAD_IS_APART} THEN payload END AS apart,
-             CASE WHEN ${PAYLOAD_IS_APART} THEN pg_column_size(payload) ELSE octet_length(payload::text) END AS bytes
-           FROM ${this.table}
+           SELECT id, due_at, pg_column_size(payload) - ${HEADER_BYTES} AS bytes FROM ${this.table}
            WHERE status = $1 AND due_at <= statement_timestamp()
              AND due_at >= coalesce($5::timestamptz, statement_timestamp() - $6::float8 * ${MS}, '-infinity')
            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
-         ), sized AS MATERIALIZED (
-           SELECT id, due_at, coalesce(octet_length(apart::text), bytes) AS bytes FROM found WHERE ${fits('found', '$7')}
          ), taken AS (
-           SELECT id, due_at FROM sized WHERE ${fits('sized', '$7')}
+           SELECT id, due_at FROM (SELECT id, due_at, ${bytesBefore('bytes', 'due_at, id')} AS bytes_before FROM found) AS sized
+           WHERE bytes_before < $7
          )
          UPDATE ${this.table} AS o
          SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4, ${counter} = o.${counter} + 1
          FROM taken WHERE o.id = taken.id
-         RETURNING o.id, o.type, o.version, o.payload::text AS payload, o.headers, o.consumers, o.confirm, o.attempts,
+         RETURNING o.id, o.type, o.version, o.headers, o.consumers, o.confirm, o.attempts,
            o.compensation_attempts, o.redrives, extract(epoch FROM statement_timestamp() - o.published_at) * 1000 AS published_ago_ms, o.outcomes, o.reason,
            ${utcText('taken.due_at')} AS due_at, extract(epoch FROM statement_timestamp() - taken.due_at) * 1000 AS overdue_ms,
            (SELECT count(*)::int FROM found) AS found`,
       [status, limit.rows, leaseMs, token, ...boundsOf(range), limit.bytes],
     );
-    const events = rows.map(toClaimedEvent).sort((a, b) => (a.id < b.id ? -1 : 1));
-    const last = rows.reduce<ClaimedRow | undefined>(
-      (latest, row) => (latest && Number(latest.overdue_ms) <= Number(row.overdue_ms) ? latest : row),
-      undefined,
-    );
+    if (rows.length === 0) return { events: [], lastDueAt: undefined, isFull: false };
+    rows.sort((a, b) => (a.due_at < b.due_at ? -1 : 1));
+    const payloads = await this.payloads(rows, limit.bytes);
+    const unread = rows.filter(({ id }) => !payloads.has(id));
+    if (unread.length > 0) await this.giveBack(unread, counter, token);
+    const kept = rows.filter(({ id }) => payloads.has(id));
+    const events = kept.map((row) => toClaimedEvent(row, payloads.get(row.id) ?? ''));
     const found = rows[0]?.found ?? 0;
-    return { events, lastDueAt: last?.due_at, isFull: found >= limit.rows || found > rows.length };
+    return {
+      events: events.sort((a, b) => (a.id < b.id ? -1 : 1)),
+      lastDueAt: kept.at(-1)?.due_at,
+      isFull: found >= limit.rows || found > events.length,
+    };
+  }
+
+  /** By primary key: of the first of these rows, as many as fit. */
+  private async payloads(
+    rows: readonly { readonly id: string }[],
+    maxBytes: number,
+  ): Promise<ReadonlyMap<string, string>> {
+    const read = await queryAlone<{ id: string; payload: string }>(
+      this.dataSource,
+      `SELECT id, payload FROM (
+           SELECT id, payload, ${bytesBefore('octet_length(payload)', 'n')} AS bytes_before FROM (
+             SELECT o.id, o.payload::text AS payload, t.n FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, n)
+             JOIN ${this.table} AS o ON o.id = t.id
+           ) AS texts
+         ) AS sized WHERE bytes_before < $2`,
+      [rows.map(({ id }) => id), maxBytes],
+    );
+    return new Map(read.map(({ id, payload }) => [id, payload]));
+  }
+
+  /** By primary key: due as before the claim, whose attempt was none. */
+  private async giveBack(rows: readonly ClaimedRow[], counter: string, token: string): Promise<void> {
+    await queryAlone(
+      this.dataSource,
+      `UPDATE ${this.table} AS o SET due_at = t.due_at, claim_token = NULL, ${counter} = o.${counter} - 1
+       FROM unnest($1::uuid[], $2::timestamptz[]) AS t (id, due_at) WHERE o.id = t.id AND o.claim_token = $3`,
+      [rows.map(({ id }) => id), rows.map(({ due_at }) => due_at), token],
+    );
   }
 
   /**
@@ -137,7 +171,7 @@ export class PostgresOutboxStore implements OutboxStore {
    * before the outcome of publishing came: it is not moved back.
    */
   async settle(settlements: readonly PublishSettlement[]): Promise<readonly Unsettled[]> {
-    const rows = await queryAlone<{ id: string; token: string; lost: boolean }>(
+    const rows = await queryAlone<{ id: string; token: string; because: Unsettled['because'] }>(
       this.dataSource,
       `WITH outcome AS (
            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[])
@@ -163,17 +197,24 @@ export class PostgresOutboxStore implements OutboxStore {
              claim_token = NULL
            FROM locked AS l WHERE o.id = l.id AND l.won
          )
-         SELECT t.id, t.token, l.n IS NOT NULL AS lost FROM outcome AS t LEFT JOIN locked AS l ON l.n = t.n
+         SELECT t.id, t.token, CASE WHEN l.n IS NOT NULL THEN 'claim-lost'
+             WHEN EXISTS (SELECT FROM ${this.table} AS o WHERE o.id = t.id) THEN 'ended' ELSE 'missing' END AS because
+         FROM outcome AS t LEFT JOIN locked AS l ON l.n = t.n
          WHERE l.won IS NOT TRUE ORDER BY t.n`,
       [
         settlements.map((s) => s.id),
         settlements.map((s) => s.token),
         settlements.map((s) => s.result),
         settlements.map((s) => s.delayMs),
-        settlements.map((s) => (s.reason === null ? null : storableText(s.reason, MAX_REASON_LENGTH))),
+        settlements.map(({ reason }) => this.storable(reason, MAX_REASON_LENGTH)),
       ],
     );
-    return rows.map(({ id, token, lost }) => ({ id, token, because: lost ? 'claim-lost' : 'ended' }));
+    if (rows.some(({ because }) => because === 'missing')) this.onMissing();
+    return rows;
+  }
+
+  private storable(text: string | null, maxLength?: number): string | null {
+    return text === null ? null : storableIn(this.dataSource, text, maxLength);
   }
 
   /**
@@ -181,8 +222,27 @@ export class PostgresOutboxStore implements OutboxStore {
    * order. Only declared consumers decide, where there are any. An ended event keeps its status; the outcome is kept beside it.
    * What a receipt finds pending is due from now on as published: a scan for such rows may have passed the old moment.
    */
-  async applyReceipts(receipts: readonly Receipt[]): Promise<AppliedReceipts> {
-    const rows = await queryAlone<AppliedRow>(
+  async applyReceipts(receipts: readonly Receipt[], keptHours?: number): Promise<AppliedReceipts> {
+    const refused: RefusedReceipt[] = [];
+    const rows = await inParts(
+      receipts,
+      (some) => this.applyAll(some, keptHours),
+      isRefused,
+      (receipt, error) => refused.push({ ...receipt, because: describeError(error) }),
+    );
+    const all = rows.flat();
+    const unknown = all.flatMap(({ id, found }) => (found === 'nothing' ? [id] : []));
+    if (unknown.length > 0) this.onMissing();
+    return {
+      applied: all.flatMap((row) => (row.found === 'applied' ? [toAppliedReceipt(row)] : [])),
+      busy: all.flatMap(({ id, found }) => (found === 'busy' ? [id] : [])),
+      unknown,
+      refused,
+    };
+  }
+
+  private applyAll(receipts: readonly Receipt[], keptHours: number | undefined): Promise<AppliedRow[]> {
+    return queryAlone<AppliedRow>(
       this.dataSource,
       `WITH receipt AS (
            SELECT *, array_position(ARRAY['retrying', 'rejected', 'dead', 'handled'], outcome) AS strength
@@ -244,36 +304,23 @@ export class PostgresOutboxStore implements OutboxStore {
            RETURNING o.id, o.type, d.status AS status_before, o.status, o.reason, d.changed,
              CASE WHEN d.consumers <> '[]'::jsonb AND NOT d.consumers ?& d.changed THEN d.consumers END AS declared
          )
-         SELECT id, type, status_before, status, reason, changed, declared FROM applied
+         SELECT 'applied' AS found, id, type, status_before, status, reason, changed, declared FROM applied
          UNION ALL
-         SELECT o.id, o.type, o.status, NULL, NULL, NULL, NULL FROM ${this.table} AS o
-         WHERE o.id = ANY($1::uuid[]) AND o.confirm AND NOT EXISTS (SELECT FROM locked AS l WHERE l.id = o.id)`,
+         SELECT 'busy', o.id, o.type, o.status, o.status, NULL, NULL, NULL FROM ${this.table} AS o
+         WHERE o.id = ANY($1::uuid[]) AND o.confirm AND NOT EXISTS (SELECT FROM locked AS l WHERE l.id = o.id)
+         UNION ALL
+         SELECT DISTINCT 'nothing', r.id, NULL, NULL, NULL, NULL, NULL::text[], NULL::jsonb FROM receipt AS r
+         WHERE NOT EXISTS (SELECT FROM ${this.table} AS o WHERE o.id = r.id) AND ($7::float8 IS NULL OR r.id > ${oldestIdWithin('$7')})`,
       [
         receipts.map((r) => r.eventId),
-        receipts.map((r) => r.consumer),
+        receipts.map((r) => this.storable(r.consumer)),
         receipts.map((r) => r.outcome),
-        receipts.map((r) => r.reason),
+        receipts.map((r) => this.storable(r.reason)),
         receipts.map((r) => r.retryAfterMs),
         receipts.map((r) => r.redrives),
+        keptHours ?? null,
       ],
     );
-    const applied: AppliedReceipt[] = [];
-    const busy: string[] = [];
-    for (const { id, type, status_before: statusBefore, status, reason, changed, declared } of rows) {
-      if (status === null) busy.push(id);
-      else {
-        applied.push({
-          eventId: id,
-          type,
-          statusBefore,
-          status,
-          reason,
-          changed: changed ?? [],
-          declared: declared ?? undefined,
-        });
-      }
-    }
-    return { applied, busy };
   }
 
   async settleCompensated(
@@ -296,7 +343,7 @@ export class PostgresOutboxStore implements OutboxStore {
          due_at = clock_timestamp() + $4::float8 * ${MS}, claim_token = NULL,
          history = ${appendHistory('o.history', 'o.compensation_attempts', '$3::text')}
        WHERE id = $1 AND claim_token = $2 AND status = 'dead' RETURNING id`,
-      [id, token, `compensation failed: ${reason}`, delayMs],
+      [id, token, this.storable(`compensation failed: ${reason}`), delayMs],
     );
     return rows.length === 1;
   }
@@ -316,26 +363,29 @@ export class PostgresOutboxStore implements OutboxStore {
            SELECT id FROM ${this.table}
            WHERE id > $3 AND due_at IS NULL AND status IN ('consumed', 'published')
              AND ended_at < statement_timestamp() - $1::float8 * interval '1 hour'
-             AND id < (lpad(to_hex(floor(extract(epoch FROM statement_timestamp() - $1::float8 * interval '1 hour') * 1000)::bigint), 12, '0')
-                       || repeat('0', 20))::uuid
+             AND id < ${oldestIdWithin('$1')}
            ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
          )
-         DELETE FROM ${this.table} AS o USING ended WHERE o.id = ended.id RETURNING o.id`,
+         DELETE FROM ${this.table} WHERE id = ANY (ARRAY(SELECT id FROM ended)) RETURNING id`,
       [olderThanHours, limit, afterId],
     );
     return rows.map((row) => row.id).sort();
   }
 }
 
-/**
- * Condition on a row of the CTE: the `bytes` of those due before it are below the limit. They are added up row by row, with a sort
- * and a window, only if all are too much together.
- */
-function fits(cte: string, limit: string): string {
-  return `(SELECT sum(bytes) FROM ${cte}) <= ${limit} OR id IN (
-             SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY due_at, id) - bytes AS bytes_before FROM ${cte}) AS added_up
-             WHERE bytes_before < ${limit}
-           )`;
+/** A column: the bytes of the rows that stand before a row in this order. */
+function bytesBefore(bytes: string, order: string): string {
+  return `sum(${bytes}) OVER (ORDER BY ${order}) - ${bytes}`;
+}
+
+/** The smallest id of an event that was recorded within so many hours: ids begin with their moment, in milliseconds. */
+function oldestIdWithin(hours: string): string {
+  return `(lpad(to_hex(floor(extract(epoch FROM statement_timestamp() - ${hours}::float8 * interval '1 hour') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid`;
+}
+
+/** Because of what is in it, and not of the moment. */
+function isRefused(error: unknown): boolean {
+  return sqlState(error) !== undefined && !isDatabaseUnavailable(error) && !isTransient(error);
 }
 
 function boundsOf(range: DueRange | undefined): [dueFrom: string | null, dueWithinMs: number | null] {
@@ -358,7 +408,6 @@ interface ClaimedRow {
   id: string;
   type: string;
   version: number;
-  payload: string;
   headers: Record<string, string | number | boolean> | null;
   consumers: string[];
   confirm: boolean;
@@ -374,22 +423,36 @@ interface ClaimedRow {
   found: number;
 }
 
+/** `busy` and `nothing`: the rest says nothing. */
 interface AppliedRow {
+  found: 'applied' | 'busy' | 'nothing';
   id: string;
   type: string;
   status_before: OutboxStatus;
-  status: OutboxStatus | null;
+  status: OutboxStatus;
   reason: string | null;
   changed: string[] | null;
   declared: string[] | null;
 }
 
-function toClaimedEvent(row: ClaimedRow): ClaimedEvent {
+function toAppliedReceipt(row: AppliedRow): AppliedReceipt {
+  return {
+    eventId: row.id,
+    type: row.type,
+    statusBefore: row.status_before,
+    status: row.status,
+    reason: row.reason,
+    changed: row.changed ?? [],
+    declared: row.declared ?? undefined,
+  };
+}
+
+function toClaimedEvent(row: ClaimedRow, payload: string): ClaimedEvent {
   return {
     id: row.id,
     type: row.type,
     version: row.version,
-    payload: row.payload,
+    payload,
     headers: row.headers,
     consumers: row.consumers,
     confirm: row.confirm,

@@ -9,11 +9,14 @@ import { schemaScript } from './schema-script';
 export const POSTGRES: DatabaseKind = {
   name: 'postgres',
   drivers: ['postgres'],
-  open: (dataSource) => ({
-    outbox: new PostgresOutboxStore(dataSource),
-    inbox: new PostgresInboxStore(dataSource),
-    operations: new PostgresOperationsStore(dataSource),
-    database: new PostgresDatabase(dataSource),
-  }),
+  open: (dataSource, name) => {
+    const database = new PostgresDatabase(dataSource, name);
+    return {
+      database,
+      outbox: new PostgresOutboxStore(dataSource, () => database.suspectTables()),
+      inbox: new PostgresInboxStore(dataSource),
+      operations: new PostgresOperationsStore(dataSource),
+    };
+  },
   schemaScript,
 };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type DataSource, QueryFailedError, type QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../data-source-of';
 import { sqlState } from './database-errors';
+import { dismissIfReadOnly } from './read-only-connections';
 
 /** A statement whose text is the same each time, so that a server may keep it prepared: one name for one text. */
 export interface NamedStatement {
@@ -54,6 +55,7 @@ export async function queryPrepared(
     return (await client.query({ name, text, values })).rows;
   } catch (error) {
     if (sqlState(error) === NOT_PREPARED) direct.delete(dataSource);
+    await dismissIfReadOnly(dataSource, queryRunner, error);
     dataSource.logger.logQueryError(error as Error, text, values as unknown[], queryRunner);
     throw new QueryFailedError(text, values as unknown[], error as Error);
   }

@@ -2,13 +2,17 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../data-source-of';
 import { sqlState } from './database-errors';
 import { acquireQueryRunner, destroyConnection, STATEMENT_DEADLINE_MS } from './deadline';
-import { DatabaseDeadlineError } from '../port';
+import { DatabaseDeadlineError, DatabaseReadOnlyError } from '../port';
 import { within } from '../../wait/deadline';
+import { dismissIdle, mustTakeWrites } from './read-only-connections';
 import { keepsStatementsPrepared, type NamedStatement, queryPrepared } from './prepared-statements';
 
-const TERMINATE_DEADLINE_MS = 5000;
 /** What the answer to a statement may take beyond its waiting. */
 const ANSWER_MARGIN_MS = 5000;
+/** SQLSTATEs serialization_failure and deadlock_detected. */
+const CONFLICTS = ['40001', '40P01'];
+/** Of a statement that stands alone, so that each attempt is a transaction of its own. */
+const CONFLICT_ATTEMPTS = 5;
 /** SQLSTATE lock_not_available: what `lock_timeout` says. */
 const LOCK_NOT_AVAILABLE = '55P03';
 
@@ -18,8 +22,8 @@ export function utcText(timestamp: string): string {
 }
 
 /**
- * Run one statement on a connection of its own, whatever transaction the caller may be in. A connection that does not answer
- * in time is closed, so that a half-open one can't stop a job forever.
+ * Run one statement on a connection of its own, whatever transaction the caller may be in; once more, at once, when something that ran
+ * beside it was in its way: it did nothing then.
  * @param deadlineMs for the connection, and then for the answer, in milliseconds
  * @throws NoConnectionError when there is no connection, DatabaseDeadlineError when there is no answer
  */
@@ -29,11 +33,26 @@ export async function queryAlone<Row>(
   parameters: readonly unknown[] = [],
   deadlineMs: number = STATEMENT_DEADLINE_MS,
 ): Promise<Row[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await onOwnConnection(dataSource, (queryRunner) => queryOn<Row>(queryRunner, sql, parameters), deadlineMs);
+    } catch (error) {
+      if (attempt >= CONFLICT_ATTEMPTS || !CONFLICTS.includes(sqlState(error) ?? '')) throw error;
+    }
+  }
+}
+
+/** A connection that does not answer in time is closed, so that a half-open one can't stop a job forever. */
+async function onOwnConnection<T>(
+  dataSource: DataSource,
+  work: (queryRunner: QueryRunner) => Promise<T>,
+  deadlineMs: number,
+): Promise<T> {
   const queryRunner = await acquireQueryRunner(dataSource, deadlineMs);
   try {
     return await within(
       deadlineMs,
-      queryOn<Row>(queryRunner, sql, parameters),
+      work(queryRunner),
       () => new DatabaseDeadlineError(`the database did not answer within ${deadlineMs} ms`),
     );
   } catch (error) {
@@ -72,55 +91,18 @@ export async function queryWaiting<Row>(
   }
 }
 
-/** Resolves when the database answers within the deadline, in milliseconds; rejects with the reason when it does not. */
-export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
-  await queryAlone(dataSource, 'SELECT 1', [], deadlineMs);
-}
-
 /**
- * End the server's side of a connection, whatever it waits for: its transaction is rolled back and its locks are freed. Asked
- * on a connection outside the pool, because those that hang may have taken all of it.
+ * Resolves when the database answers within the deadline, in milliseconds, and takes writes; rejects with the reason otherwise.
+ * A connection that was opened before a failover says nothing of those to come: such ones are given up before a second look.
  */
-export async function terminateBackend(dataSource: DataSource, serverProcess: number): Promise<void> {
-  const pool = (dataSource.driver as unknown as { master: PostgresPool }).master;
-  const client = new pool.Client(pool.options);
-  client.on('error', () => undefined);
-  const asked = client
-    .connect()
-    // Behind a connection pooler the process id is not the server's, and must not hit somebody else's session.
-    .then(() =>
-      client.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE pid = $1 AND datname = current_database() AND usename = current_user AND xact_start IS NOT NULL`,
-        [serverProcess],
-      ),
-    );
+export async function ping(dataSource: DataSource, deadlineMs: number): Promise<void> {
   try {
-    await within(
-      TERMINATE_DEADLINE_MS,
-      asked,
-      () => new DatabaseDeadlineError(`the database did not answer within ${TERMINATE_DEADLINE_MS} ms`),
-    );
+    await onOwnConnection(dataSource, mustTakeWrites, deadlineMs);
   } catch (error) {
-    // `end` closes only its own half of a connection that has not been made yet.
-    if (error instanceof DatabaseDeadlineError) client.connection?.stream.destroy();
-    throw error;
-  } finally {
-    void client.end().catch(() => undefined);
+    if (!(error instanceof DatabaseReadOnlyError)) throw error;
+    await dismissIdle(dataSource);
+    await onOwnConnection(dataSource, mustTakeWrites, deadlineMs);
   }
-}
-
-interface PostgresClient {
-  readonly connection?: { readonly stream: { destroy(): void } };
-  on(event: 'error', listener: () => void): void;
-  connect(): Promise<void>;
-  query(sql: string, parameters: readonly unknown[]): Promise<unknown>;
-  end(): Promise<void>;
-}
-
-interface PostgresPool {
-  readonly Client: new (options: unknown) => PostgresClient;
-  readonly options: unknown;
 }
 
 /** Run one statement on the connection of this query runner, in its transaction if it has one. */
