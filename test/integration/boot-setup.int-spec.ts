@@ -336,6 +336,27 @@ describe('an application that is set up wrongly does not start', () => {
       ]);
     });
 
+    it('and generators, of which nothing would run', async () => {
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as somebody writes it who goes round the types
+      const untyped = (decorate: unknown): any => decorate;
+      @Injectable()
+      class Generators {
+        @untyped(ReliableEventHandler(ThingDone))
+        async *handle(): AsyncGenerator {
+          yield 1;
+        }
+        @untyped(Compensate(ThingDone))
+        *undo(): Generator {
+          yield 1;
+        }
+      }
+      const why = 'it is a generator, and calling one runs nothing of it. Make it an async method';
+      expect((await failureOf([Generators])).problems).toEqual([
+        expect.stringContaining(`@ReliableEventHandler on Generators#handle: ${why}`),
+        expect.stringContaining(`@Compensate on Generators#undo: ${why}`),
+      ]);
+    });
+
     describe('and one method that is there twice', () => {
       @Injectable()
       class Shared {

@@ -9,6 +9,7 @@ describe('the public API', () => {
     expect(Object.keys(api).sort()).toEqual([
       'Compensate',
       'CompensationTask',
+      'EventFailure',
       'EventNotFoundError',
       'EventOperations',
       'EventRecorder',
@@ -48,7 +49,6 @@ describe('the public API', () => {
       'ConsumerOutcome',
       'EventClass',
       'EventContext',
-      'EventFailure',
       'EventFilter',
       'EventHeaders',
       'EventMapper',

@@ -2,6 +2,7 @@ import {
   type DynamicModule,
   type INestApplicationContext,
   Logger,
+  type LoggerService,
   Module,
   type Provider,
   type Type,
@@ -25,6 +26,8 @@ export interface ReliableAppOptions {
    * @default 12
    */
   readonly poolSize?: number;
+  /** Gets what the application logs, instead of nobody. */
+  readonly logger?: LoggerService;
   /** What is done with the default DataSource between its creation and its initialization. */
   readonly onDataSource?: (dataSource: DataSource) => DataSource;
 }
@@ -56,6 +59,7 @@ export async function startReliableApp(options: ReliableAppOptions): Promise<Rel
     imports = [],
     reliableMq,
     poolSize = 12,
+    logger = process.env.TEST_LOGS ? new Logger() : false,
     onDataSource = (dataSource) => dataSource,
   } = options;
   const dataSourceOptions = {
@@ -83,7 +87,7 @@ export async function startReliableApp(options: ReliableAppOptions): Promise<Rel
   class TestModule {}
 
   const context = await NestFactory.createApplicationContext(TestModule, {
-    logger: process.env.TEST_LOGS ? new Logger() : false,
+    logger,
     abortOnError: false,
   });
   const dataSource = context.get<DataSource>(getDataSourceToken());

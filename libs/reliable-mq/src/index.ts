@@ -5,6 +5,7 @@ export { TransactionalEvent } from './record/transactional-event.decorator';
 export { EventRecorder } from './record/event-recorder';
 export { ReliableEventHandler } from './consume/reliable-event-handler.decorator';
 export { RELIABLE_MQ_CONTEXT } from './consume/handler-invoker';
+export { EventFailure } from './event/outcome';
 export { Compensate } from './compensate/compensate.decorator';
 export { EventOperations } from './operate/event-operations';
 export { ReliableMqHooks } from './operate/reliable-mq-hooks';
@@ -41,7 +42,7 @@ export type { EventHeaders, RecordContext, TransactionChoice, TransactionOptions
 export type { ReliableEventHandlerOptions } from './consume/reliable-event-handler.decorator';
 export type { EventContext } from './consume/event-context';
 export type { ReliableMqContextType } from './consume/handler-invoker';
-export type { EventFailure, ReportedOutcome, ConsumerOutcome, AttemptRecord } from './event/outcome';
+export type { ReportedOutcome, ConsumerOutcome, AttemptRecord } from './event/outcome';
 export type { Backoff } from './wait/backoff';
 export type { EventClass } from './event/event-type';
 export type { EventRef, HandlingRef, Hooks, JobName } from './event/hooks';

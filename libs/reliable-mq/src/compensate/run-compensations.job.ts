@@ -6,7 +6,7 @@ import { backoffMs } from '../wait/backoff';
 import { describeError } from '../event/errors';
 import { HookRunner } from '../event/hook-runner';
 import { Wakeups } from '../event/wakeups';
-import type { EventFailure } from '../event/outcome';
+import { EventFailure } from '../event/outcome';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { ClaimedEvent } from '../outbox/outbox.store';
 import { TransactionContext } from '../transaction/transaction-context';
@@ -118,12 +118,8 @@ export class RunCompensationsJob implements Job {
     const { timeoutMs } = this.options;
     const { dataSource, outbox, database } = set;
     const payload = plainToInstance(handler.eventType.eventClass, JSON.parse(event.payload) as object);
-    const failure: EventFailure = {
-      eventId: event.id,
-      type: event.type,
-      reason: event.reason ?? 'unknown',
-      outcomes: Object.entries(event.outcomes).map(([consumer, stored]) => ({ consumer, ...stored })),
-    };
+    const outcomes = Object.entries(event.outcomes).map(([consumer, stored]) => ({ consumer, ...stored }));
+    const failure = new EventFailure(event.id, event.type, event.reason ?? 'unknown', outcomes);
     const queryRunner = await database.acquire(timeoutMs);
     this.hooks.run('compensating', { eventId: event.id, type: event.type, attempt: event.compensationAttempts });
     const work = this.transactions.runNew(queryRunner, undefined, async () => {

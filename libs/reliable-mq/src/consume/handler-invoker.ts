@@ -1,9 +1,12 @@
-import type { ContextType } from '@nestjs/common';
-import { EXCEPTION_FILTERS_METADATA } from '@nestjs/common/constants.js';
+import type { ContextType, Type } from '@nestjs/common';
+import type { ApplicationConfig } from '@nestjs/core';
+import { EXCEPTION_FILTERS_METADATA, FILTER_CATCH_EXCEPTIONS } from '@nestjs/common/constants.js';
 import type { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator.js';
 import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creator.js';
 import { describeError, isRejectEvent, remarkOn } from '../event/errors';
+import { settled } from '../event/decorated-method';
 import { copyMetadata } from '../event/copy-metadata';
+import { createLog } from '../log/log';
 import type { EventContext } from './event-context';
 import { CONTEXT_ARGUMENT, HANDLER_ARGUMENTS, PAYLOAD_ARGUMENT } from './reliable-event-handler.decorator';
 
@@ -18,6 +21,7 @@ const BEFORE_HANDLER =
   `context.getType() is '${RELIABLE_MQ_CONTEXT}'`;
 /** A failing filter's error stands behind the handler's, which must have room. */
 const FILTER_ERROR_MAX_LENGTH = 300;
+const STACK_MAX_LENGTH = 2000;
 
 const parameters: ParamsFactory = {
   exchangeKeyForValue: (type: number, _data: unknown, args: unknown[]) => {
@@ -30,6 +34,8 @@ const parameters: ParamsFactory = {
 export interface HandlerMethod {
   readonly instance: object;
   readonly name: string;
+  /** `StockService#deduct`, for messages. */
+  readonly label: string;
   /** Key of the module whose controller it is; undefined for a provider. */
   readonly controllerModule: string | undefined;
 }
@@ -37,7 +43,7 @@ export interface HandlerMethod {
 /** One call of a handler, as far as it has come. */
 interface Call {
   hasEntered: boolean;
-  failure?: { readonly error: unknown };
+  error?: unknown;
 }
 
 /**
@@ -45,13 +51,16 @@ interface Call {
  *
  * Exception filters see what the handler throws and may make a RejectEvent of it. A filter that returns normally does not make the
  * attempt a success: the handler stopped halfway, and its transaction must not commit. One that fails, as a filter written for
- * HTTP does, must not hide why the handler did. That is why filters are a layer of their own around the rest.
+ * HTTP does, must not hide why the handler did. That is why filters are asked afterwards, and only when one of them catches the error:
+ * Nest prints what none catches as an ERROR of its own, with a stack, also a RejectEvent, which is no error.
  */
 export function createInvoker(
   creator: ExternalContextCreator,
+  config: Pick<ApplicationConfig, 'getGlobalFilters'>,
   host: HandlerMethod,
 ): (event: object, context: EventContext) => Promise<unknown> {
-  const { instance, name: methodName, controllerModule } = host;
+  const { instance, name: methodName, label, controllerModule } = host;
+  const logger = createLog();
   const contexts = controllerModule === undefined ? creator : ofControllers(creator, controllerModule);
   const method = (instance as Record<string, unknown>)[methodName] as (...args: unknown[]) => unknown;
   const calls = new WeakMap<object, Call>();
@@ -59,7 +68,7 @@ export function createInvoker(
     apply: (target, self: unknown, args: unknown[]) => {
       const call = calls.get(args[1] as object);
       if (call) call.hasEntered = true;
-      return Reflect.apply(target, self, args);
+      return settled(Reflect.apply(target, self, args), label);
     },
   });
   copyMetadata(method, entering);
@@ -75,19 +84,13 @@ export function createInvoker(
     RELIABLE_MQ_CONTEXT,
   ) as (...args: unknown[]) => Promise<unknown>;
 
-  const remembering = async (event: unknown, context: unknown): Promise<unknown> => {
-    try {
-      return await unfiltered(event, context);
-    } catch (error) {
-      const call = calls.get(context as object);
-      if (call) call.failure = { error };
-      throw error;
-    }
+  const failing = async (_event: unknown, context: unknown): Promise<never> => {
+    throw calls.get(context as object)?.error;
   };
-  copyFilters(method, remembering);
-  const filtered = contexts.create(
+  copyFilters(method, failing);
+  const filters = contexts.create(
     instance,
-    remembering,
+    failing,
     `${methodName}:filters`,
     undefined,
     undefined,
@@ -96,24 +99,48 @@ export function createInvoker(
     { guards: false, interceptors: false, filters: true },
     RELIABLE_MQ_CONTEXT,
   ) as (...args: unknown[]) => Promise<unknown>;
+  const caught = caughtByFilters(config, instance, method);
 
   return async (event, context) => {
     const call: Call = { hasEntered: false };
     calls.set(context, call);
-    const remarks: string[] = [];
     try {
-      const result = await filtered(event, context);
-      if (!call.failure) return result;
+      return await unfiltered(event, context);
     } catch (error) {
-      if (!call.failure || isRejectEvent(error)) throw error;
-      if (error !== call.failure.error)
-        remarks.push(`and the exception filter failed: ${describeError(error, FILTER_ERROR_MAX_LENGTH)}`);
+      call.error = error;
     }
-    const { error } = call.failure;
-    if (!call.hasEntered) remarks.unshift(BEFORE_HANDLER);
+    const { error } = call;
+    const remarks = call.hasEntered ? [] : [BEFORE_HANDLER];
+    if (caught(error)) {
+      try {
+        await filters(event, context);
+      } catch (ofFilter) {
+        if (isRejectEvent(ofFilter)) throw ofFilter;
+        if (ofFilter !== error)
+          remarks.push(`and the exception filter failed: ${describeError(ofFilter, FILTER_ERROR_MAX_LENGTH)}`);
+      }
+    }
+    if (error instanceof Error && !isRejectEvent(error))
+      logger.debug('A handler threw', { handler: label, stack: error.stack?.slice(0, STACK_MAX_LENGTH) });
     remarkOn(error, remarks.join('; '));
     throw error;
   };
+}
+
+/** Whether one of the exception filters that apply to a method is for this error: its own, its class's, or a global one. */
+function caughtByFilters(
+  config: Pick<ApplicationConfig, 'getGlobalFilters'>,
+  instance: object,
+  method: object,
+): (error: unknown) => boolean {
+  const filters = [method, instance.constructor].flatMap(
+    (declaring) => (Reflect.getMetadata(EXCEPTION_FILTERS_METADATA, declaring) as unknown[] | undefined) ?? [],
+  );
+  const caught = [...filters, ...config.getGlobalFilters()].map((filter) => {
+    const filterClass = typeof filter === 'function' ? filter : (filter as object).constructor;
+    return (Reflect.getMetadata(FILTER_CATCH_EXCEPTIONS, filterClass) as Type[] | undefined) ?? [];
+  });
+  return (error) => caught.some((classes) => classes.length === 0 || classes.some((each) => error instanceof each));
 }
 
 /**

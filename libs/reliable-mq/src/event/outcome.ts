@@ -14,14 +14,16 @@ export interface ReportedOutcome {
   readonly at: string;
 }
 
-/** What a `@Compensate` method learns about the event that could not be consumed. */
-export interface EventFailure {
-  readonly eventId: string;
-  readonly type: string;
-  /** Why the event ended `dead`, in words. */
-  readonly reason: string;
-  /** What each consumer reported before. A consumer that never reported is not in it. */
-  readonly outcomes: readonly ReportedOutcome[];
+/** What a `@Compensate` method learns about the event that could not be consumed. A class, so that it can stand in a decorated signature. */
+export class EventFailure {
+  constructor(
+    readonly eventId: string,
+    readonly type: string,
+    /** Why the event ended `dead`, in words. */
+    readonly reason: string,
+    /** What each consumer reported before. A consumer that never reported is not in it. */
+    readonly outcomes: readonly ReportedOutcome[],
+  ) {}
 }
 
 /** One failed attempt (to publish, or to handle), kept with the row. */

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { compensationsOf } from '../../compensate/compensate.decorator';
 import { type CompensationHandler, CompensationRegistry } from '../../compensate/compensation-registry';
+import { settled } from '../../event/decorated-method';
 import { eventTypeLabel } from '../../event/event-type';
 import { EventTypes } from '../../event/event-types';
 import type { EventFailure } from '../../event/outcome';
-import { findEventType } from '../../event/reliable-event.decorator';
-import { type DiscoveredMethod, nameOf, OF_THE_CLASS, whyTwice } from './decorated-methods';
+import { type DiscoveredMethod, typeTakenBy, whyTwice } from './decorated-methods';
 
 /** Finds every `@Compensate`. */
 @Injectable()
@@ -20,30 +20,21 @@ export class CompensationExplorer {
     const problems: string[] = [];
     const discoveredAs = new Map<CompensationHandler, DiscoveredMethod>();
     for (const discovered of methods) {
-      const { instance, name, method, label, isStatic, isOfClass } = discovered;
+      const { instance, name, method, label } = discovered;
       for (const eventClass of compensationsOf(method)) {
         const where = `@Compensate on ${label}`;
-        if (isOfClass) {
-          problems.push(`${where}: ${OF_THE_CLASS}`);
-          continue;
-        }
-        if (!isStatic) {
-          problems.push(
-            `${where}: its class is request-scoped or transient, but compensations come without a request. Make it a singleton.`,
-          );
-          continue;
-        }
-        const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
-        if (!eventType) {
-          problems.push(`${where}: ${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`);
+        const eventType = typeTakenBy(discovered, eventClass, 'compensations');
+        if (typeof eventType === 'string') {
+          problems.push(`${where}: ${eventType}`);
           continue;
         }
         problems.push(...this.eventTypes.add(eventType));
         const handler: CompensationHandler = {
           eventType,
           label,
+          // Straight, not through guards and interceptors: those are about who may ask for something, and nobody asks here.
           invoke: async (event: object, failure: EventFailure) =>
-            (instance as Record<string, (event: object, failure: EventFailure) => unknown>)[name]?.(event, failure),
+            settled((instance as Record<string, CompensationHandler['invoke']>)[name]?.(event, failure), label),
         };
         discoveredAs.set(handler, discovered);
         const taken = this.registry.add(handler);

@@ -1,6 +1,9 @@
 import { inspect } from 'node:util';
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
+import { whyNeverRuns } from '../../event/decorated-method';
+import type { EventClass, EventType } from '../../event/event-type';
+import { findEventType } from '../../event/reliable-event.decorator';
 
 /** A method of a provider or controller, with what is needed to read its decorators and to call it. */
 export interface DiscoveredMethod {
@@ -18,10 +21,6 @@ export interface DiscoveredMethod {
   /** Key of the module whose controller it is; undefined for a provider. */
   readonly controllerModule: string | undefined;
 }
-
-/** What is wrong with a decorated method of the class itself. */
-export const OF_THE_CLASS =
-  'it is a static method, but events are given to the instance that Nest creates. Take "static" away.';
 
 /** Every method of every provider and controller of the application, each class once per instance. */
 export function discoverMethods(discovery: DiscoveryService, scanner: MetadataScanner): readonly DiscoveredMethod[] {
@@ -99,8 +98,33 @@ function instanceOf(wrapper: InstanceWrapper<unknown>, isStatic: boolean): objec
   return prototype ? (Object.create(prototype) as object) : undefined;
 }
 
-/** What a decorator got in the place of an event class, for messages. */
-export function nameOf(eventClass: unknown): string {
+/**
+ * The event type that a decorated method takes.
+ * @param eventClass what its decorator was given
+ * @param what comes to it, for messages
+ * @returns why it can't take it, as the end of a sentence about the method, when it can't
+ */
+export function typeTakenBy(
+  { method, isStatic, isOfClass }: DiscoveredMethod,
+  eventClass: EventClass,
+  what: 'messages' | 'compensations',
+): EventType | string {
+  if (isOfClass)
+    return 'it is a static method, but events are given to the instance that Nest creates. Take "static" away.';
+  if (!isStatic) {
+    return (
+      `its class is request-scoped or transient, but ${what} come without a request. Make it a singleton, and resolve what is ` +
+      'request-scoped in the method with ModuleRef.'
+    );
+  }
+  const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
+  return (
+    whyNeverRuns(method) ?? eventType ?? `${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`
+  );
+}
+
+/** What a decorator got in the place of an event class. */
+function nameOf(eventClass: unknown): string {
   if (typeof eventClass === 'function') return eventClass.name;
   return eventClass === undefined ? 'undefined (a class that is imported in a circle?)' : inspect(eventClass);
 }

@@ -1,5 +1,12 @@
 import { Controller, type INestApplicationContext, Injectable, Module, Scope } from '@nestjs/common';
-import { DiscoveryModule, DiscoveryService, ExternalContextCreator, MetadataScanner, NestFactory } from '@nestjs/core';
+import {
+  ApplicationConfig,
+  DiscoveryModule,
+  DiscoveryService,
+  ExternalContextCreator,
+  MetadataScanner,
+  NestFactory,
+} from '@nestjs/core';
 import { Compensate } from '../../compensate/compensate.decorator';
 import { CompensationRegistry } from '../../compensate/compensation-registry';
 import type { EventContext } from '../../consume/event-context';
@@ -133,7 +140,14 @@ describe('the explorers', () => {
 
   it('register handlers with their own options, completed by those of the module', async () => {
     const [registry, types] = [new HandlerRegistry(), new EventTypes()];
-    const explorer = new HandlerExplorer(registry, types, stores, options, context.get(ExternalContextCreator));
+    const explorer = new HandlerExplorer(
+      registry,
+      types,
+      stores,
+      options,
+      context.get(ExternalContextCreator),
+      new ApplicationConfig(),
+    );
     const problems = explorer.explore(methods.filter(({ label }) => label.startsWith('Handlers#')));
     expect(problems).toEqual([]);
     expect(registry.all().map(({ queue }) => queue)).toEqual(['shop.order.created', 'shop.audit.order.created']);
@@ -166,7 +180,14 @@ describe('the explorers', () => {
 
   it('name what is wrong by class and method', () => {
     const [registry, types] = [new HandlerRegistry(), new EventTypes()];
-    const explorer = new HandlerExplorer(registry, types, stores, options, context.get(ExternalContextCreator));
+    const explorer = new HandlerExplorer(
+      registry,
+      types,
+      stores,
+      options,
+      context.get(ExternalContextCreator),
+      new ApplicationConfig(),
+    );
     expect(explorer.explore(methods)).toEqual([
       expect.stringMatching(/^@ReliableEventHandler on Fleeting#handle: its class is request-scoped or transient/),
       '@ReliableEventHandler on Archivist#second: its DataSource is "archive", but Archivist#first handles order.created@1 from the ' +

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { ApplicationConfig } from '@nestjs/core';
 import { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator.js';
 import { createInvoker } from '../../consume/handler-invoker';
 import type { Handler } from '../../consume/handler';
@@ -10,9 +11,8 @@ import { consumerQueue } from '../../event/queue-names';
 import { OptionReader } from '../../input/option-reader';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../options/resolved-options';
 import { retryHorizonMs } from '../../options/retry-horizon';
-import { findEventType } from '../../event/reliable-event.decorator';
 import { Stores } from '../../database/stores';
-import { type DiscoveredMethod, nameOf, OF_THE_CLASS, whyTwice } from './decorated-methods';
+import { type DiscoveredMethod, typeTakenBy, whyTwice } from './decorated-methods';
 import { readDataSource } from './read-data-source';
 
 type HandlerDefaults = Pick<ResolvedOptions, 'service' | 'consume' | 'publish' | 'receipts' | 'retention'>;
@@ -29,6 +29,7 @@ export class HandlerExplorer {
     private readonly stores: Stores,
     @Inject(RESOLVED_OPTIONS) private readonly options: HandlerDefaults,
     private readonly contexts: ExternalContextCreator,
+    private readonly config: ApplicationConfig,
   ) {}
 
   /** Registers them. @returns what is wrong, each a full sentence with class and method */
@@ -36,27 +37,22 @@ export class HandlerExplorer {
     const problems: string[] = [];
     const discoveredAs = new Map<Handler, DiscoveredMethod>();
     for (const discovered of methods) {
-      const { method, label, isStatic, isOfClass } = discovered;
+      const { method, label } = discovered;
       for (const { eventClass, options: own } of handlersOf(method)) {
         const where = `@ReliableEventHandler on ${label}`;
-        if (isOfClass) {
-          problems.push(`${where}: ${OF_THE_CLASS}`);
-          continue;
-        }
-        if (!isStatic) {
-          problems.push(
-            `${where}: its class is request-scoped or transient, but messages come without a request. Make it a singleton, and resolve what is request-scoped in the method with ModuleRef.`,
-          );
-          continue;
-        }
-        const eventType = typeof eventClass === 'function' ? findEventType(eventClass) : undefined;
-        if (!eventType) {
-          problems.push(`${where}: ${nameOf(eventClass)} is not decorated with @ReliableEvent({ type: '…' }).`);
+        const eventType = typeTakenBy(discovered, eventClass, 'messages');
+        if (typeof eventType === 'string') {
+          problems.push(`${where}: ${eventType}`);
           continue;
         }
         problems.push(...this.eventTypes.add(eventType));
         const settings = readSettings(own, this.options, this.stores, where, problems);
-        const handler: Handler = { ...settings, eventType, label, invoke: createInvoker(this.contexts, discovered) };
+        const handler: Handler = {
+          ...settings,
+          eventType,
+          label,
+          invoke: createInvoker(this.contexts, this.config, discovered),
+        };
         discoveredAs.set(handler, discovered);
         problems.push(...inboxProblems(handler, this.options, where));
         const taken = takenPlace(this.registry, handler, this.options.service, discoveredAs);

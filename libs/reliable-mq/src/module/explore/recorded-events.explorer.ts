@@ -1,4 +1,5 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
+import { whyNeverRuns } from '../../event/decorated-method';
 import { EventTypes } from '../../event/event-types';
 import { OptionReader, show } from '../../input/option-reader';
 import { ISOLATION_LEVELS } from '../../transaction/isolation-level';
@@ -26,6 +27,8 @@ export class RecordedEventsExplorer {
       problems.push(...recorded.flatMap(({ eventType }) => this.eventTypes.add(eventType)));
       if (recorded.length === 0 || !this.recorder) continue;
       const found = recorded.flatMap(({ options }) => problemsOf(options, this.stores));
+      const never = whyNeverRuns(method);
+      if (never) found.push(never);
       // What is not static is created with each request; its methods say so themselves.
       if (isStatic && !canRecord(instance)) found.push(`its class ${CANNOT_RECORD}`);
       problems.push(...found.map((problem) => `@TransactionalEvent on ${label}: ${problem}`));
