@@ -4,6 +4,7 @@ import {
   EventRecorder,
   InvalidSetupError,
   NoTransactionError,
+  TransactionEndedError,
   type TransactionChoice,
   TransactionalEvent,
 } from 'nestjs-reliable-mq';
@@ -292,23 +293,65 @@ describe('recording in a transaction', () => {
   });
 
   describe('after its end', () => {
-    it('is not found by work that was left behind: repositories write on their own, and recording is refused', async () => {
+    it('refuses work that was left behind, whatever it is: repositories, transactions, recording', async () => {
       const ended = deferred();
       const left: Promise<unknown>[] = [];
-      await recording.events.transaction(async () => {
+      const { dataSource } = recording.app;
+      await recording.events.transaction(async (): Promise<void> => {
         await notes.injected.insert({ text: 'inside' });
-        left.push(
-          (async () => {
-            await ended.promise;
-            await notes.injected.insert({ text: 'left behind' });
-            await notes.custom.insert({ text: 'left behind, too' });
-            await recording.events.record(noteWritten('nowhere'));
-          })(),
-        );
+        const late: readonly (() => Promise<unknown>)[] = [
+          () => notes.injected.insert({ text: 'left behind' }),
+          () => notes.custom.save({ text: 'left behind' }),
+          () => notes.injected.createQueryBuilder().insert().values({ text: 'left behind' }).execute(),
+          () => dataSource.query(`INSERT INTO note (text) VALUES ('left behind')`),
+          () => dataSource.transaction((manager) => manager.insert(Note, { text: 'left behind' })),
+          () => recording.events.transaction(() => notes.injected.insert({ text: 'left behind' })),
+          () => recording.events.record(noteWritten('left behind')),
+        ];
+        left.push(...late.map((work) => ended.promise.then(work)));
       });
       ended.resolve();
-      await expect(left[0]).rejects.toThrow(NoTransactionError);
-      expect(await recording.notes()).toEqual(['inside', 'left behind', 'left behind, too']);
+      for (const work of left) {
+        await expect(work).rejects.toThrow(TransactionEndedError);
+        await expect(work).rejects.toThrow(/Promise\.allSettled.*events\.outside/);
+      }
+      expect(await recording.notes()).toEqual(['inside']);
+      expect(await recording.stored()).toEqual([]);
+    });
+
+    it('lets work go on that was begun outside of it', async () => {
+      const ended = deferred();
+      let left: Promise<unknown> | undefined;
+      await recording.events.transaction(() => {
+        left = recording.events.outside(async () => {
+          await notes.injected.insert({ text: 'beside' });
+          await ended.promise;
+          await recording.events.transaction(async () => {
+            await notes.injected.insert({ text: 'after' });
+            await recording.events.record(noteWritten('after'));
+          });
+        });
+      });
+      ended.resolve();
+      await left;
+      expect(await recording.notes()).toEqual(['after', 'beside']);
+      expect(await recording.stored()).toEqual(['after']);
+    });
+
+    it('leaves repositories alone in a transaction of the application’s that they never joined', async () => {
+      const ended = deferred();
+      const left: Promise<unknown>[] = [];
+      await recording.app.dataSource.transaction(async (manager): Promise<void> => {
+        await manager.insert(Note, { text: 'inside' });
+        left.push(ended.promise.then(() => notes.injected.insert({ text: 'on its own' })));
+        left.push(ended.promise.then(() => manager.insert(Note, { text: 'left behind' })));
+        left.push(ended.promise.then(() => recording.events.record(noteWritten('left behind'))));
+      });
+      ended.resolve();
+      await left[0];
+      await expect(left[1]).rejects.toThrow(TransactionEndedError);
+      await expect(left[2]).rejects.toThrow(TransactionEndedError);
+      expect(await recording.notes()).toEqual(['inside', 'on its own']);
       expect(await recording.stored()).toEqual([]);
     });
 

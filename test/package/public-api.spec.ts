@@ -36,6 +36,8 @@ describe('the public API', () => {
       'ReliableMqModule',
       'SchemaMissingError',
       'TransactionAbortedError',
+      'TransactionBusyError',
+      'TransactionEndedError',
       'TransactionalEvent',
       'UnsupportedDatabaseError',
       'schemaScript',

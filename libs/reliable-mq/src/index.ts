@@ -29,6 +29,8 @@ export {
   ReliableMqError,
   SchemaMissingError,
   TransactionAbortedError,
+  TransactionBusyError,
+  TransactionEndedError,
   UnsupportedDatabaseError,
 } from './event/errors';
 

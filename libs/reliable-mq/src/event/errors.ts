@@ -23,6 +23,8 @@ export type ReliableMqErrorCode =
   | 'INVALID_SETUP'
   | 'NO_TRANSACTION'
   | 'TRANSACTION_ABORTED'
+  | 'TRANSACTION_ENDED'
+  | 'TRANSACTION_BUSY'
   | 'INVALID_EVENT'
   | 'PAYLOAD_TOO_LARGE'
   | 'NOT_AN_EVENT'
@@ -82,6 +84,35 @@ export class TransactionAbortedError extends ReliableMqError {
         'Nothing of it was stored. Let the error through, or run the statement that may fail in a nested transaction.',
       {},
       options,
+    );
+  }
+}
+
+/**
+ * Something was begun in a transaction, or in a nested one, after its end (commit or rollback) had been decided. It was refused: behind the end it
+ * would have been stored by itself.
+ */
+export class TransactionEndedError extends ReliableMqError {
+  /** @param what was begun, as the beginning of a sentence */
+  constructor(what: string) {
+    super(
+      'TRANSACTION_ENDED',
+      `${what} after the end of its transaction had been decided, so it was refused. Await all that the transaction's ` +
+        'function starts before the function returns or throws: Promise.allSettled waits for every branch, Promise.all ' +
+        'does not. Run what is meant to go on without the transaction in events.outside(() => …).',
+    );
+  }
+}
+
+/** A statement had to wait too long for a nested transaction that another branch has open on the same connection. */
+export class TransactionBusyError extends ReliableMqError {
+  constructor(waitedMs: number) {
+    super(
+      'TRANSACTION_BUSY',
+      `A statement waited ${waitedMs} ms for a nested transaction that another branch of the same transaction has open, ` +
+        'and was not sent: it would be undone with it. Let nested transactions not wait for what runs beside them. Inside ' +
+        'of one this says that AsyncLocalStorage was lost on the way, in a limiter or a callback: bind it with AsyncResource.bind.',
+      { waitedMs },
     );
   }
 }

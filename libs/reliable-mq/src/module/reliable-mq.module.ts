@@ -25,7 +25,6 @@ import { CompensationTask } from '../repair/compensation-task';
 import { type Job, JOBS } from '../repair/job';
 import { PruneInboxJob, PruneOutboxJob } from '../repair/prune.job';
 import { PublishDueJob } from '../repair/publish-due.job';
-import { CommitTracker } from '../transaction/commit-tracker';
 import { CommittedEvents } from '../transaction/committed-events';
 import { TransactionContext } from '../transaction/transaction-context';
 import { createTransport } from './create-transport';
@@ -61,7 +60,6 @@ const COMMON: readonly Provider[] = [
   Wakeups,
   EventTypes,
   CommittedEvents,
-  CommitTracker,
   TransactionContext,
   HandlerRegistry,
   CompensationSchedule,

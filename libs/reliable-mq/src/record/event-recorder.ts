@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager, QueryRunner } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import type { IsolationLevel } from '../transaction/isolation-level';
 import {
@@ -22,10 +22,9 @@ import { serializePayload } from '../event/serialize-payload';
 import { type ValidatedPayload, validatePayload } from '../event/validate-payload';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import { type StoreSet, Stores } from '../database/stores';
-import { CommitTracker } from '../transaction/commit-tracker';
 import type { CommittedEvent } from '../transaction/committed-event';
 import { eventTypeOf, findEventType } from '../event/reliable-event.decorator';
-import { TransactionContext } from '../transaction/transaction-context';
+import { type OpenLevel, TransactionContext } from '../transaction/transaction-context';
 
 export type EventHeaders = Readonly<Record<string, string | number | boolean>>;
 
@@ -60,7 +59,6 @@ export class EventRecorder {
   constructor(
     private readonly stores: Stores,
     private readonly transactions: TransactionContext,
-    private readonly commits: CommitTracker,
     @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'record' | 'publish'>,
     private readonly eventTypes: EventTypes,
     private readonly hooks: HookRunner,
@@ -74,6 +72,7 @@ export class EventRecorder {
    * @throws PayloadTooLargeError above `record.maxPayloadBytes`
    * @throws NotAnEventError when the class has no `@ReliableEvent`, or is given itself
    * @throws TransactionAbortedError when a statement of a transaction that this library opened had failed before
+   * @throws TransactionEndedError when the transaction's end, or the nested one's, has been decided
    */
   async record(event: object, context: RecordContext = {}): Promise<string> {
     const eventType = eventTypeOf(classOf(event, 'EventRecorder.record'), 'EventRecorder.record');
@@ -93,23 +92,10 @@ export class EventRecorder {
     if (payloads.length === 0) return [];
     const problems = this.eventTypes.add(eventType);
     if (problems.length > 0) throw new InvalidSetupError(problems);
-    const { set, queryRunner } = context.manager
+    const open = context.manager
       ? this.transactionOf(context.manager, eventType.type)
       : this.presentTransaction(eventType.type);
-    return this.commits.whileRecording(queryRunner, async () => {
-      const events = await this.prepareAll(eventType, payloads, context.headers);
-      // Validation may take its time; the insert of an ended transaction would be committed by itself.
-      if (!queryRunner.isReleased && !queryRunner.isTransactionActive) throw new NoTransactionError(eventType.type);
-      try {
-        await set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs);
-      } catch (error) {
-        const isAborted = this.transactions.isOwn(queryRunner) && set.database.failureOf(error) === 'consequence';
-        throw isAborted ? abortedBefore(eventType.type, error) : error;
-      }
-      this.commits.add(queryRunner, events);
-      for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
-      return events.map(({ id }) => id);
-    });
+    return open.level.trackRecording(this.recordIn(open, eventType, payloads, context.headers));
   }
 
   /**
@@ -119,18 +105,26 @@ export class EventRecorder {
    *   `QueryRunner` that is driven by hand; whoever opened it ends it
    * @throws NoTransactionError when that manager has no open transaction; the function was not called
    * @throws TransactionAbortedError when a statement had failed and the error was swallowed; nothing of it was stored
+   * @throws TransactionEndedError when the present transaction's end has been decided; the function was not called
    */
   async transaction<T>(work: () => Promise<T> | T, options: TransactionChoice = {}): Promise<T> {
     if ('manager' in options) {
-      const { set, queryRunner } = this.transactionOf(managerOf(options));
-      return this.transactions.inside(set.dataSource, queryRunner, true, work);
+      return this.transactions.join(this.transactionOf(managerOf(options)), work);
     }
     const set = options.dataSource === undefined ? this.stores.default : this.stores.byName(options.dataSource);
     return this.transactions.run(set.dataSource, options.isolation, work);
   }
 
+  /**
+   * Run a function as in no transaction, for work that is started in one and goes on without it: a timer, a worker that is created when it is
+   * first needed. Its repositories use connections of their own; events need a transaction of their own.
+   */
+  outside<T>(work: () => T): T {
+    return this.transactions.outside(work);
+  }
+
   /** @param type of the event that is recorded in it, if one is */
-  private transactionOf(manager: EntityManager, type?: string): OpenTransaction {
+  private transactionOf(manager: EntityManager, type?: string): Recording {
     const set = this.stores.of(dataSourceOf(manager));
     if (!set) {
       throw new InvalidSetupError([
@@ -140,16 +134,41 @@ export class EventRecorder {
       ]);
     }
     const { queryRunner } = manager;
-    if (!queryRunner || queryRunner.isReleased || !queryRunner.isTransactionActive) throw new NoTransactionError(type);
-    return { set, queryRunner };
+    const open = queryRunner && this.transactions.levelOf(queryRunner, begun(type));
+    if (!open || queryRunner.isReleased) throw new NoTransactionError(type);
+    return { set, ...open };
   }
 
-  private presentTransaction(type: string): OpenTransaction {
+  private presentTransaction(type: string): Recording {
     const innermost = this.transactions.innermost();
     const set = (innermost && this.stores.of(innermost)) ?? this.stores.default;
-    const queryRunner = this.transactions.current(set.dataSource)?.queryRunner;
-    if (!queryRunner) throw new NoTransactionError(type);
-    return { set, queryRunner };
+    const open = this.transactions.current(set.dataSource, begun(type));
+    if (!open) throw new NoTransactionError(type);
+    return { set, ...open };
+  }
+
+  private async recordIn(
+    { set, guard, level }: Recording,
+    eventType: EventType,
+    payloads: readonly unknown[],
+    headers: EventHeaders | undefined,
+  ): Promise<readonly string[]> {
+    const events = await this.prepareAll(eventType, payloads, headers);
+    const { queryRunner } = guard;
+    try {
+      // The end waits for it if it is decided meanwhile.
+      await level.run(() =>
+        guard.runBegun(level, () =>
+          set.outbox.insert(queryRunner.manager, events, this.token, this.options.publish.leaseMs),
+        ),
+      );
+    } catch (error) {
+      const isAborted = this.transactions.isOwn(queryRunner) && set.database.failureOf(error) === 'consequence';
+      throw isAborted ? abortedBefore(eventType.type, error) : error;
+    }
+    level.events.push(...events);
+    for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
+    return events.map(({ id }) => id);
   }
 
   private async prepareAll(
@@ -191,9 +210,12 @@ export class EventRecorder {
   }
 }
 
-interface OpenTransaction {
+interface Recording extends OpenLevel {
   readonly set: StoreSet;
-  readonly queryRunner: QueryRunner;
+}
+
+function begun(type: string | undefined): string {
+  return type === undefined ? 'A transaction was joined' : `Event "${type}" was recorded`;
 }
 
 /** What is looked up as the class of a value, which plain JavaScript may have given in the place of an event. */

@@ -1,78 +1,94 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import type { DatabasePort } from '../database/port';
 import { Stores } from '../database/stores';
+import { NoTransactionError, TransactionEndedError } from '../event/errors';
+import { CallChain, type Frame } from './call-chain';
+import { CommittedEvents } from './committed-events';
 import type { IsolationLevel } from './isolation-level';
-import { TransactionAbortedError } from '../event/errors';
-import { CommitTracker } from './commit-tracker';
+import { type Guarding, QueryRunnerGuard } from './query-runner-guard';
+import { refusingQueryRunner } from './refusing-query-runner';
+import type { TransactionLevel } from './transaction-level';
 import { type AmbientTransactions, letDataSourceTakePart, letManagerTakePart } from './transaction-participation';
+
+/** A level that is open, and what it is on. */
+export interface OpenLevel {
+  readonly level: TransactionLevel;
+  readonly guard: QueryRunnerGuard;
+}
 
 /**
  * Which transaction the present asynchronous call chain is in.
  *
- * `joined` frames are transactions that this library opened or joined: inside them repositories, `dataSource.manager`,
- * `dataSource.query` and `dataSource.createQueryBuilder` take part, because the DataSource's own manager answers with the
- * frame's query runner. Other frames are transactions that the application opened with `dataSource.transaction(…)`, also by
- * way of `@nestjs-cls/transactional` or `typeorm-transactional`: they are only seen, so that events recorded in them find
- * them; what the application's repositories do in there stays as it was.
+ * In *joined* transactions, which this library opened or joined, repositories, `dataSource.manager`, `dataSource.query` and
+ * `dataSource.createQueryBuilder` take part, because the DataSource's own manager answers with the transaction's query runner.
+ * Others, which the application opened with `dataSource.transaction(…)`, also by way of `@nestjs-cls/transactional` or
+ * `typeorm-transactional`, are only *seen*, so that events recorded in them find them; what the application's repositories do in
+ * there stays as it was.
  */
-interface Frame {
-  readonly dataSource: DataSource;
-  readonly queryRunner: QueryRunner;
-  readonly joined: boolean;
-  readonly outer: Frame | undefined;
-  /** Whether the function that runs inside the transaction has not settled yet. */
-  running: boolean;
-}
-
 @Injectable()
 export class TransactionContext {
-  private readonly frames = new AsyncLocalStorage<Frame | undefined>();
-  private readonly databases = new WeakMap<DataSource, DatabasePort>();
+  private readonly chain = new CallChain();
+  private readonly guarding = new WeakMap<DataSource, Guarding>();
+  private readonly guards = new WeakMap<QueryRunner, QueryRunnerGuard>();
   private readonly managers = new WeakSet<EntityManager>();
   private readonly own = new WeakSet<QueryRunner>();
   private readonly ambient: AmbientTransactions = {
     joinedRunner: (dataSource) => this.joinedRunner(dataSource),
-    runSeen: (dataSource, queryRunner, work) => this.inside(dataSource, queryRunner, false, work),
-    runOutside: (work) => this.frames.run(undefined, work),
+    transact: (...args) => this.transact(...args),
+    guard: (queryRunner) => void this.guardOf(queryRunner),
+    runOutside: (work) => this.outside(work),
+  };
+  private readonly subscriber: EntitySubscriberInterface = {
+    afterQuery: ({ queryRunner, query, rawResults }) => this.guards.get(queryRunner)?.watch(query, rawResults),
   };
 
   constructor(
-    private readonly commits: CommitTracker,
     stores: Stores,
+    private readonly committed: CommittedEvents,
   ) {
     for (const { dataSource, database } of stores.all) this.attach(dataSource, database);
   }
 
-  /** Make a DataSource's transactions known here. */
-  attach(dataSource: DataSource, database: DatabasePort): void {
-    if (this.databases.has(dataSource)) return;
-    this.databases.set(dataSource, database);
-    this.commits.attach(dataSource);
-    this.managers.add(dataSource.manager);
-    letDataSourceTakePart(dataSource, this.ambient);
-  }
-
   /** Let a manager take part that was created before its DataSource was attached: that of an application's repository class. */
   adopt(manager: EntityManager): void {
-    if (this.managers.has(manager) || !this.databases.has(dataSourceOf(manager))) return;
+    if (this.managers.has(manager) || !this.guarding.has(dataSourceOf(manager))) return;
     this.managers.add(manager);
     if (!Object.hasOwn(manager, 'queryRunner')) letManagerTakePart(manager, this.ambient);
   }
 
-  /** The manager of the transaction that this call chain is in, on this DataSource. */
-  current(dataSource: DataSource): EntityManager | undefined {
-    return this.frame(dataSource)?.queryRunner.manager;
+  /** The DataSource of the innermost transaction of this call chain. */
+  innermost(): DataSource | undefined {
+    return this.chain.innermost?.dataSource;
   }
 
-  /** The DataSource of the innermost open transaction of this call chain. */
-  innermost(): DataSource | undefined {
-    for (let frame = this.frames.getStore(); frame; frame = frame.outer) {
-      if (isPresent(frame)) return frame.dataSource;
-    }
-    return undefined;
+  /**
+   * The level that this call chain is in, on this DataSource.
+   * @param what is begun in it, for the message
+   * @throws TransactionEndedError when its end has been decided
+   */
+  current(dataSource: DataSource, what: string): OpenLevel | undefined {
+    const frame = this.chain.onDataSource(dataSource);
+    if (!frame) return undefined;
+    const guard = this.guardOf(frame.queryRunner);
+    return { guard, level: guard.levelIn(frame, what) };
+  }
+
+  /**
+   * The level that a query runner is in.
+   * @param what is begun in it, for the message
+   * @throws TransactionEndedError when its end has been decided
+   */
+  levelOf(queryRunner: QueryRunner, what: string): OpenLevel | undefined {
+    const guard = this.guardOf(queryRunner);
+    const level = guard.present(what);
+    return level && { guard, level };
+  }
+
+  /** Run a function as in no transaction. */
+  outside<T>(work: () => T): T {
+    return this.chain.run(undefined, work);
   }
 
   /**
@@ -81,8 +97,8 @@ export class TransactionContext {
    * @throws TransactionAbortedError when the database rolled back at the commit, because a statement had failed before
    */
   async run<T>(dataSource: DataSource, isolation: IsolationLevel | undefined, work: () => Promise<T> | T): Promise<T> {
-    const current = this.current(dataSource)?.queryRunner;
-    if (current) return this.inside(dataSource, current, true, work);
+    const current = this.current(dataSource, 'A transaction was joined');
+    if (current) return this.join(current, work);
     const queryRunner = dataSource.createQueryRunner();
     return this.runNew(queryRunner, isolation, () => this.inside(dataSource, queryRunner, true, work));
   }
@@ -93,23 +109,18 @@ export class TransactionContext {
     isolation: IsolationLevel | undefined,
     work: () => Promise<T> | T,
   ): Promise<T> {
-    this.commits.attach(dataSourceOf(queryRunner));
+    const guard = this.guardOf(queryRunner);
     this.own.add(queryRunner);
     try {
-      await queryRunner.startTransaction(isolation);
-      const result = await work();
-      await queryRunner.commitTransaction();
-      // One that the function began inside and never ended: only its savepoint was released.
-      if (queryRunner.isTransactionActive) throw new TransactionAbortedError('a nested transaction was left open');
-      if (this.commits.wasRolledBack(queryRunner)) throw new TransactionAbortedError();
-      return result;
-    } catch (error) {
-      // The error that matters is the first one. A rollback that fails means that the connection is gone, or in a transaction
-      // that SQL of the application has begun, which nobody else may find in the pool.
-      await rollBack(queryRunner).catch((failure: unknown) =>
-        this.databases.get(dataSourceOf(queryRunner))?.discard(queryRunner, failure as Error),
-      );
-      throw error;
+      const level = await guard.open(undefined, isolation);
+      try {
+        const result = await work();
+        await guard.commit(level);
+        return result;
+      } catch (error) {
+        await guard.rollBack(level);
+        throw error;
+      }
     } finally {
       await queryRunner.release();
     }
@@ -122,58 +133,93 @@ export class TransactionContext {
 
   /** Waits for events that are being recorded in this query runner's transaction. @returns why one could not be */
   async failureOfRecordings(queryRunner: QueryRunner): Promise<{ readonly error: unknown } | undefined> {
-    try {
-      await this.commits.allRecorded(queryRunner);
-      return undefined;
-    } catch (error) {
-      return { error };
-    }
+    const level = this.guardOf(queryRunner).present('A transaction was looked at');
+    await level?.settled();
+    return level?.failure;
   }
 
   /** Run a function as part of this query runner's transaction. */
   async inside<T>(
-    dataSource: DataSource,
+    _dataSource: DataSource,
     queryRunner: QueryRunner,
-    join: boolean,
+    _join: boolean,
     work: () => Promise<T> | T,
   ): Promise<T> {
-    const outer = this.frames.getStore();
-    const joined = join || (outer?.queryRunner === queryRunner && outer.joined);
-    const frame: Frame = { dataSource, queryRunner, joined, outer, running: true };
+    const open = this.levelOf(queryRunner, 'A transaction was joined');
+    if (!open) throw new NoTransactionError();
+    return this.join(open, work);
+  }
+
+  private attach(dataSource: DataSource, database: DatabasePort): void {
+    this.guarding.set(dataSource, {
+      chain: this.chain,
+      database,
+      // Each time, because a DataSource that is initialized anew forgets its subscribers.
+      onStart: () => {
+        if (!dataSource.subscribers.includes(this.subscriber)) dataSource.subscribers.push(this.subscriber);
+      },
+      onCommit: (commit) => this.committed.handOver(commit),
+    });
+    this.managers.add(dataSource.manager);
+    letDataSourceTakePart(dataSource, this.ambient);
+  }
+
+  private guardOf(queryRunner: QueryRunner): QueryRunnerGuard {
+    let guard = this.guards.get(queryRunner);
+    if (guard) return guard;
+    const guarding = this.guarding.get(dataSourceOf(queryRunner));
+    if (!guarding) throw new Error('the query runner belongs to a DataSource that is not followed');
+    guard = new QueryRunnerGuard(queryRunner, guarding);
+    this.guards.set(queryRunner, guard);
+    return guard;
+  }
+
+  /** Run a function as part of a transaction that is open. */
+  async join<T>({ guard, level }: OpenLevel, work: () => Promise<T> | T): Promise<T> {
+    const joining = { isRunning: true };
+    const frame: Frame = { ...this.frameOf(guard, level, true), joining };
+    return level.joinWith(joining, () => this.chain.run(frame, work));
+  }
+
+  /** What `manager.transaction(…)` does, which knows which level its start and its end are of. */
+  private async transact<T>(
+    manager: EntityManager,
+    given: QueryRunner | undefined,
+    isolation: IsolationLevel | undefined,
+    work: (manager: EntityManager) => Promise<T>,
+  ): Promise<T> {
+    const dataSource = dataSourceOf(manager);
+    const frame = given ? undefined : this.chain.onDataSource(dataSource);
+    const present = given ?? (frame?.isJoined ? frame.queryRunner : undefined);
+    const queryRunner = present ?? dataSource.createQueryRunner();
+    const guard = this.guardOf(queryRunner);
     try {
-      return await this.frames.run(frame, work);
+      const level = await guard.open(guard.present('A transaction was begun'), isolation);
+      try {
+        const result = await this.chain.run(this.frameOf(guard, level, false), () => work(queryRunner.manager));
+        await guard.end(level, 'commit');
+        return result;
+      } catch (error) {
+        await guard.rollBack(level);
+        throw error;
+      }
     } finally {
-      frame.running = false;
+      if (!present) await queryRunner.release();
     }
+  }
+
+  private frameOf(guard: QueryRunnerGuard, level: TransactionLevel, joins: boolean): Frame {
+    const { queryRunner } = guard;
+    const isJoined = joins || (this.chain.onQueryRunner(queryRunner)?.isJoined ?? false);
+    const dataSource = dataSourceOf(queryRunner);
+    return { dataSource, queryRunner, level, isJoined, runs: 'function', outer: this.chain.innermost };
   }
 
   private joinedRunner(dataSource: DataSource): QueryRunner | undefined {
-    const frame = this.frame(dataSource);
-    return frame?.joined ? frame.queryRunner : undefined;
+    const frame = this.chain.onDataSource(dataSource);
+    if (!frame?.isJoined) return undefined;
+    const { queryRunner, level, runs } = frame;
+    if (level.isOpen || runs !== 'function') return queryRunner;
+    return refusingQueryRunner(queryRunner, new TransactionEndedError('A statement was begun'));
   }
-
-  /** The innermost frame of the DataSource that still counts; work that outlives its transaction is in none. */
-  private frame(dataSource: DataSource): Frame | undefined {
-    for (let frame = this.frames.getStore(); frame; frame = frame.outer) {
-      if (frame.dataSource === dataSource && isPresent(frame)) return frame;
-    }
-    return undefined;
-  }
-}
-
-/** All of it: TypeORM ends one nested transaction at a time. */
-async function rollBack(queryRunner: QueryRunner): Promise<void> {
-  while (isOpen(queryRunner)) await queryRunner.rollbackTransaction();
-}
-
-function isOpen(queryRunner: QueryRunner): boolean {
-  return queryRunner.isTransactionActive && !queryRunner.isReleased;
-}
-
-/**
- * A transaction that has lost its connection under a function that still runs stays that function's transaction: its further
- * statements must fail. On a connection of their own they would be committed, without what came before them.
- */
-function isPresent({ queryRunner, running }: Frame): boolean {
-  return isOpen(queryRunner) || (running && queryRunner.isReleased);
 }

@@ -1,17 +1,28 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
+import type { IsolationLevel } from './isolation-level';
 
 /** What a DataSource asks about the present call chain. */
 export interface AmbientTransactions {
   /** The query runner that repositories and queries of this DataSource use now; undefined: one of their own. */
   joinedRunner(dataSource: DataSource): QueryRunner | undefined;
-  /** Run the application's function as seen inside the transaction that the application has opened for it. */
-  runSeen<T>(dataSource: DataSource, queryRunner: QueryRunner, work: () => Promise<T> | T): Promise<T>;
-  /** Run a function as if no transaction were there. */
+  /**
+   * Run the application's function in a new transaction, or in a nested one.
+   * @param given the manager's own query runner, if it has one
+   */
+  transact(
+    manager: EntityManager,
+    given: QueryRunner | undefined,
+    isolation: IsolationLevel | undefined,
+    work: TransactionWork,
+  ): Promise<unknown>;
+  /** Keep what is begun in this query runner's transactions inside of them. */
+  guard(queryRunner: QueryRunner): void;
+  /** Run a function as in no transaction. */
   runOutside<T>(work: () => T): T;
 }
 
-type TransactionWork = (manager: EntityManager) => unknown;
+type TransactionWork = (manager: EntityManager) => Promise<unknown>;
 
 /**
  * Let what hangs on a DataSource (repositories, query builders, `query`) take part in the transactions of the call chain. Own
@@ -20,11 +31,18 @@ type TransactionWork = (manager: EntityManager) => unknown;
 export function letDataSourceTakePart(dataSource: DataSource, ambient: AmbientTransactions): void {
   letManagerTakePart(dataSource.manager, ambient);
 
+  const createQueryRunner = dataSource.createQueryRunner.bind(dataSource);
+  dataSource.createQueryRunner = (mode) => {
+    const queryRunner = createQueryRunner(mode);
+    ambient.guard(queryRunner);
+    return queryRunner;
+  };
+
   // Repository classes of an application have a manager of their own: `super(Order, dataSource.createEntityManager())`.
   const createEntityManager = dataSource.createEntityManager.bind(dataSource);
   dataSource.createEntityManager = (queryRunner) => {
     const manager = createEntityManager(queryRunner);
-    if (queryRunner) letTransactionsBeSeen(manager, ambient);
+    if (queryRunner) letTransactionsBeSeen(manager, queryRunner, ambient);
     else letManagerTakePart(manager, ambient);
     return manager;
   };
@@ -54,7 +72,7 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
     set: () => undefined,
   });
 
-  letTransactionsBeSeen(manager, ambient);
+  letTransactionsBeSeen(manager, undefined, ambient);
 
   // A repository keeps the query runner of the manager that made it, and the manager keeps the repository: make it outside.
   const getRepository = manager.getRepository.bind(manager) as (target: unknown) => unknown;
@@ -66,17 +84,18 @@ export function letManagerTakePart(manager: EntityManager, ambient: AmbientTrans
 }
 
 /** Let events find the transactions that the application opens with this manager, on whichever query runner. */
-function letTransactionsBeSeen(manager: EntityManager, ambient: AmbientTransactions): void {
-  const dataSource = dataSourceOf(manager);
-  // Called with (work), (work, undefined), (isolation, work): by applications, by DataSource.transaction, by other libraries.
+function letTransactionsBeSeen(
+  manager: EntityManager,
+  given: QueryRunner | undefined,
+  ambient: AmbientTransactions,
+): void {
   const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
-  manager.transaction = async (...args: (TransactionWork | string | undefined)[]): Promise<unknown> =>
-    transaction(
-      ...args.map((argument) =>
-        typeof argument === 'function'
-          ? (txManager: EntityManager): Promise<unknown> =>
-              ambient.runSeen(dataSource, txManager.queryRunner as QueryRunner, () => argument(txManager))
-          : argument,
-      ),
-    );
+  // Called with (work), (work, undefined), (isolation, work): by applications, by DataSource.transaction, by other libraries.
+  manager.transaction = async (...args: (TransactionWork | IsolationLevel | undefined)[]): Promise<unknown> => {
+    const work = args.find((argument) => typeof argument === 'function');
+    // TypeORM says what is wrong with these.
+    if (!work || given?.isReleased) return transaction(...args);
+    const [isolation] = args;
+    return ambient.transact(manager, given, typeof isolation === 'string' ? isolation : undefined, work);
+  };
 }

@@ -1,0 +1,150 @@
+import { Injectable, Module } from '@nestjs/common';
+import { InjectRepository, TypeOrmModule, getDataSourceToken } from '@nestjs/typeorm';
+import { ClsPluginTransactional, Propagation, TransactionHost } from '@nestjs-cls/transactional';
+import { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
+import { ClsModule } from 'nestjs-cls';
+import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
+import { type DataSource, type EntityManager, Repository } from 'typeorm';
+import { eventually } from '../support/eventually';
+import { type Operations, planOf, runPlan, type TransactionStyle } from './branches-harness';
+import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+
+@Injectable()
+class Notes {
+  constructor(
+    @InjectRepository(Note) readonly notes: Repository<Note>,
+    readonly events: EventRecorder,
+    readonly host: TransactionHost<TransactionalAdapterTypeOrm>,
+  ) {}
+
+  @TransactionalEvent(NoteWritten, (_: void, text: string) => ({ text }))
+  async decorated(text: string): Promise<void> {
+    await this.notes.insert({ text });
+  }
+
+  @TransactionalEvent(NoteWritten, () => null)
+  async inOne(work: () => Promise<void>): Promise<void> {
+    await work();
+  }
+}
+
+@Module({ imports: [TypeOrmModule] })
+class Connections {}
+
+const PLANS = 40;
+/** Plans that run at once. */
+const AT_ONCE = 5;
+
+/** Tables and outbox agree, whatever a transaction does at once, whatever of it fails, and whoever goes on all the same. */
+describe('branches of one transaction', () => {
+  let recording: Recording;
+  let notes: Notes;
+  let dataSource: DataSource;
+
+  beforeAll(async () => {
+    recording = await startRecording({
+      providers: [Notes],
+      poolSize: 2 * AT_ONCE,
+      imports: [
+        ClsModule.forRoot({
+          global: true,
+          plugins: [
+            new ClsPluginTransactional({
+              imports: [Connections],
+              adapter: new TransactionalAdapterTypeOrm({ dataSourceToken: getDataSourceToken() }),
+            }),
+          ],
+        }),
+      ],
+    });
+    notes = recording.app.get(Notes);
+    dataSource = recording.app.dataSource;
+  });
+  beforeEach(() => recording.reset());
+  afterAll(() => recording.close());
+
+  /** By repositories, in a transaction that they join. */
+  const joined: Operations = {
+    write: (text) => notes.notes.insert({ text }),
+    record: (text) => recording.events.record(noteWritten(text)),
+    both: (text) => notes.decorated(text),
+    nest: (work) => dataSource.transaction(() => work(joined)),
+  };
+
+  /** By the manager that the application was given. */
+  const by = (manager: EntityManager): Operations => ({
+    write: (text) => manager.insert(Note, { text }),
+    record: (text) => recording.events.record(noteWritten(text), { manager }),
+    both: (text) => recording.events.transaction(() => notes.decorated(text), { manager }),
+    nest: (work) => manager.transaction((nested) => work(by(nested))),
+  });
+
+  const byHand = async (work: (operations: Operations) => Promise<void>): Promise<void> => {
+    const queryRunner = dataSource.createQueryRunner();
+    await queryRunner.startTransaction();
+    try {
+      await work(by(queryRunner.manager));
+      await queryRunner.commitTransaction();
+    } catch (error) {
+      await queryRunner.rollbackTransaction();
+      throw error;
+    } finally {
+      await queryRunner.release();
+    }
+  };
+
+  /** By the transaction host's own manager. */
+  const hosted = (): Operations => {
+    const manager = notes.host.tx;
+    return {
+      write: (text) => manager.insert(Note, { text }),
+      record: (text) => recording.events.record(noteWritten(text)),
+      both: (text) => notes.decorated(text),
+      nest: async (work) => {
+        // It would open one of its own.
+        if (!notes.host.isTransactionActive()) throw new Error('the transaction has ended');
+        await notes.host.withTransaction(Propagation.Nested, () => work(hosted()));
+      },
+    };
+  };
+
+  const styles: readonly TransactionStyle[] = [
+    { name: '@TransactionalEvent', transaction: (work) => notes.inOne(() => work(joined)) },
+    { name: 'events.transaction', transaction: (work) => recording.events.transaction(() => work(joined)) },
+    {
+      name: 'dataSource.transaction',
+      transaction: (work) => dataSource.transaction((manager) => work(by(manager))),
+    },
+    { name: 'a query runner by hand', transaction: byHand },
+    {
+      name: '@nestjs-cls/transactional',
+      transaction: (work) => notes.host.withTransaction(() => work(hosted())),
+    },
+  ];
+
+  async function stored(): Promise<{ rows: string[]; events: string[] }> {
+    return { rows: await recording.notes(), events: await recording.stored() };
+  }
+
+  it.each(styles)('are stored with their events or not at all: $name', async (style: TransactionStyle) => {
+    const first = Number(process.env.BRANCHES_SEED ?? Date.now() % 1_000_000);
+    const seeds = Array.from({ length: PLANS }, (_, index) => first + index);
+    const wrong: string[] = [];
+    const run = async (): Promise<void> => {
+      for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
+        const outcome = await runPlan(style, planOf(seed), stored);
+        if (outcome.wrong.length > 0) wrong.push(`BRANCHES_SEED=${seed}: ${outcome.wrong.join('; ')}`);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, run));
+    expect(wrong).toEqual([]);
+    // Nobody has left a transaction open, or kept a connection.
+    const { master } = dataSource.driver as unknown as { master: { totalCount: number; idleCount: number } };
+    await eventually(() => expect(master.idleCount).toBe(master.totalCount));
+    expect(
+      await recording.app.query(
+        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+      ),
+    ).toEqual([]);
+  });
+});
