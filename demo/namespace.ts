@@ -23,14 +23,17 @@ export function databaseNames(namespace: string): { readonly order: string; read
   return { order: `${namespace}_order`, inventory: `${namespace}_inventory` };
 }
 
+/** Of each service, beside those of its events; `receipts` is the one of an earlier version. */
+const OWN_QUEUES = ['receipts', 'receipts.quorum', 'parked'] as const;
+
 /** Everything that the two services declare on a broker. */
 export function brokerNames(namespace: string): { readonly queues: readonly string[]; readonly exchange: string } {
   const order = `${namespace}.order`;
   const inventory = `${namespace}.inventory`;
   return {
     queues: [
-      ...['inventory.deducted', 'inventory.deduction-failed', 'receipts', 'parked'].map((name) => `${order}.${name}`),
-      ...['order.created', 'order.cancelled', 'receipts', 'parked'].map((name) => `${inventory}.${name}`),
+      ...['inventory.deducted', 'inventory.deduction-failed', ...OWN_QUEUES].map((name) => `${order}.${name}`),
+      ...['order.created', 'order.cancelled', ...OWN_QUEUES].map((name) => `${inventory}.${name}`),
     ],
     exchange: `${namespace}.reliable-mq`,
   };
