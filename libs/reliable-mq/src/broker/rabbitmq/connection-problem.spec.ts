@@ -25,12 +25,12 @@ describe('connection problems, for people', () => {
     [
       new Error('Expected ConnectionOpenOk; got <ConnectionClose channel:0>'),
       { uri, username: 'shop' },
-      'the broker closed the connection instead of opening virtual host "orders": it does not exist, or user "shop" may not use it',
+      'the broker closed the connection instead of opening virtual host "orders": it does not exist, user "shop" may not use it, or it allows no more connections',
     ],
     [
       new Error('Expected ConnectionOpenOk; got <ConnectionClose channel:0>'),
       { uri: 'amqp://a%40b:x@mq.example/%2F', username: 'a@b' },
-      'the broker closed the connection instead of opening virtual host "/": it does not exist, or user "a@b" may not use it',
+      'the broker closed the connection instead of opening virtual host "/": it does not exist, user "a@b" may not use it, or it allows no more connections',
     ],
     [resolved, { uri, username: 'shop' }, 'connect ECONNREFUSED ::1:5672, connect ECONNREFUSED 127.0.0.1:5672'],
     [

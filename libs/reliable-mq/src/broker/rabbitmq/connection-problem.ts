@@ -15,7 +15,7 @@ export function describeConnectFailure(error: unknown, { uri, username }: Endpoi
     return `ACCESS_REFUSED: the broker does not accept the password of user "${username}", or there is no such user`;
   }
   if (text.includes('Expected ConnectionOpenOk')) {
-    return `the broker closed the connection instead of opening virtual host "${vhostOf(uri)}": it does not exist, or user "${username}" may not use it`;
+    return `the broker closed the connection instead of opening virtual host "${vhostOf(uri)}": it does not exist, user "${username}" may not use it, or it allows no more connections`;
   }
   return maskUri(text);
 }

@@ -5,7 +5,6 @@ import type { Delivery, QueueSpec, Subscription, SubscriptionStatus } from '../t
 import type { BrokerConnection } from './broker-connection';
 import { fulfilledWithin } from '../../wait/deadline';
 import { RabbitMqDelivery } from './rabbitmq-delivery';
-import { RetryTimer } from './retry-timer';
 import { SelfHealingChannel, closeChannel } from './self-healing-channel';
 import { problemText } from './declaration';
 import type { Topology } from './topology';
@@ -13,6 +12,12 @@ import type { Log } from '../../log/log';
 
 /** How long `close` and the first `subscribe` wait for a broker that does not answer. */
 const ANSWER_WITHIN_MS = 3_000;
+
+/**
+ * RabbitMQ 4.3 takes back what a consumer holds for longer than half an hour, or what its configuration says; other versions don't know
+ * the argument. Here a handler has its own deadline, and a message is held for as long as the consumer's database is away.
+ */
+const HOLD_AT_MOST_MS = 2_147_483_647;
 
 export interface SubscriptionOptions {
   readonly service: string;
@@ -36,11 +41,8 @@ export class RabbitMqSubscription implements Subscription {
   /** False for an `existing` queue that is not there. */
   private present = true;
   private readonly channel: SelfHealingChannel<Channel>;
-  private readonly retry = new RetryTimer();
   /** Of the consumer that the broker knows, or is about to know. */
   private consumerTag: string | undefined;
-  /** Steps that change what the broker knows run one after the other. */
-  private steps: Promise<void> = Promise.resolve();
   private firstAttempt!: { resolve: () => void; reject: (error: unknown) => void };
   private readonly attempted = new Promise<void>((resolve, reject) => (this.firstAttempt = { resolve, reject }));
 
@@ -92,7 +94,6 @@ export class RabbitMqSubscription implements Subscription {
   async close(): Promise<void> {
     this.closed = true;
     this.topology.remove(this.options.spec);
-    this.retry.stop();
     this.channel.retire();
     this.setProblem(undefined);
     await this.cancel();
@@ -102,15 +103,15 @@ export class RabbitMqSubscription implements Subscription {
   /** Gives unsettled deliveries back to the broker. */
   async closeChannel(withinMs: number): Promise<void> {
     this.closed = true;
-    this.retry.stop();
     await this.channel.close(withinMs);
   }
 
   private onReady(): void {
-    this.setProblem(undefined);
     this.firstAttempt.resolve();
-    // close() may have come while the channel was being prepared.
-    if (this.closed) void this.cancel().then(() => this.giveBackTheRest());
+    // close(), or the end of the consumer, may have come while the channel was being prepared.
+    if (this.closed) return void this.cancel().then(() => this.giveBackTheRest());
+    if (this.present && this.consumerTag === undefined) return this.channel.replace();
+    this.setProblem(undefined);
   }
 
   private onFailed(error: unknown): void {
@@ -119,16 +120,13 @@ export class RabbitMqSubscription implements Subscription {
     else this.firstAttempt.resolve();
   }
 
-  /** Bounded; what can't be said now needs no saying: the channel is the last one. */
+  /** Bounded. Rejected, the channel has closed under it, and the consumer with it. */
   private async cancel(): Promise<void> {
-    this.steps = this.steps.then(async () => {
-      const channel = this.channel.current;
-      const tag = this.consumerTag;
-      this.consumerTag = undefined;
-      // Rejected, the channel has closed under it, and the consumer with it.
-      if (channel && tag !== undefined) await channel.cancel(tag).catch(() => undefined);
-    });
-    await fulfilledWithin(ANSWER_WITHIN_MS, this.steps);
+    const channel = this.channel.current;
+    const tag = this.consumerTag;
+    if (!channel || tag === undefined) return;
+    this.consumerTag = undefined;
+    await fulfilledWithin(ANSWER_WITHIN_MS, channel.cancel(tag));
   }
 
   /**
@@ -147,7 +145,7 @@ export class RabbitMqSubscription implements Subscription {
     await channel.consume(
       this.options.spec.name,
       (raw) => (raw ? this.onMessage(channel, raw) : this.onCancelled(tag)),
-      { consumerTag: tag },
+      { consumerTag: tag, arguments: { 'x-consumer-timeout': HOLD_AT_MOST_MS } },
     );
   }
 
@@ -170,30 +168,18 @@ export class RabbitMqSubscription implements Subscription {
     }
   }
 
-  /** The broker ended the consumer: the queue was deleted, or lost its node. */
+  /**
+   * The broker ended the consumer: the queue was deleted, lost its node, or a message was held for too long. What is in hand goes back with
+   * the channel: the broker gives no more to a consumer of a channel that holds what it has taken away from it.
+   */
   private onCancelled(tag: string): void {
     if (this.consumerTag !== tag) return;
     this.consumerTag = undefined;
     if (this.closed) return;
-    this.reportPause('the broker cancelled the consumer, the queue was deleted or has no node');
-    this.consumeAgainLater();
-  }
-
-  private consumeAgainLater(): void {
-    this.retry.schedule(() => {
-      this.steps = this.steps.then(async () => {
-        try {
-          const channel = this.channel.current;
-          if (this.closed || this.consumerTag || !channel) return;
-          this.present = await this.topology.declare(this.options.spec);
-          if (this.present) await this.consume(channel);
-          this.setProblem(undefined);
-        } catch (error) {
-          this.reportFailure(error);
-          this.consumeAgainLater();
-        }
-      });
-    });
+    this.reportPause(
+      'the broker cancelled the consumer: the queue was deleted or has no node, or a message was held too long',
+    );
+    this.channel.replace();
   }
 
   /** The queue can't be declared or consumed; tried again and again, because a person may mend it. */

@@ -1,13 +1,20 @@
 import type { ChannelModel } from 'amqplib';
 import type { ConnectionEvents, ConnectionSource, Endpoint } from './connection-source';
 
+/** What its manager tells: `connect` and `connectFailed` have a `url`, `connectFailed` and `disconnect` an `err`, `blocked` a `reason`. */
+export interface ManagerEvent {
+  readonly url?: unknown;
+  readonly err?: unknown;
+  readonly reason?: string;
+}
+
 /** What an `AmqpConnection` of @golevelup/nestjs-rabbitmq has, as far as it is used here. */
 export interface SharedAmqpConnection {
   /** Its `AmqpConnectionManager` of amqp-connection-manager. */
   readonly managedConnection: {
     readonly connection: unknown;
-    on(event: string, listener: (event: never) => void): unknown;
-    removeListener(event: string, listener: (event: never) => void): unknown;
+    on(event: string, listener: (event: ManagerEvent) => void): unknown;
+    removeListener(event: string, listener: (event: ManagerEvent) => void): unknown;
   };
   readonly configuration: { readonly uri: unknown; readonly connectionManagerOptions?: unknown };
 }
@@ -20,11 +27,11 @@ export class SharedConnection implements ConnectionSource {
 
   start(events: ConnectionEvents): void {
     const manager = this.shared.managedConnection;
-    const listeners: Readonly<Record<string, (event: never) => void>> = {
-      connect: ({ url }: { url: unknown }) => events.opened(manager.connection as ChannelModel, endpointOf(url)),
-      connectFailed: ({ err, url }: { err: unknown; url: unknown }) => events.failed(err, endpointOf(url)),
-      disconnect: ({ err }: { err: unknown }) => events.lost(err),
-      blocked: ({ reason }: { reason: string }) => events.blocked(reason || 'no reason given'),
+    const listeners: Readonly<Record<string, (event: ManagerEvent) => void>> = {
+      connect: ({ url }) => events.opened(manager.connection as ChannelModel, endpointOf(url)),
+      connectFailed: ({ err, url }) => events.failed(err, endpointOf(url)),
+      disconnect: ({ err }) => events.lost(err),
+      blocked: ({ reason }) => events.blocked(reason || 'no reason given'),
       unblocked: () => events.blocked(undefined),
     };
     for (const [event, listener] of Object.entries(listeners)) manager.on(event, listener);

@@ -1,0 +1,160 @@
+import { InvalidSetupError } from '../../libs/reliable-mq/src/event/errors';
+import type { QueueSpec, Transport } from '../../libs/reliable-mq/src/broker/transport';
+import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
+import { eventually } from '../support/eventually';
+import { RabbitMqHarness, createTransport, type TransportSettings } from './transport-rabbitmq-harness';
+import { available, collector, publish } from './transport-requests';
+
+jest.setTimeout(120_000);
+
+describe('RabbitMqTransport, on a broker with limits and rights', () => {
+  let node: RabbitmqNode;
+  let harness: RabbitMqHarness;
+  const transports: Transport[] = [];
+  let count = 0;
+
+  beforeAll(async () => {
+    node = await startRabbitmq();
+    harness = await RabbitMqHarness.open(node.url);
+    await node.ctl('add_user', 'limited', 'limited');
+  }, 120_000);
+
+  afterEach(async () => {
+    await Promise.all(transports.splice(0).map((transport) => transport.close()));
+  });
+
+  afterAll(async () => {
+    await harness.dispose();
+    await node.dispose();
+  }, 60_000);
+
+  async function started(url: string, settings: TransportSettings = {}): Promise<Transport> {
+    const transport = createTransport(url, { exchange: harness.exchange, ...settings });
+    transports.push(transport);
+    await transport.start();
+    return transport;
+  }
+
+  function asLimited(): string {
+    const url = new URL(node.url);
+    url.username = url.password = 'limited';
+    return url.href;
+  }
+
+  function eventsQueue(): QueueSpec {
+    const name = harness.queueName(`stock.s${(count += 1)}`);
+    return { name, kind: 'events', bindings: [name], parkingQueue: harness.queueName('stock.parked') };
+  }
+
+  it('says in its own words that a virtual host takes no more queues, advises no deletion, and consumes once it does', async () => {
+    await node.ctl('add_vhost', 'small');
+    await node.ctl('set_permissions', '-p', 'small', 'guest', '.*', '.*', '.*');
+    await node.ctl('set_vhost_limits', '-p', 'small', '{"max-queues": 1}');
+    const transport = await started(`${node.url}/small`);
+    const deliveries = collector();
+    const spec = eventsQueue();
+
+    await transport.subscribe(spec, 1, deliveries.take);
+
+    await eventually(() => expect(transport.status().reason).toContain('queue limit in vhost'));
+    expect(transport.status().reason).not.toMatch(/delete|other properties/);
+    await node.ctl('clear_vhost_limits', '-p', 'small');
+    await eventually(() => expect(transport.status()).toEqual({ available: true }));
+    await publish(transport, { queue: spec.name });
+    await deliveries.next(1);
+  });
+
+  it('says that a virtual host takes no more connections, and connects once it does', async () => {
+    await node.ctl('add_vhost', 'narrow');
+    await node.ctl('set_permissions', '-p', 'narrow', 'guest', '.*', '.*', '.*');
+    await node.ctl('set_vhost_limits', '-p', 'narrow', '{"max-connections": 0}');
+    const transport = await started(`${node.url}/narrow`);
+    await eventually(() => expect(transport.status().reason).toContain('allows no more connections'));
+    await node.ctl('clear_vhost_limits', '-p', 'narrow');
+    await available(transport);
+  });
+
+  it('does with the rights that are documented, and says which one is missing', async () => {
+    const documented = (rights: string): string => `^(${harness.exchange}|.*stock\\..*${rights})$`;
+    await node.ctl('set_permissions', 'limited', documented(''), documented(''), documented(''));
+    const transport = await started(asLimited());
+    const deliveries = collector();
+    const spec = eventsQueue();
+    await transport.subscribe(spec, 1, deliveries.take);
+    await eventually(() =>
+      expect(transport.status().reason).toMatch(/access to exchange 'amq\.default'.*docs\/production\.md/),
+    );
+
+    await node.ctl('set_permissions', 'limited', documented(''), documented('|amq\\.default'), documented(''));
+
+    await eventually(() => expect(transport.status()).toEqual({ available: true }));
+    expect(await publish(transport, { routingKey: spec.name })).toEqual({ status: 'routed' });
+    expect(await publish(transport, { queue: spec.parkingQueue ?? '' })).toEqual({ status: 'routed' });
+    await deliveries.next(1);
+  });
+
+  it('(verify) needs no right to configure, declares nothing, and says what is to be declared', async () => {
+    await node.ctl('set_permissions', 'limited', '^$', '.*', '.*');
+    const owner = await started(node.url);
+    await available(owner);
+    const [spec, missing] = [eventsQueue(), eventsQueue()];
+    await (await owner.subscribe(spec, 1, () => undefined)).close();
+    const transport = await started(asLimited(), { topology: 'verify' });
+    const deliveries = collector();
+
+    await transport.subscribe(spec, 1, deliveries.take);
+    const refused = transport.subscribe(missing, 1, deliveries.take);
+
+    await expect(refused).rejects.toThrow(InvalidSetupError);
+    await expect(refused).rejects.toThrow(`Queue "${missing.name}" does not exist`);
+    await expect(refused).rejects.toThrow(`rabbitmqadmin declare queue name=${missing.name} durable=true arguments='{`);
+    await expect(refused).rejects.toThrow(
+      `rabbitmqadmin declare binding source=${harness.exchange} destination=${missing.name} routing_key=${missing.name}`,
+    );
+    expect(await publish(transport, { routingKey: spec.name })).toEqual({ status: 'routed' });
+    await deliveries.next(1);
+    await harness.unbind(spec.name, spec.name);
+    await transport.refreshTopology();
+    expect((await publish(transport, { routingKey: spec.name })).status).toBe('unroutable');
+    expect(transport.status()).toEqual({ available: true });
+  });
+
+  it.each([
+    ['of its own', true, false],
+    ['that its operator has declared', false, true],
+  ])('takes from a queue %s with a single active consumer', async (_, singleActiveConsumer, byOperator) => {
+    const spec = eventsQueue();
+    if (byOperator) {
+      await harness.ask((channel) =>
+        channel.assertQueue(spec.name, {
+          durable: true,
+          arguments: {
+            'x-queue-type': 'quorum',
+            'x-single-active-consumer': true,
+            'x-overflow': 'reject-publish',
+            'x-delivery-limit': 2_147_483_647,
+            'x-dead-letter-exchange': '',
+            'x-dead-letter-routing-key': spec.parkingQueue,
+            'x-dead-letter-strategy': 'at-least-once',
+          },
+        }),
+      );
+    }
+    const [first, second] = [
+      await started(node.url, { singleActiveConsumer }),
+      await started(node.url, { singleActiveConsumer }),
+    ];
+    await available(first);
+    const [ofFirst, ofSecond] = [collector(), collector()];
+    const subscription = await first.subscribe(spec, 1, ofFirst.take);
+    await second.subscribe(spec, 1, ofSecond.take);
+
+    for (let index = 0; index < 5; index += 1) await publish(first, { routingKey: spec.name });
+    await ofFirst.next(5);
+    await subscription.close();
+    await publish(first, { routingKey: spec.name });
+    await ofSecond.next(1);
+    await first.refreshTopology();
+    expect(first.status()).toEqual({ available: true });
+  });
+});
