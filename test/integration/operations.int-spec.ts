@@ -64,11 +64,11 @@ describe('EventOperations', () => {
     await producer.dispose();
   });
 
-  /** What the operations have warned of. */
+  /** What the operations have warned of: the text, and what it is about. */
   function warnings(): unknown[][] {
     return warn.mock.calls
-      .map((call) => call.slice(0, -1))
-      .filter(([message]) => String(message).startsWith('Some of'));
+      .map(([line]) => /^(Some of [^{]+) (\{.*\})$/.exec(String(line)))
+      .flatMap((match) => (match ? [[match[1], JSON.parse(match[2] ?? '')]] : []));
   }
 
   async function dead(event: object, consumerName = 'a'): Promise<string> {
@@ -111,12 +111,12 @@ describe('EventOperations', () => {
       { stauts: 'dead' },
       'filter "stauts" is unknown; did you mean "status"? There are status, type, overdue, before, limit.',
     ],
-    ['a limit', (x) => operations.list(x), { limit: 0 }, 'limit must be a whole number from 1, not 0.'],
+    ['a limit', (x) => operations.list(x), { limit: 0 }, 'limit must be a whole number from 1 to 1000, not 0.'],
     [
       'an inbox status',
       (x) => operations.listInbox(x),
       { status: 'consumed' },
-      'status "consumed" is unknown. There are handled, failed, rejected, dead.',
+      'status "consumed" is unknown. There are handled, failed, waiting, rejected, dead.',
     ],
     [
       'a DataSource',

@@ -39,7 +39,7 @@ export interface HandlingState extends InboxKey {
   readonly isUnreadable: boolean;
 }
 
-/** Rows that are returned at once, whatever `limit` says. */
+/** Rows that are returned at once at most, and ids or keys that one statement is given. */
 export const MAX_LIMIT = 1000;
 
 export interface EventFilter {
@@ -49,10 +49,10 @@ export interface EventFilter {
   readonly type?: string;
   /** Only rows that somebody should have looked at by now. */
   readonly overdue?: boolean;
-  /** Event id: only older ones, for the next page. */
+  /** Id of the last event of the page before: only older ones. What is recorded meanwhile moves no page. */
   readonly before?: string;
   /**
-   * From 1; no more than 1000 are returned at once.
+   * From 1 to 1000.
    * @default 100
    */
   readonly limit?: number;
@@ -68,8 +68,10 @@ export interface InboxFilter {
   readonly type?: string;
   /** All that this service's consumers know of one event. */
   readonly eventId?: string;
+  /** `cursor` of the last record of the page before: only what came before it. What comes meanwhile moves no page. */
+  readonly before?: string;
   /**
-   * From 1; no more than 1000 are returned at once.
+   * From 1 to 1000.
    * @default 100
    */
   readonly limit?: number;
@@ -115,6 +117,8 @@ export interface InboxRecord {
   readonly receivedAt: Date;
   readonly endedAt: Date | null;
   readonly dueAt: Date | null;
+  /** Its place in the list, for `before`; otherwise without a meaning. */
+  readonly cursor: string;
 }
 
 /** Each count stops at `STATISTICS_CAP`: a larger number reads as the cap. */
@@ -122,12 +126,17 @@ export interface ReliableMqStatistics {
   readonly outbox: {
     readonly pending: number;
     readonly published: number;
+    /** All dead events: those that are being compensated, that were, and that need a person. */
     readonly dead: number;
     /** Dead events whose compensation has not committed yet. */
     readonly compensating: number;
+    /** Dead events whose compensation handler has committed: their business was undone. */
+    readonly compensated: number;
+    /** Dead events that nobody has undone and nobody will: they have no compensation handler. Redrive or discard them. */
+    readonly needPerson: number;
     /** How far behind the longest-due row is, in milliseconds; 0 when nothing is overdue. */
     readonly oldestOverdueMs: number;
-    /** Rows of all kinds, as the database's planner estimates them. */
+    /** Rows of all kinds: an estimate, made of the table's size; exact below some 8 MB. */
     readonly estimatedRows: number;
   };
   readonly inbox: {
@@ -135,6 +144,7 @@ export interface ReliableMqStatistics {
     readonly rejected: number;
     readonly dead: number;
     readonly oldestOverdueMs: number;
+    /** As that of the outbox. */
     readonly estimatedRows: number;
   };
 }

@@ -14,15 +14,16 @@ import {
   problemsOfScope,
   refuse,
 } from './operation-input';
-import type {
-  EventFilter,
-  HandlingKey,
-  EventRecord,
-  EventState,
-  InboxFilter,
-  InboxRecord,
-  OperationsStore,
-  ReliableMqStatistics,
+import {
+  type EventFilter,
+  type HandlingKey,
+  type EventRecord,
+  type EventState,
+  type InboxFilter,
+  type InboxRecord,
+  type OperationsStore,
+  type ReliableMqStatistics,
+  MAX_LIMIT,
 } from '../database/operations.store';
 import { createLog } from '../log/log';
 
@@ -79,7 +80,7 @@ export class EventOperations {
     return found;
   }
 
-  /** What consumers of this service have failed at or put aside, newest first. */
+  /** What consumers of this service have failed at or put aside, newest first, a page at a time (`before`: the last one's `cursor`). */
   async listInbox(filter: InboxFilter = {}, scope: OperationScope = {}): Promise<readonly InboxRecord[]> {
     refuse('listInbox', [...problemsOfInboxFilter(filter), ...problemsOfScope(scope)]);
     return this.store(scope).listInbox(filter);
@@ -101,7 +102,7 @@ export class EventOperations {
     refuse('redrive', [...problemsOfEventIds(eventIds, 'redrive'), ...problemsOfRedriveOptions(options)]);
     const { evenIfCompensated = false } = options;
     const store = this.store(options);
-    const redriven = await store.redrive(eventIds, evenIfCompensated);
+    const redriven = await inBatches(eventIds, (some) => store.redrive(some, evenIfCompensated));
     if (redriven.length > 0) this.wakeups.wake('publish');
     await this.tellLeftOut(
       'Some of the events were not redriven',
@@ -119,7 +120,7 @@ export class EventOperations {
   async retryInbox(keys: readonly HandlingKey[], scope: OperationScope = {}): Promise<number> {
     refuse('retryInbox', [...problemsOfInboxKeys(keys), ...problemsOfScope(scope)]);
     const store = this.store(scope);
-    const retried = await store.retryInbox(keys);
+    const retried = await inBatches(keys, (some) => store.retryInbox(some));
     if (retried.length > 0) this.wakeups.wake('retry');
     const byLabel = new Map(keys.map((key) => [labelOf(key), key]));
     await this.tellLeftOut(
@@ -127,7 +128,8 @@ export class EventOperations {
       { retried: retried.length },
       notIn(retried.flatMap(labelsOf), [...byLabel.keys()]),
       async (labels) => {
-        const states = await store.handlingStates(labels.map((label) => byLabel.get(label) as HandlingKey));
+        const asked = labels.map((label) => byLabel.get(label) as HandlingKey);
+        const states = await inBatches(asked, (some) => store.handlingStates(some));
         const stateOf = new Map(states.flatMap((state) => labelsOf(state).map((label) => [label, state])));
         return (label) => whyHandlingLeftOut(stateOf.get(label));
       },
@@ -143,7 +145,7 @@ export class EventOperations {
   async discard(eventIds: readonly string[], scope: OperationScope = {}): Promise<readonly string[]> {
     refuse('discard', [...problemsOfEventIds(eventIds, 'discard'), ...problemsOfScope(scope)]);
     const store = this.store(scope);
-    const discarded = await store.discard(eventIds);
+    const discarded = await inBatches(eventIds, (some) => store.discard(some));
     await this.tellLeftOut(
       'Some of the events were not discarded',
       { discarded: discarded.length },
@@ -172,9 +174,22 @@ export class EventOperations {
 
 function reasonsOfEvents(store: OperationsStore, why: (state: EventState | undefined) => string) {
   return async (ids: readonly string[]): Promise<(id: string) => string> => {
-    const stateOf = new Map((await store.eventStates(ids)).map((state) => [state.id, state]));
+    const states = await inBatches(ids, (some) => store.eventStates(some));
+    const stateOf = new Map(states.map((state) => [state.id, state]));
     return (id) => why(stateOf.get(id));
   };
+}
+
+/** Statements stay bounded however many ids people give. What was done before an error stays done: asked again, the rest is. */
+async function inBatches<Item, Result>(
+  items: readonly Item[],
+  work: (some: readonly Item[]) => Promise<readonly Result[]>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (let from = 0; from < items.length; from += MAX_LIMIT) {
+    for (const result of await work(items.slice(from, from + MAX_LIMIT))) results.push(result);
+  }
+  return results;
 }
 
 /** As the database writes a UUID. */

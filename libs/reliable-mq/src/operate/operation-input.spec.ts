@@ -24,10 +24,13 @@ describe('what EventOperations is asked for', () => {
   });
 
   it.each([
-    [{ limit: '20' }, 'limit must be a whole number from 1, not "20".'],
-    [{ limit: 0 }, 'limit must be a whole number from 1, not 0.'],
-    [{ limit: NaN }, 'limit must be a whole number from 1, not NaN.'],
-    [{ limit: null }, 'limit must be a whole number from 1, not null.'],
+    [{ limit: '20' }, 'limit must be a whole number from 1 to 1000, not "20".'],
+    [{ limit: 0 }, 'limit must be a whole number from 1 to 1000, not 0.'],
+    [{ limit: 1001 }, 'limit must be a whole number from 1 to 1000, not 1001.'],
+    [{ type: 'a\u0000' }, 'type holds a NUL character or half a surrogate pair, which no stored text does.'],
+    [{ type: '\ud800' }, 'type holds a NUL character or half a surrogate pair, which no stored text does.'],
+    [{ limit: NaN }, 'limit must be a whole number from 1 to 1000, not NaN.'],
+    [{ limit: null }, 'limit must be a whole number from 1 to 1000, not null.'],
     [{ overdue: 'false' }, 'overdue must be true or false, not "false".'],
     [{ type: '' }, 'type must be a text, not "".'],
     [{ type: ['a', 'b'] }, 'type must be a text, not an array.'],
@@ -37,6 +40,18 @@ describe('what EventOperations is asked for', () => {
     [null, 'The filters must be an object with status, type, overdue, before, limit, not null.'],
   ])('is refused as a filter: %j', (filter, problem) => {
     expect(problemsOfEventFilter(filter)).toEqual([problem]);
+  });
+
+  it.each([
+    'x',
+    '',
+    7,
+    Buffer.from('["a"]').toString('base64url'),
+    Buffer.from('["a","b","c","d"]').toString('base64url'),
+  ])('is refused as the cursor of a page of the inbox: %j', (before) => {
+    expect(problemsOfInboxFilter({ before })).toEqual([
+      expect.stringContaining('before must be the cursor of a record that listInbox returned, not'),
+    ]);
   });
 
   it('is refused with every problem at once', () => {

@@ -5,8 +5,12 @@ import type { InboxKey } from '../inbox/inbox.store';
 import { show } from '../input/option-reader';
 import { suggest } from '../input/suggest';
 import type { OutboxStatus } from '../outbox/outbox.entity';
-import { type EventFilter, type InboxFilter } from '../database/operations.store';
+import { parseCursor } from '../database/cursor';
+import { type EventFilter, type InboxFilter, MAX_LIMIT } from '../database/operations.store';
+import { isStorableText } from '../event/storable';
 
+/** What one of `listInbox` is made of: when it came, and its key. */
+const INBOX_CURSOR_LENGTH = 4;
 /** Ids that one problem names. */
 const MAX_SHOWN = 5;
 
@@ -27,14 +31,24 @@ const INBOX_STATUSES: Readonly<Record<InboxStatus, true>> = {
   dead: true,
 };
 
-const text: Check = (name, value) =>
-  typeof value === 'string' && value !== '' ? undefined : `${name} must be a text, not ${show(value)}.`;
+const text: Check = (name, value) => {
+  if (typeof value !== 'string' || value === '') return `${name} must be a text, not ${show(value)}.`;
+  return isStorableText(value)
+    ? undefined
+    : `${name} holds a NUL character or half a surrogate pair, which no stored text does.`;
+};
+const cursor: Check = (name, value) => {
+  const place = typeof value === 'string' ? parseCursor(value) : undefined;
+  return place?.length === INBOX_CURSOR_LENGTH && !Number.isNaN(Date.parse(place[0] ?? ''))
+    ? undefined
+    : `${name} must be the cursor of a record that listInbox returned, not ${show(value)}.`;
+};
 const flag: Check = (name, value) =>
   typeof value === 'boolean' ? undefined : `${name} must be true or false, not ${show(value)}.`;
 const limit: Check = (name, value) =>
-  Number.isInteger(value) && (value as number) >= 1
+  Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_LIMIT
     ? undefined
-    : `${name} must be a whole number from 1, not ${show(value)}.`;
+    : `${name} must be a whole number from 1 to ${MAX_LIMIT}, not ${show(value)}.`;
 const oneOf =
   (names: Readonly<Record<string, true>>): Check =>
   (name, value) =>
@@ -52,6 +66,7 @@ const INBOX_FILTER: Readonly<Record<keyof InboxFilter, Check>> = {
   consumer: text,
   type: text,
   eventId: text,
+  before: cursor,
   limit,
 };
 const SCOPE: Readonly<Record<string, Check>> = { dataSource: text };

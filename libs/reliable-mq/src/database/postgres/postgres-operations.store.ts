@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { queryAlone } from './sql';
+import { queryAlone, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
 import type { AttemptRecord } from '../../event/outcome';
 import type { InboxStatus } from '../../inbox/inbox.entity';
@@ -13,11 +13,11 @@ import {
   type HandlingState,
   type InboxFilter,
   type InboxRecord,
-  MAX_LIMIT,
   type OperationsStore,
   type ReliableMqStatistics,
   STATISTICS_CAP,
 } from '../operations.store';
+import { readCursor, writeCursor } from '../cursor';
 
 const DEFAULT_LIMIT = 100;
 /** What begins an id that was made for a message without a readable one. */
@@ -48,7 +48,7 @@ export class PostgresOperationsStore implements OperationsStore {
     if (type !== undefined) where('type = ?', type);
     if (before !== undefined) where('id < ?::uuid', before);
     if (overdue) conditions.push('due_at <= statement_timestamp()');
-    parameters.push(Math.min(limit, MAX_LIMIT));
+    parameters.push(limit);
     const rows = await queryAlone<OutboxRow>(
       this.dataSource,
       `SELECT * FROM ${this.outbox} WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT $${parameters.length}`,
@@ -67,6 +67,7 @@ export class PostgresOperationsStore implements OperationsStore {
     consumer,
     type,
     eventId,
+    before,
     limit = DEFAULT_LIMIT,
   }: InboxFilter): Promise<readonly InboxRecord[]> {
     const conditions = ['TRUE'];
@@ -84,10 +85,16 @@ export class PostgresOperationsStore implements OperationsStore {
     if (status === 'rejected' || status === 'dead') conditions.push("status IN ('rejected', 'dead')");
     if (status === undefined && eventId === undefined)
       conditions.push("(due_at IS NOT NULL OR status IN ('rejected', 'dead'))");
-    parameters.push(Math.min(limit, MAX_LIMIT));
+    if (before !== undefined) {
+      const from = parameters.push(...readCursor(before)) - ORDER.length + 1;
+      const [at, ...key] = ORDER.map((_, index) => `$${from + index}`);
+      conditions.push(`(${ORDER.join(', ')}) < (${[`${at ?? ''}::timestamptz`, ...key].join(', ')})`);
+    }
+    parameters.push(limit);
     const rows = await queryAlone<InboxTableRow>(
       this.dataSource,
-      `SELECT * FROM ${this.inbox} WHERE ${conditions.join(' AND ')} ORDER BY received_at DESC LIMIT $${parameters.length}`,
+      `SELECT *, ${utcText('received_at')} AS received_at_text FROM ${this.inbox} WHERE ${conditions.join(' AND ')}
+       ORDER BY ${ORDER.map((column) => `${column} DESC`).join(', ')} LIMIT $${parameters.length}`,
       parameters,
     );
     return rows.map(toInboxRecord);
@@ -98,8 +105,6 @@ export class PostgresOperationsStore implements OperationsStore {
       `(SELECT count(*) FROM (SELECT FROM ${table} WHERE ${condition} LIMIT ${STATISTICS_CAP}) AS counted)::int`;
     const overdue = (condition: string, table: string): string =>
       `coalesce((SELECT extract(epoch FROM statement_timestamp() - due_at) * 1000 FROM ${table} WHERE due_at <= statement_timestamp()${condition} ORDER BY due_at LIMIT 1), 0)::float8`;
-    const estimate = (table: string): string =>
-      `greatest((SELECT reltuples FROM pg_class WHERE oid = '${table.replaceAll("'", "''")}'::regclass), 0)::float8`;
     const byStatus = ['pending', 'published', 'dead'].map((status) =>
       overdue(` AND status = '${status}'`, this.outbox),
     );
@@ -109,11 +114,13 @@ export class PostgresOperationsStore implements OperationsStore {
          ${count(this.outbox, "status = 'published' AND due_at IS NOT NULL")} AS published,
          ${count(this.outbox, "status = 'dead'")} AS dead,
          ${count(this.outbox, "status = 'dead' AND due_at IS NOT NULL")} AS compensating,
-         greatest(${byStatus.join(', ')}) AS outbox_overdue, ${estimate(this.outbox)} AS outbox_rows,
+         ${count(this.outbox, "status = 'dead' AND compensated_at IS NOT NULL")} AS compensated,
+         ${count(this.outbox, "status = 'dead' AND due_at IS NULL AND compensated_at IS NULL")} AS need_person,
+         greatest(${byStatus.join(', ')}) AS outbox_overdue, ${estimatedRows(this.outbox)} AS outbox_rows,
          ${count(this.inbox, 'due_at IS NOT NULL')} AS failed,
          ${count(this.inbox, "status IN ('rejected', 'dead') AND status = 'rejected'")} AS rejected,
          ${count(this.inbox, "status IN ('rejected', 'dead') AND status = 'dead'")} AS inbox_dead,
-         ${overdue('', this.inbox)} AS inbox_overdue, ${estimate(this.inbox)} AS inbox_rows`,
+         ${overdue('', this.inbox)} AS inbox_overdue, ${estimatedRows(this.inbox)} AS inbox_rows`,
     );
     const value = (name: string): number => row?.[name] ?? 0;
     return {
@@ -122,6 +129,8 @@ export class PostgresOperationsStore implements OperationsStore {
         published: value('published'),
         dead: value('dead'),
         compensating: value('compensating'),
+        compensated: value('compensated'),
+        needPerson: value('need_person'),
         oldestOverdueMs: value('outbox_overdue'),
         estimatedRows: value('outbox_rows'),
       },
@@ -275,6 +284,29 @@ function toEventRecord(row: OutboxRow): EventRecord {
   };
 }
 
+/** Pages that are read of a table whose rows nobody has counted yet. */
+const SAMPLE_PAGES = 1000;
+
+/**
+ * What the last VACUUM or ANALYZE has counted, for the pages that there are now; where there was none yet, or the table is small, what a
+ * sample of its pages holds.
+ */
+function estimatedRows(table: string): string {
+  const text = table.replaceAll("'", "''");
+  const pages = `(pg_relation_size('${text}') / current_setting('block_size')::int)`;
+  return `(SELECT CASE WHEN reltuples > 0 AND relpages > 0 AND ${pages} > ${SAMPLE_PAGES} THEN reltuples / relpages * ${pages}
+      ELSE (SELECT count(*) FROM ${table} TABLESAMPLE SYSTEM (least(100, 100.0 * ${SAMPLE_PAGES} / greatest(${pages}, 1))))
+        * greatest(${pages}::float8 / ${SAMPLE_PAGES}, 1) END::float8
+    FROM pg_class WHERE oid = '${text}'::regclass)`;
+}
+
+/** Newest first; index reliable_mq_inbox_given_up. */
+const ORDER = ['received_at', 'event_id', 'consumer', 'type'] as const;
+
+function cursorOf(row: InboxTableRow): string {
+  return writeCursor([row.received_at_text, row.event_id, row.consumer, row.type]);
+}
+
 interface InboxTableRow {
   event_id: string;
   consumer: string;
@@ -288,6 +320,7 @@ interface InboxTableRow {
   body: Buffer | null;
   properties: Record<string, unknown> | null;
   received_at: Date;
+  received_at_text: string;
   ended_at: Date | null;
   due_at: Date | null;
 }
@@ -309,5 +342,6 @@ function toInboxRecord(row: InboxTableRow): InboxRecord {
     receivedAt: row.received_at,
     endedAt: row.ended_at,
     dueAt: row.due_at,
+    cursor: cursorOf(row),
   };
 }
