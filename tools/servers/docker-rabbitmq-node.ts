@@ -6,7 +6,7 @@ import { createOwnedFolder, type OwnedFolder } from './owned-folder';
 import { freePort } from './ports';
 import { RabbitmqNode } from './rabbitmq-node';
 
-const IMAGE = 'rabbitmq:4-management';
+const DEFAULT_IMAGE = 'rabbitmq:4-management';
 const PULL_WITHIN_MS = 600_000;
 const READY_WITHIN_MS = 90_000;
 const HANDSHAKE_WITHIN_MS = 2_000;
@@ -27,7 +27,10 @@ export class DockerRabbitmqNode extends RabbitmqNode {
   private reportedVersion = '';
   private disposed = false;
 
-  constructor(private readonly plugins: readonly string[]) {
+  constructor(
+    private readonly plugins: readonly string[],
+    private readonly image: string = DEFAULT_IMAGE,
+  ) {
     super();
   }
 
@@ -78,7 +81,7 @@ export class DockerRabbitmqNode extends RabbitmqNode {
           `127.0.0.1:${this.boundPort}:5672`,
           '--env',
           `RABBITMQ_NODENAME=${this.nodeName}`,
-          IMAGE,
+          this.image,
         ],
         PULL_WITHIN_MS,
       );

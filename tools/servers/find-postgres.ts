@@ -3,6 +3,8 @@ import { Client } from 'pg';
 import { maskedUrl } from './masked-url';
 
 const ANSWER_WITHIN_MS = 500;
+/** In the place of a url: one is started, whatever answers. */
+const PRIVATE = 'private';
 
 /** What keeps this url from serving the tests, or undefined when it answers and may create databases. */
 async function obstacle(url: string, timeoutMs: number): Promise<string | undefined> {
@@ -22,7 +24,7 @@ async function obstacle(url: string, timeoutMs: number): Promise<string | undefi
 }
 
 /**
- * A PostgreSQL that answers and where databases may be created: `TEST_POSTGRES_URL` or `PGURL` when set, else 127.0.0.1:5432
+ * A PostgreSQL that answers and where databases may be created: `TEST_POSTGRES_URL` or `PGURL` when set (`private`: none), else 127.0.0.1:5432
  * without a password as postgres, root or the current user.
  *
  * @returns an admin url, or undefined when nothing answers
@@ -32,6 +34,7 @@ export async function findPostgres(env: NodeJS.ProcessEnv = process.env): Promis
   for (const name of ['TEST_POSTGRES_URL', 'PGURL']) {
     const url = env[name];
     if (!url) continue;
+    if (url === PRIVATE) return undefined;
     const reason = await obstacle(url, 10 * ANSWER_WITHIN_MS);
     if (reason === undefined) return url;
     throw new Error(

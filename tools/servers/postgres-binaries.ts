@@ -87,7 +87,8 @@ export function locatePostgres(source: PostgresSource, user: RunAs, scratch: str
   );
 }
 
-function copyEmbedded(native: string, target: string): string {
+/** Copies binaries of npm to where they can run: with the links that an install script would make, and as programs. @returns the folder of the programs */
+export function copyEmbedded(native: string, target: string): string {
   cpSync(native, target, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith('.a') });
   const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as {
     source: string;

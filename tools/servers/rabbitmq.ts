@@ -21,19 +21,23 @@ export interface RabbitmqCluster {
   dispose(): Promise<void>;
 }
 
+/** An image whose RabbitMQ is run in Docker, whatever is installed. */
+const IMAGE_VARIABLE = 'TEST_RABBITMQ_IMAGE';
+
 const HOW_TO_INSTALL =
   'Install it (Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq; Fedora: sudo dnf install rabbitmq-server), ' +
   'start Docker, or set AMQP_URL to a broker that runs, e.g. AMQP_URL=amqp://guest:guest@127.0.0.1:5672.';
 
 /**
- * Starts a RabbitMQ of one's own: from installed scripts, else in Docker, else after `apt-get install` where that is allowed.
+ * Starts a RabbitMQ of one's own: from TEST_RABBITMQ_IMAGE where that is set, from installed scripts, else in Docker, else after `apt-get install` where that is allowed.
  *
  * @throws Error that says how to get one
  */
 export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<RabbitmqNode> {
-  const scripts = locateRabbitmq();
-  if (!scripts && dockerAnswers()) {
-    const container = new DockerRabbitmqNode(options.plugins ?? []);
+  const image = process.env[IMAGE_VARIABLE];
+  const scripts = image === undefined ? locateRabbitmq() : undefined;
+  if (image !== undefined || (!scripts && dockerAnswers())) {
+    const container = new DockerRabbitmqNode(options.plugins ?? [], image);
     await startOrDispose(container);
     return container;
   }
@@ -49,6 +53,8 @@ export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabb
  * @param size an odd number, so that a majority exists: three survive the loss of one
  */
 export async function startRabbitmqCluster(size: number, options: RabbitmqOptions = {}): Promise<RabbitmqCluster> {
+  if (process.env[IMAGE_VARIABLE] !== undefined)
+    throw new Error(`${IMAGE_VARIABLE} is set, and several nodes do not run in Docker.`);
   const network = await startErlangNetwork(locateRabbitmq() ?? (await install()));
   const nodes: RabbitmqNode[] = [];
   const dispose = async (): Promise<void> => {

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { dockerAnswers } from '../servers/docker-rabbitmq-node';
+import { mayUseDebian, rabbitmqOfDebian } from './debian-rabbitmq';
+import { nodeFromNpm, pathWith, postgresFromNpm } from './npm-binaries';
+import type { Suite } from './options';
+import { nameOf } from './plan';
+import { runCommand } from './run-command';
+import { type JestResults, resultsBySuite, type SuiteResult } from './suite-results';
+import { type Axis, RABBITMQ, type Versions } from './versions';
+import { workspaceWith } from './workspace-copy';
+
+export interface RowResult {
+  readonly name: string;
+  readonly asked: Versions;
+  /** What ran, in full, e.g. `24.21.0`. */
+  readonly ran: Partial<Record<Axis, string>>;
+  readonly suites: Partial<Record<Suite, SuiteResult>>;
+  /** Why nothing ran. */
+  readonly problem?: string;
+  readonly seconds: number;
+}
+
+export interface Surroundings {
+  /** Of the workspace. */
+  readonly root: string;
+  /** Where what is fetched stays. */
+  readonly cache: string;
+  readonly say: (text: string) => void;
+}
+
+/** Brings what the row needs and runs the suites on it. What cannot be had is a problem of the row, not of the others. */
+export async function runRow(asked: Versions, suites: readonly Suite[], around: Surroundings): Promise<RowResult> {
+  const began = Date.now();
+  const name = nameOf(asked);
+  const end = (rest: Pick<RowResult, 'ran' | 'suites' | 'problem'>): RowResult => ({
+    name,
+    asked,
+    ...rest,
+    seconds: Math.round((Date.now() - began) / 1_000),
+  });
+  try {
+    around.say(`${name}: fetching what is missing`);
+    const env = await environmentFor(asked, around.cache);
+    const folder = await workspaceWith(asked, around.root, around.cache);
+    around.say(`${name}: running ${suites.join(', ')}`);
+    const { results, output } = await runJest(folder, suites, env, around.cache);
+    const ran = versionsOf(folder, output, await nodeVersion(env));
+    for (const [axis, version] of Object.entries(asked) as [Axis, string][]) {
+      if (!`${ran[axis] ?? ''}.`.startsWith(`${version}.`))
+        return end({ ran, suites: {}, problem: `asked for ${axis} ${version}, but ${ran[axis] ?? 'none'} ran` });
+    }
+    return end({ ran, suites: resultsBySuite(results, folder) });
+  } catch (error) {
+    return end({ ran: {}, suites: {}, problem: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** The suites' private servers are started from what comes first on the PATH, and so is Node. */
+async function environmentFor({ node, postgres, rabbitmq }: Versions, cache: string): Promise<NodeJS.ProcessEnv> {
+  const folders: string[] = [];
+  const env: NodeJS.ProcessEnv = { ...process.env, TEST_POSTGRES_URL: 'private', TEST_RABBITMQ_URL: 'private' };
+  if (node !== undefined) folders.push(await nodeFromNpm(node, cache));
+  if (postgres !== undefined) folders.push(await postgresFromNpm(postgres, cache));
+  if (rabbitmq !== undefined) {
+    const { debian, image } = RABBITMQ[rabbitmq] ?? { image: '' };
+    if (debian !== undefined && mayUseDebian()) folders.push((await rabbitmqOfDebian(debian, cache)).folder);
+    else if (dockerAnswers()) env.TEST_RABBITMQ_IMAGE = image;
+    else
+      throw new Error(
+        `There is no RabbitMQ ${rabbitmq} to be had here: start Docker` +
+          `${debian === undefined ? '' : `, or run this as root on Debian, whose release ${debian} has it`}.`,
+      );
+  }
+  return { ...env, PATH: pathWith(folders) };
+}
+
+async function runJest(
+  folder: string,
+  suites: readonly Suite[],
+  env: NodeJS.ProcessEnv,
+  cache: string,
+): Promise<{ readonly results: JestResults; readonly output: string }> {
+  mkdirSync(cache, { recursive: true });
+  const file = join(cache, `results-${process.pid}.json`);
+  const paths = suites.map((suite) => `/test/${suite}/`);
+  const args = ['node_modules/jest/bin/jest.js', '--json', `--outputFile=${file}`, '--testPathPatterns', ...paths];
+  const child = spawn('node', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', () => resolve());
+  });
+  try {
+    return { results: JSON.parse(readFileSync(file, 'utf8')) as JestResults, output };
+  } catch (error) {
+    throw new Error(`Jest ended without results:\n${output.trim().slice(-3_000)}`, { cause: error });
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** What the packages in the folder, and the lines of the suites' global setup, say that they are. */
+function versionsOf(folder: string, output: string, node: string): Partial<Record<Axis, string>> {
+  const postgres = /^PostgreSQL: PostgreSQL (\S+),/m.exec(output)?.[1];
+  const rabbitmq = /^RabbitMQ: RabbitMQ (\S+),/m.exec(output)?.[1];
+  return {
+    node,
+    nest: installedVersion(folder, '@nestjs/core'),
+    typeorm: installedVersion(folder, 'typeorm'),
+    ...(rabbitmq !== undefined && { rabbitmq }),
+    ...(postgres !== undefined && { postgres }),
+  };
+}
+
+function installedVersion(folder: string, name: string): string {
+  const manifest = readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { readonly version: string }).version;
+}
+
+async function nodeVersion(env: NodeJS.ProcessEnv): Promise<string> {
+  return (await runCommand('node', ['--version'], { env })).trim().slice(1);
+}
