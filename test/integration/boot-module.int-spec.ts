@@ -40,6 +40,8 @@ describe('ReliableMqModule', () => {
   let database: TestDatabase;
   let broker: MemoryBroker;
   const close: (() => Promise<void>)[] = [];
+  /** Each application has tables of its own: they belong to its service. */
+  let applications = 0;
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -56,6 +58,7 @@ describe('ReliableMqModule', () => {
     TypeOrmModule.forRootAsync({
       useFactory: () => ({
         ...pool,
+        entityPrefix: `app_${(applications += 1)}_`,
         type: 'postgres',
         url: database.url,
         entities: [Note],

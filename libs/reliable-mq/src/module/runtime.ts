@@ -68,6 +68,8 @@ export class ReliableMqRuntime
     if (problems.length > 0) throw new InvalidSetupError([...new Set(problems)]);
     for (const { database } of this.stores.all) {
       await database.open(this.options.schema);
+      if (this.publishers) await database.own('outbox', this.options.service);
+      if (this.consumers) await database.own('inbox', this.options.service);
     }
     for (const set of this.stores.all) warnOfSmallPool(set, this.handlers.all(), this.logger);
   }
