@@ -4,27 +4,42 @@ import { DataSource } from 'typeorm';
 import type { Stage, WorkOutcome } from '../work';
 import { type Place, startApp } from './app';
 import { OrderPlaced } from './order-placed';
-import { DEDUCT } from './stock';
+import { DEDUCT, DEDUCT_ALL } from './stock';
 
 export interface ConsumeConfig extends Place {
   /** Stop after so many messages; 0: declare the queue and end. */
   readonly count: number;
   readonly concurrency: number;
-  readonly shareCommits?: boolean;
+  /** Events that the handler takes at once; left out: one. */
+  readonly batchSize?: number;
 }
 
-/** The handler, with its commits shared between messages or not. */
-function stockHandler(shareCommits: boolean): Type {
+/** The handler: one UPDATE for each run. */
+function stockHandler(batchSize: number | undefined): Type {
+  if (batchSize === undefined) {
+    @Injectable()
+    class Stock {
+      constructor(private readonly dataSource: DataSource) {}
+
+      @ReliableEventHandler(OrderPlaced)
+      async deduct({ sku, quantity }: OrderPlaced): Promise<void> {
+        await this.dataSource.query(DEDUCT, [sku, quantity]);
+      }
+    }
+    return Stock;
+  }
+  const batch = { size: batchSize, waitMs: 20 };
   @Injectable()
-  class Stock {
+  class StockInBatches {
     constructor(private readonly dataSource: DataSource) {}
 
-    @ReliableEventHandler(OrderPlaced, { shareCommits })
-    async deduct({ sku, quantity }: OrderPlaced): Promise<void> {
-      await this.dataSource.query(DEDUCT, [sku, quantity]);
+    @ReliableEventHandler(OrderPlaced, { batch })
+    async deduct(orders: OrderPlaced[]): Promise<void> {
+      const columns = [orders.map(({ sku }) => sku), orders.map(({ quantity }) => quantity)];
+      await this.dataSource.query(DEDUCT_ALL, columns);
     }
   }
-  return Stock;
+  return StockInBatches;
 }
 
 /** Handles what is in the queue: inbox row, one UPDATE, receipt. */
@@ -36,8 +51,8 @@ export default async function work(config: ConsumeConfig, stage: Stage): Promise
   const app = await startApp({
     ...config,
     poolSize: config.concurrency + 5,
-    providers: [stockHandler(config.shareCommits ?? false)],
-    reliableMq: { consume: { prefetch: config.concurrency } },
+    providers: [stockHandler(config.batchSize)],
+    reliableMq: { consume: { prefetch: config.concurrency * (config.batchSize ?? 1) } },
     hooks: {
       received: () => {
         if (received === 0) stage.begin();

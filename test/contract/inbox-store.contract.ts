@@ -5,7 +5,8 @@ import type {
   InboxKey,
   InboxMessage,
   InboxStore,
-  SharedMessage,
+  ClaimedInboxRow,
+  IdentifiedMessage,
 } from '../../libs/reliable-mq/src/inbox/inbox.store';
 import { eventually } from '../support/eventually';
 
@@ -44,7 +45,7 @@ export interface StoredRow {
 const LEASE_MS = 60_000;
 const WAIT_MS = 10_000;
 const STOCK = { consumer: 'stock', type: 'order.created' };
-const queue: ClaimableQueue = { consumer: 'stock', type: 'order.created', leaseMs: LEASE_MS };
+const queue: ClaimableQueue = { ...STOCK, versions: [1], leaseMs: LEASE_MS, waitMs: 3_600_000, limit: 100 };
 
 function newKey(consumer = 'stock', type = 'order.created'): InboxKey {
   return { eventId: randomUUID(), consumer, type };
@@ -56,12 +57,13 @@ function message(overrides: Partial<InboxMessage> = {}): InboxMessage {
     body: Buffer.from('{"a":1}'),
     properties: { routingKey: 'order.created', headers: { n: 1 } },
     redrives: 0,
+    bodyHash: null,
     ...overrides,
   };
 }
 
-function shared(keys: readonly InboxKey[]): readonly SharedMessage[] {
-  return keys.map(({ eventId }) => ({ eventId, stored: { version: 1, redrives: 2 } }));
+function shared(keys: readonly InboxKey[]): readonly IdentifiedMessage[] {
+  return keys.map(({ eventId }) => ({ eventId, stored: { version: 1, redrives: 2, bodyHash: null } }));
 }
 
 /** What every InboxStore promises. */
@@ -98,6 +100,15 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       await store.insertFailure(key, message(of), { reason: 'it broke', next: { retryInMs } }, WAIT_MS);
     }
 
+    /** Claims the one row that is due, and begins its next attempt. */
+    async function startOne() {
+      const { row, token } = await claimOne();
+      const { attempts, unfinishedStarts } = row as ClaimedInboxRow;
+      const begun = { attempts: attempts + 1, unfinishedStarts: unfinishedStarts + 1 };
+      await store.start(row as ClaimedInboxRow, { token, leaseMs: LEASE_MS }, begun);
+      return { token };
+    }
+
     async function claimOne(which: 'suspects' | 'others' = 'others') {
       const token = randomUUID();
       const [row, ...more] = await store.claim([queue], 10, token, which);
@@ -109,11 +120,11 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('stores the row with the transaction that handles, and not without it', async () => {
         const [committed, rolledBack] = [newKey(), newKey()];
         const first = await begin();
-        await expect(store.insertHandled(first.manager, committed, message())).resolves.toBe(true);
+        await expect(store.insertHandled(first.manager, committed, message(), LEASE_MS)).resolves.toBe(true);
         await expect(harness.row(committed)).resolves.toBeUndefined();
         await first.commit();
         const second = await begin();
-        await store.insertHandled(second.manager, rolledBack, message());
+        await store.insertHandled(second.manager, rolledBack, message(), LEASE_MS);
         await second.rollback();
 
         await expect(harness.row(committed)).resolves.toMatchObject({
@@ -135,8 +146,8 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
           const key = newKey();
           const first = await begin();
           const second = await begin();
-          await store.insertHandled(first.manager, key, message());
-          const duplicate = store.insertHandled(second.manager, key, message());
+          await store.insertHandled(first.manager, key, message(), LEASE_MS);
+          const duplicate = store.insertHandled(second.manager, key, message(), LEASE_MS);
           await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
 
           await (end === 'commits' ? first.commit() : first.rollback());
@@ -150,10 +161,10 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('takes one row for each consumer of one event', async () => {
         const key = newKey('stock');
         const transaction = await begin();
-        await expect(store.insertHandled(transaction.manager, key, message())).resolves.toBe(true);
+        await expect(store.insertHandled(transaction.manager, key, message(), LEASE_MS)).resolves.toBe(true);
         const other = { ...key, consumer: 'stock.audit' };
-        await expect(store.insertHandled(transaction.manager, other, message())).resolves.toBe(true);
-        await expect(store.insertHandled(transaction.manager, key, message())).resolves.toBe(false);
+        await expect(store.insertHandled(transaction.manager, other, message(), LEASE_MS)).resolves.toBe(true);
+        await expect(store.insertHandled(transaction.manager, key, message(), LEASE_MS)).resolves.toBe(false);
         await transaction.commit();
       });
 
@@ -161,9 +172,9 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const created = newKey();
         const cancelled = { ...created, type: 'order.cancelled' };
         const transaction = await begin();
-        await expect(store.insertHandled(transaction.manager, created, message())).resolves.toBe(true);
-        await expect(store.insertHandled(transaction.manager, cancelled, message())).resolves.toBe(true);
-        await expect(store.insertHandled(transaction.manager, cancelled, message())).resolves.toBe(false);
+        await expect(store.insertHandled(transaction.manager, created, message(), LEASE_MS)).resolves.toBe(true);
+        await expect(store.insertHandled(transaction.manager, cancelled, message(), LEASE_MS)).resolves.toBe(true);
+        await expect(store.insertHandled(transaction.manager, cancelled, message(), LEASE_MS)).resolves.toBe(false);
         await transaction.commit();
         for (const key of [created, cancelled])
           await expect(store.find(key)).resolves.toMatchObject({ status: 'handled' });
@@ -176,7 +187,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         await store.park(taken, message(), 'no');
         const transaction = await begin();
         const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([...free, taken]));
-        expect(claim).toMatchObject({ consumer: 'stock', eventIds: new Set(free.map(({ eventId }) => eventId)) });
+        expect(claim).toEqual(new Set(free.map(({ eventId }) => eventId)));
         for (const key of free) await expect(harness.row(key)).resolves.toBeUndefined();
         await transaction.commit();
         for (const key of free)
@@ -198,12 +209,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         await store.park(key, message(), 'no');
         const transaction = await begin();
         const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([key]));
-        expect(claim).toEqual({
-          consumer: 'stock',
-          type: 'order.created',
-          eventIds: new Set(),
-          transaction: undefined,
-        });
+        expect(claim).toEqual(new Set());
         await transaction.rollback();
       });
 
@@ -211,7 +217,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const key = newKey('stock');
         const transaction = await begin();
         for (const consumer of ['stock', 'stock.audit']) {
-          const { eventIds } = await store.insertHandledAll(transaction.manager, { ...STOCK, consumer }, shared([key]));
+          const eventIds = await store.insertHandledAll(transaction.manager, { ...STOCK, consumer }, shared([key]));
           expect(eventIds).toEqual(new Set([key.eventId]));
         }
         await transaction.commit();
@@ -224,10 +230,10 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const waiting = store.insertHandledAll(second.manager, STOCK, shared(keys.toReversed()));
         await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
         await first.commit();
-        const { eventIds } = await waiting;
+        const eventIds = await waiting;
         await second.commit();
-        expect(claimed.eventIds.size + eventIds.size).toBe(50);
-        expect([...eventIds].some((id) => claimed.eventIds.has(id))).toBe(false);
+        expect(claimed.size + eventIds.size).toBe(50);
+        expect([...eventIds].some((id) => claimed.has(id))).toBe(false);
       });
 
       it('never deadlocks, whatever the orders', async () => {
@@ -236,62 +242,12 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
           Array.from({ length: 8 }, async (_, index) => {
             const order = index % 2 === 0 ? keys : keys.toReversed();
             const transaction = await begin();
-            const { eventIds } = await store.insertHandledAll(transaction.manager, STOCK, shared(order));
+            const eventIds = await store.insertHandledAll(transaction.manager, STOCK, shared(order));
             await transaction.commit();
             return [...eventIds];
           }),
         );
         expect(claims.flat().toSorted()).toEqual(keys.map(({ eventId }) => eventId).toSorted());
-      });
-    });
-
-    describe('withdraw', () => {
-      it('takes rows back in the transaction that claimed them, those of other messages and consumers stay', async () => {
-        const [handled, failed] = [newKey(), newKey()];
-        const ofAnother = { ...failed, consumer: 'stock.audit' };
-        const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([handled, failed]));
-        await store.insertHandled(transaction.manager, ofAnother, message());
-        await store.withdraw(transaction.manager, claim, [failed.eventId]);
-        await transaction.commit();
-        await expect(harness.row(failed)).resolves.toBeUndefined();
-        for (const key of [handled, ofAnother])
-          await expect(harness.row(key)).resolves.toMatchObject({ status: 'handled' });
-      });
-
-      it('leaves rows alone that were there before the claim', async () => {
-        const [taken, free] = [newKey(), newKey()];
-        await store.park(taken, message(), 'no');
-        const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([taken, free]));
-        await store.withdraw(transaction.manager, claim, [taken.eventId, free.eventId]);
-        await transaction.commit();
-        await expect(harness.row(taken)).resolves.toMatchObject({ status: 'rejected' });
-        await expect(harness.row(free)).resolves.toBeUndefined();
-      });
-    });
-
-    describe('withdrawCommitted', () => {
-      it('takes rows back that were committed although nobody had handled their messages', async () => {
-        const [handled, unhandled] = [newKey(), newKey()];
-        const transaction = await begin();
-        const claim = await store.insertHandledAll(transaction.manager, STOCK, shared([handled, unhandled]));
-        await transaction.commit();
-        await store.withdrawCommitted(claim, [unhandled.eventId]);
-        await expect(harness.row(unhandled)).resolves.toBeUndefined();
-        await expect(harness.row(handled)).resolves.toMatchObject({ status: 'handled' });
-      });
-
-      it('leaves the row of whoever handled the message after the claim was rolled back', async () => {
-        const key = newKey();
-        const lost = await begin();
-        const claim = await store.insertHandledAll(lost.manager, STOCK, shared([key]));
-        await lost.rollback();
-        const other = await begin();
-        await store.insertHandled(other.manager, key, message());
-        await other.commit();
-        await store.withdrawCommitted(claim, [key.eventId]);
-        await expect(harness.row(key)).resolves.toMatchObject({ status: 'handled' });
       });
     });
 
@@ -328,7 +284,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('gives up waiting after the lease, at the server too', async () => {
         const key = newKey();
         const first = await begin();
-        await store.insertHandled(first.manager, key, message());
+        await store.insertHandled(first.manager, key, message(), LEASE_MS);
         const waiting = store.adopt(key, message(), { token: randomUUID(), leaseMs: 2_000 }, 2);
         const refused = expect(waiting).rejects.toThrow('another transaction has held the row for 2000 ms');
         await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
@@ -348,7 +304,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('waits for the transaction of a concurrent duplicate', async () => {
         const key = newKey();
         const first = await begin();
-        await store.insertHandled(first.manager, key, message());
+        await store.insertHandled(first.manager, key, message(), LEASE_MS);
         const adopted = store.adopt(key, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2);
         await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
         await first.commit();
@@ -358,7 +314,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('holds the row for a whole lease after it has waited, not for what the wait has left of it', async () => {
         const key = newKey();
         const first = await begin();
-        await store.insertHandled(first.manager, key, message());
+        await store.insertHandled(first.manager, key, message(), LEASE_MS);
         const adopted = store.adopt(key, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2);
         await eventually(async () => expect(await harness.waitingForLocks()).toBe(1));
         await new Promise((resolve) => setTimeout(resolve, 1_200));
@@ -402,7 +358,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('changes nothing when there is a row', async () => {
         const key = newKey();
         const handled = await begin();
-        await store.insertHandled(handled.manager, key, message());
+        await store.insertHandled(handled.manager, key, message(), LEASE_MS);
         await handled.commit();
         const failure = { reason: 'late', next: { end: 'dead' as const } };
         await expect(store.insertFailure(key, message(), failure, WAIT_MS)).resolves.toBe(false);
@@ -411,7 +367,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
     });
 
     describe('claim', () => {
-      it('takes what is due, oldest first, for the lease of its queue, and counts an attempt and a start', async () => {
+      it('takes what is due, oldest first, for the lease of its queue, and counts nothing yet', async () => {
         const [older, newer, later] = [newKey(), newKey(), newKey()];
         for (const key of [newer, older]) await failing(key, 0);
         await failing(later, 60_000);
@@ -421,11 +377,11 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const rows = await store.claim([queue], 10, token, 'others');
 
         expect(rows.map(({ eventId }) => eventId)).toEqual([older.eventId, newer.eventId]);
-        expect(rows[0]).toMatchObject({ attempts: 2, unfinishedStarts: 1, type: 'order.created', version: 1 });
+        expect(rows[0]).toMatchObject({ attempts: 1, unfinishedStarts: 0, type: 'order.created', version: 1 });
         expect(rows[0]?.overdueMs).toBeGreaterThanOrEqual(5_000);
         expect(rows[0]?.body).toEqual(Buffer.from('{"a":1}'));
         const stored = await harness.row(older);
-        expect(stored).toMatchObject({ attempts: 2, unfinished_starts: 1, claim_token: token, status: 'failed' });
+        expect(stored).toMatchObject({ attempts: 1, unfinished_starts: 0, claim_token: token, status: 'failed' });
         expect(stored?.due_in_ms).toBeGreaterThan(LEASE_MS / 2);
         await expect(store.claim([queue], 10, randomUUID(), 'others')).resolves.toEqual([]);
       });
@@ -433,6 +389,19 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('takes at most the limit', async () => {
         for (let count = 0; count < 5; count += 1) await failing(newKey(), 0);
         await expect(store.claim([queue], 2, randomUUID(), 'others')).resolves.toHaveLength(2);
+      });
+
+      it('takes at most its limit of each queue, so that none holds up another', async () => {
+        for (let count = 0; count < 5; count += 1) await failing(newKey(), 0);
+        const late = newKey('stock', 'order.paid');
+        await failing(late, 0);
+        const queues = [
+          { ...queue, limit: 2 },
+          { ...queue, type: 'order.paid', limit: 3 },
+          { ...queue, type: 'order.moved', limit: 0 },
+        ];
+        const rows = await store.claim(queues, 10, randomUUID(), 'others');
+        expect(rows.map(({ type }) => type).toSorted()).toEqual(['order.created', 'order.created', 'order.paid']);
       });
 
       it('takes only rows of the given consumers and types', async () => {
@@ -469,32 +438,32 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
 
         expect(rows.map(({ eventId }) => eventId)).toEqual([free.eventId]);
         await holder.commit();
-        await expect(harness.row(held)).resolves.toMatchObject({ status: 'handled', attempts: 2 });
+        await expect(harness.row(held)).resolves.toMatchObject({ status: 'handled' });
       });
 
-      it('takes a row again when its lease has run out, as one more unfinished start', async () => {
+      it('takes a row again when its lease has run out', async () => {
         const key = newKey();
         await failing(key, 0);
         await claimOne();
         await harness.age(key, LEASE_MS * 2);
         const { row } = await claimOne();
-        expect(row).toMatchObject({ attempts: 3, unfinishedStarts: 2 });
+        expect(row).toMatchObject({ attempts: 1, unfinishedStarts: 0 });
       });
 
       it('keeps suspects apart from the others', async () => {
         const [suspect, other] = [newKey(), newKey()];
         await store.adopt(suspect, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2);
-        await expect(store.hasDueSuspect([queue])).resolves.toBe(false);
+        await expect(store.queuesWithSuspects([queue])).resolves.toEqual([]);
         await harness.age(suspect, LEASE_MS * 2);
         await failing(other, 0);
 
-        await expect(store.hasDueSuspect([queue])).resolves.toBe(true);
-        await expect(store.hasDueSuspect([{ ...queue, type: 'another' }])).resolves.toBe(false);
+        await expect(store.queuesWithSuspects([queue])).resolves.toEqual([STOCK]);
+        await expect(store.queuesWithSuspects([{ ...queue, type: 'another' }])).resolves.toEqual([]);
         const others = await store.claim([queue], 10, randomUUID(), 'others');
         expect(others.map(({ eventId }) => eventId)).toEqual([other.eventId]);
         const suspects = await store.claim([queue], 10, randomUUID(), 'suspects');
-        expect(suspects).toMatchObject([{ eventId: suspect.eventId, unfinishedStarts: 3 }]);
-        await expect(store.hasDueSuspect([queue])).resolves.toBe(false);
+        expect(suspects).toMatchObject([{ eventId: suspect.eventId, unfinishedStarts: 2 }]);
+        await expect(store.queuesWithSuspects([queue])).resolves.toEqual([]);
       });
     });
 
@@ -509,7 +478,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         await transaction.commit();
         await expect(harness.row(key)).resolves.toMatchObject({
           status: 'handled',
-          attempts: 2,
+          attempts: 1,
           unfinished_starts: 0,
           due_at: null,
           claim_token: null,
@@ -522,7 +491,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('settleFailed appends to the history and gives the row a due time or an end', async () => {
         const key = newKey();
         await failing(key, 0);
-        const second = await claimOne();
+        const second = await startOne();
         await expect(store.settleFailed(key, second.token, { reason: 'again', next: { retryInMs: 0 } })).resolves.toBe(
           true,
         );
@@ -531,7 +500,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
           unfinished_starts: 0,
           claim_token: null,
         });
-        const third = await claimOne();
+        const third = await startOne();
         await store.settleFailed(key, third.token, { reason: 'enough', next: { end: 'dead' } });
         await expect(harness.row(key)).resolves.toMatchObject({
           status: 'dead',
@@ -549,7 +518,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         const key = newKey();
         await failing(key, 0);
         for (let attempt = 2; attempt <= 25; attempt += 1) {
-          const { token } = await claimOne();
+          const { token } = await startOne();
           await store.settleFailed(key, token, { reason: `attempt ${attempt}`, next: { retryInMs: 0 } });
         }
         const row = await harness.row(key);
@@ -568,7 +537,7 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
         await transaction.commit();
         const failure = { reason: 'late', next: { end: 'dead' as const } };
         await expect(store.settleFailed(key, stale.token, failure)).resolves.toBe(false);
-        await expect(store.release(key, stale.token)).resolves.toBe(false);
+        await expect(store.release(key, stale.token, { attempts: 0, unfinishedStarts: 0 })).resolves.toBe(false);
 
         await expect(harness.row(key)).resolves.toMatchObject({ status: 'failed', claim_token: present.token });
       });
@@ -576,55 +545,156 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       it('release gives the row back as if it had not been claimed', async () => {
         const key = newKey();
         await failing(key, 0);
-        const { token } = await claimOne();
-        await expect(store.release(key, token)).resolves.toBe(true);
+        const { row: before, token } = await claimOne();
+        await store.start(key, { token, leaseMs: LEASE_MS }, { attempts: 2, unfinishedStarts: 1 });
+        await expect(store.release(key, token, before as ClaimedInboxRow)).resolves.toBe(true);
         await expect(harness.row(key)).resolves.toMatchObject({ attempts: 1, unfinished_starts: 0, claim_token: null });
         const { row } = await claimOne();
-        expect(row).toMatchObject({ attempts: 2, unfinishedStarts: 1 });
+        expect(row).toMatchObject({ attempts: 1, unfinishedStarts: 0 });
       });
     });
 
-    it('releaseClaim gives back all that a claim took and nobody has settled or taken over since', async () => {
-      for (let times = 0; times < 4; times += 1) await failing(newKey(), 0);
-      const token = randomUUID();
-      const [settled, ...left] = await store.claim([queue], 3, token, 'others');
-      if (!settled) throw new Error('nothing was claimed');
-      await store.settleFailed(settled, token, { reason: 'again', next: { retryInMs: 60_000 } });
-      await expect(store.releaseClaim(token)).resolves.toBe(2);
-      for (const key of left)
-        await expect(harness.row(key)).resolves.toMatchObject({ attempts: 1, unfinished_starts: 0, claim_token: null });
-      await expect(harness.row(settled)).resolves.toMatchObject({ attempts: 2 });
-      await expect(store.releaseClaim(token)).resolves.toBe(0);
-      await expect(store.claim([queue], 10, randomUUID(), 'others')).resolves.toHaveLength(3);
-    });
-
-    describe('claimRedriven', () => {
+    describe('claimAnew', () => {
       it.each(['dead', 'rejected'] as const)('starts a %s row anew, once for each redrive', async (end) => {
         const key = newKey();
         await store.insertFailure(key, message(), { reason: 'no', next: { end } }, WAIT_MS);
         const claim = { token: randomUUID(), leaseMs: LEASE_MS };
-        await expect(store.claimRedriven(key, 0, claim)).resolves.toBeUndefined();
+        await expect(store.claimAnew(key, 0, false, claim)).resolves.toBeUndefined();
         const [first, second] = await Promise.all([
-          store.claimRedriven(key, 1, claim),
-          store.claimRedriven(key, 1, claim),
+          store.claimAnew(key, 1, false, claim),
+          store.claimAnew(key, 1, false, claim),
         ]);
         expect([first, second].filter((row) => row !== undefined)).toMatchObject([
-          { attempts: 1, unfinishedStarts: 1, redrives: 1 },
+          { attempts: 0, unfinishedStarts: 0, redrives: 1 },
         ]);
         await expect(harness.row(key)).resolves.toMatchObject({ status: 'failed', ended_at: null, redrives: 1 });
+      });
+
+      it('starts a row anew whose message was moved back, and keeps its number of redrives', async () => {
+        const key = newKey();
+        await store.park(key, message({ redrives: 2 }), 'no');
+        const claim = { token: randomUUID(), leaseMs: LEASE_MS };
+        await expect(store.claimAnew(key, 0, true, claim)).resolves.toMatchObject({ redrives: 2 });
+        await expect(store.claimAnew(key, 0, true, claim)).resolves.toBeUndefined();
       });
 
       it('leaves handled and failed rows alone', async () => {
         const [handled, failed] = [newKey(), newKey()];
         const transaction = await begin();
-        await store.insertHandled(transaction.manager, handled, message());
+        await store.insertHandled(transaction.manager, handled, message(), LEASE_MS);
         await transaction.commit();
         await failing(failed, 0);
         for (const key of [handled, failed]) {
           const claim = { token: randomUUID(), leaseMs: LEASE_MS };
-          await expect(store.claimRedriven(key, 5, claim)).resolves.toBeUndefined();
+          await expect(store.claimAnew(key, 5, true, claim)).resolves.toBeUndefined();
         }
       });
+    });
+
+    describe('start', () => {
+      it('counts the attempt and the start, and gives the claim a whole lease, once however often it is said', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const { row, token } = await claimOne();
+        await harness.age(key, LEASE_MS / 2);
+        const begun = { attempts: (row?.attempts ?? 0) + 1, unfinishedStarts: 1 };
+        for (let times = 0; times < 2; times += 1)
+          await expect(store.start(key, { token, leaseMs: LEASE_MS }, begun)).resolves.toBe(true);
+        const stored = await harness.row(key);
+        expect(stored).toMatchObject({ attempts: 2, unfinished_starts: 1, claim_token: token });
+        expect(stored?.due_in_ms).toBeGreaterThan(LEASE_MS / 2);
+      });
+
+      it('does nothing when the claim was lost', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const stale = await claimOne();
+        await harness.age(key, LEASE_MS * 2);
+        await claimOne();
+        const begun = { attempts: 2, unfinishedStarts: 1 };
+        await expect(store.start(key, { token: stale.token, leaseMs: LEASE_MS }, begun)).resolves.toBe(false);
+      });
+    });
+
+    describe('messages that wait for a release that handles their version', () => {
+      const newer = (): InboxMessage => message({ version: 9 });
+      const failure = { reason: 'no handler for version 9', next: { waitMs: 60_000 } };
+
+      async function waiting(): Promise<InboxKey> {
+        const key = newKey();
+        await expect(store.insertFailure(key, newer(), failure, WAIT_MS)).resolves.toBe(true);
+        return key;
+      }
+
+      it('are kept without an attempt and without a history, due when the wait is over', async () => {
+        const row = await harness.row(await waiting());
+        expect(row).toMatchObject({ status: 'waiting', attempts: 0, history: [], ended_at: null });
+        expect(row?.due_in_ms).toBeGreaterThan(30_000);
+      });
+
+      it('are left alone by those who do not handle them, until the wait is over', async () => {
+        const key = await waiting();
+        await harness.age(key, 120_000);
+        await expect(store.claim([queue], 10, randomUUID(), 'others')).resolves.toEqual([]);
+        await expect(store.claim([{ ...queue, waitMs: 0 }], 10, randomUUID(), 'others')).resolves.toHaveLength(1);
+      });
+
+      it('are woken by a release that handles them, and by no other', async () => {
+        const key = await waiting();
+        await expect(store.wakeWaiting([queue], 10)).resolves.toBe(0);
+        const release = { ...queue, versions: [1, 9] };
+        await expect(store.wakeWaiting([release], 10)).resolves.toBe(1);
+        await expect(store.wakeWaiting([release], 10)).resolves.toBe(0);
+        await expect(store.claim([queue], 10, randomUUID(), 'others')).resolves.toEqual([]);
+        await expect(store.claim([release], 10, randomUUID(), 'others')).resolves.toMatchObject([
+          { eventId: key.eventId, attempts: 0 },
+        ]);
+      });
+
+      it('wait again when that is how a claim ends', async () => {
+        const key = newKey();
+        await failing(key, 0);
+        const { token } = await claimOne();
+        await store.settleFailed(key, token, failure);
+        await expect(harness.row(key)).resolves.toMatchObject({ status: 'waiting', attempts: 1, claim_token: null });
+      });
+    });
+
+    describe('rename', () => {
+      it('gives a claimed row that was kept by its bytes its own id', async () => {
+        const [bytes, own] = [newKey(), newKey()];
+        await failing(bytes, 0);
+        const { token } = await claimOne();
+        await expect(store.rename(bytes, randomUUID(), own.eventId, null)).resolves.toBe(false);
+        const hash = Buffer.alloc(32, 7);
+        await expect(store.rename(bytes, token, own.eventId, hash)).resolves.toBe(true);
+        await expect(harness.row(bytes)).resolves.toBeUndefined();
+        await expect(store.find(own)).resolves.toMatchObject({ status: 'failed', bodyHash: hash });
+      });
+
+      it('leaves it when that id has a row', async () => {
+        const [bytes, own] = [newKey(), newKey()];
+        await store.park(own, message(), 'no');
+        await failing(bytes, 0);
+        const { token } = await claimOne();
+        await expect(store.rename(bytes, token, own.eventId, null)).resolves.toBe(false);
+        await expect(harness.row(bytes)).resolves.toMatchObject({ claim_token: token });
+      });
+    });
+
+    it('abandoned names the queues of unfinished rows that nobody handles', async () => {
+      const [handled, ended] = [newKey(), newKey('stock', 'order.ended')];
+      await failing(handled, 0);
+      await store.park(ended, message(), 'no');
+      for (const type of ['order.moved', 'order.paid']) await failing(newKey('stock', type), 60_000);
+      await failing(newKey('stock.audit'), 0);
+      const found = await store.abandoned([queue]);
+      expect(found.map(({ consumer, type }) => `${consumer} ${type}`).toSorted()).toEqual([
+        'stock order.moved',
+        'stock order.paid',
+        'stock.audit order.created',
+      ]);
+      await expect(store.abandoned([...found, queue])).resolves.toEqual([]);
     });
 
     it('find tells where a row stands', async () => {
@@ -644,6 +714,30 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       const row = await harness.row(key);
       expect(row).toMatchObject({ status: 'rejected', attempts: 0, due_at: null, reason: 'not JSON' });
       expect(row?.body).toEqual(Buffer.from('{"a":1}'));
+    });
+
+    it('park puts aside again what was put aside before: with its new reason, and now', async () => {
+      const [key, handled] = [newKey(), newKey()];
+      await store.park(key, message(), 'not JSON');
+      await harness.age(key, 60_000);
+      await expect(store.park(key, message({ properties: { moved: 'back' } }), 'still not')).resolves.toBe(false);
+      const row = await harness.row(key);
+      expect(row).toMatchObject({ status: 'rejected', reason: 'still not', properties: { moved: 'back' } });
+      expect(Date.now() - (row as unknown as { ended_at: Date }).ended_at.getTime()).toBeLessThan(30_000);
+      const transaction = await begin();
+      await store.insertHandled(transaction.manager, handled, message(), LEASE_MS);
+      await transaction.commit();
+      await expect(store.park(handled, message(), 'no')).resolves.toBe(false);
+      await expect(harness.row(handled)).resolves.toMatchObject({ status: 'handled' });
+    });
+
+    it('unpark forgets what was put aside, and nothing else', async () => {
+      const [parked, due] = [newKey(), newKey()];
+      await store.park(parked, message(), 'no');
+      await failing(due, 0);
+      for (const key of [parked, due]) await store.unpark(key);
+      await expect(harness.row(parked)).resolves.toBeUndefined();
+      await expect(harness.row(due)).resolves.toMatchObject({ status: 'failed' });
     });
 
     it('prune deletes ended rows of the given age, oldest first, and nothing that is due', async () => {

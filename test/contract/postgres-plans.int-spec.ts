@@ -167,8 +167,8 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     expect(await accessPaths(() => operations.listInbox(filter))).toEqual(new Set(indexes));
   });
 
-  it('giving back a claim of the inbox reads the index of unfinished rows', async () => {
-    expect(await accessPaths(() => inbox.releaseClaim(randomUUID()))).toEqual(new Set([INBOX_DUE]));
+  it('finding queues of the inbox that nobody handles reads the index of unfinished rows', async () => {
+    expect(await accessPaths(() => inbox.abandoned([]))).toEqual(new Set([INBOX_DUE]));
   });
 
   it('redriving and discarding read no table', async () => {

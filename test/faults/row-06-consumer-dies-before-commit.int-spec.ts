@@ -1,6 +1,6 @@
 import { ConsumerField, stepsOf } from './support/consumer-process';
 
-describe.each(['no', 'yes'] as const)('a consumer that dies before its commit, commits shared: %s', (SHARE_COMMITS) => {
+describe.each(['no', 'yes'] as const)('a consumer that dies before its commit, in batches: %s', (IN_BATCHES) => {
   let field: ConsumerField;
 
   beforeAll(async () => {
@@ -12,14 +12,14 @@ describe.each(['no', 'yes'] as const)('a consumer that dies before its commit, c
     await (await field.start()).stop();
     const ids = [1, 2, 3].map((number) => field.publish(`load ${number}`));
 
-    const dying = await field.start({ DIE_AT: 'handlerReturned', SHARE_COMMITS });
+    const dying = await field.start({ DIE_AT: 'handlerReturned', IN_BATCHES });
     await expect(dying.exited).resolves.toMatchObject({ signal: 'SIGKILL' });
 
     expect(stepsOf(dying).map(({ what }) => what)).toContain('handling');
     await expect(field.effects()).resolves.toEqual({});
     await expect(field.inbox()).resolves.toEqual([]);
 
-    await field.start({ SHARE_COMMITS });
+    await field.start({ IN_BATCHES });
     for (const id of ids) {
       await field.settled(id, 'handled');
     }

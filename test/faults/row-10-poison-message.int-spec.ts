@@ -3,14 +3,14 @@ import { eventually } from '../support/eventually';
 import { ConsumerField, stepsOf } from './support/consumer-process';
 
 const KILLERS = [
-  { text: 'kill', SHARE_COMMITS: 'no', startsOfHandler: 3 },
-  { text: 'kill', SHARE_COMMITS: 'yes', startsOfHandler: 3 },
-  { text: 'kill when read', SHARE_COMMITS: 'no', startsOfHandler: 0 },
+  { text: 'kill', IN_BATCHES: 'no', startsOfHandler: 3 },
+  { text: 'kill', IN_BATCHES: 'yes', startsOfHandler: 3 },
+  { text: 'kill when read', IN_BATCHES: 'no', startsOfHandler: 0 },
 ] as const;
 
 describe.each(KILLERS)(
-  'a message that kills its process each time ($text; commits shared: $SHARE_COMMITS)',
-  ({ text, SHARE_COMMITS, startsOfHandler }) => {
+  'a message that kills its process each time ($text; in batches: $IN_BATCHES)',
+  ({ text, IN_BATCHES, startsOfHandler }) => {
     let field: ConsumerField;
 
     beforeEach(async () => {
@@ -22,7 +22,7 @@ describe.each(KILLERS)(
     async function superviseUntilQuiet(ids: readonly string[]): Promise<App[]> {
       const apps: App[] = [];
       for (let starts = 1; starts <= 20; starts += 1) {
-        const app = await field.start({ SHARE_COMMITS });
+        const app = await field.start({ IN_BATCHES });
         apps.push(app);
         if ((await endedOrDead(app, ids)) === 'ended') return apps;
         await field.expireLeases();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ReliableEventHandler } from 'nestjs-reliable-mq';
-import type { EventContext } from 'nestjs-reliable-mq';
+import type { BatchContext, EventContext } from 'nestjs-reliable-mq';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { createTestDatabase } from '../support/database';
@@ -11,16 +11,16 @@ const TIMEOUT_MS = 2_000;
 const LEASE = '17s';
 
 @Injectable()
-class SharingHandler {
+class BatchHandler {
   readonly transactions = new Set<unknown>();
 
   constructor(readonly script: Script) {}
 
-  @ReliableEventHandler(NoteTaken, { shareCommits: true })
-  async take(event: NoteTaken, context: EventContext): Promise<void> {
-    const [row] = await context.manager.query<unknown[]>('SELECT pg_current_xact_id()::text AS id');
+  @ReliableEventHandler(NoteTaken, { batch: { size: 3, waitMs: 10_000 } })
+  async take(events: NoteTaken[], { manager }: BatchContext): Promise<void> {
+    const [row] = await manager.query<unknown[]>('SELECT pg_current_xact_id()::text AS id');
     this.transactions.add((row as { id: string }).id);
-    await this.script.onEvent(event, context);
+    for (const event of events) await this.script.onEvent(event, { manager, attempt: 1 } as EventContext);
   }
 }
 
@@ -45,7 +45,7 @@ describe('how long the server waits for the next statement of a transaction', ()
       };
       const ids = Array.from({ length: count }, () => consuming.send('a'));
       for (const id of ids) await consuming.settled(id, 'handled');
-      if (count > 1) expect(consuming.app.get(SharingHandler).transactions.size).toBe(1);
+      if (count > 1) expect(consuming.app.get(BatchHandler).transactions.size).toBe(1);
       // The session's own setting is what it was.
       await limit((sql) => consuming.app.query(sql));
       return limits;
@@ -58,8 +58,8 @@ describe('how long the server waits for the next statement of a transaction', ()
     await expect(limitsIn({ providers: [Script, NoteHandler], poolSize: 1 })).resolves.toEqual([LEASE, LEASE, '0']);
   });
 
-  it('is a lease for handlers that share a transaction', async () => {
-    await expect(limitsIn({ providers: [Script, SharingHandler], poolSize: 1 }, 3)).resolves.toEqual([
+  it('is a lease for a batch', async () => {
+    await expect(limitsIn({ providers: [Script, BatchHandler], poolSize: 1 }, 3)).resolves.toEqual([
       LEASE,
       LEASE,
       LEASE,

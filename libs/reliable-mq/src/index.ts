@@ -4,6 +4,7 @@ export { ReliableEvent } from './event/reliable-event.decorator';
 export { TransactionalEvent } from './record/transactional-event.decorator';
 export { EventRecorder } from './record/event-recorder';
 export { ReliableEventHandler } from './consume/reliable-event-handler.decorator';
+export { BatchContext, EventContext } from './consume/event-context';
 export { RELIABLE_MQ_CONTEXT } from './consume/handler-invoker';
 export { EventFailure } from './event/outcome';
 export { Compensate } from './compensate/compensate.decorator';
@@ -41,8 +42,12 @@ export type { ReliableMqModuleExtras } from './module/module-definition';
 export type { ReliableEventOptions } from './event/reliable-event.decorator';
 export type { EventMapper, MappedPayloads, TransactionalEventOptions } from './record/transactional-event.decorator';
 export type { EventHeaders, RecordContext, TransactionChoice, TransactionOptions } from './record/event-recorder';
-export type { ReliableEventHandlerOptions } from './consume/reliable-event-handler.decorator';
-export type { EventContext } from './consume/event-context';
+export type {
+  BatchHandlerOptions,
+  BatchOptions,
+  ReliableEventHandlerOptions,
+} from './consume/reliable-event-handler.decorator';
+export type { BatchMessage } from './consume/event-context';
 export type { ReliableMqContextType } from './consume/handler-invoker';
 export type { ReportedOutcome, ConsumerOutcome, AttemptRecord } from './event/outcome';
 export type { Backoff } from './wait/backoff';

@@ -5,6 +5,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { Transform } from 'class-transformer';
 import { IsString } from 'class-validator';
 import {
+  type BatchContext,
   type EventContext,
   type Hooks,
   ReliableEvent,
@@ -43,17 +44,32 @@ class LoadArrived {
   @IsString() @Transform(({ value }: { value: string }) => (value === 'kill when read' ? die() : value)) text!: string;
 }
 
+async function load(
+  { text }: LoadArrived,
+  { manager, eventId, attempt }: Pick<EventContext, 'manager' | 'eventId' | 'attempt'>,
+): Promise<void> {
+  await manager.query('INSERT INTO effect (event_id, text) VALUES ($1, $2)', [eventId, text]);
+  const [verb, argument] = text.split(' ');
+  if (verb === 'kill') die();
+  if (verb === 'fail' && attempt <= Number(argument)) throw new Error(`attempt ${attempt} failed`);
+  if (verb === 'hang' && environment.MAY_HANG === 'yes') await new Promise(() => setInterval(() => undefined, 60_000));
+  if (verb === 'sleep') await new Promise((resolve) => setTimeout(resolve, Number(argument)));
+}
+
 @Injectable()
 class LoadHandler {
-  @ReliableEventHandler(LoadArrived, { shareCommits: environment.SHARE_COMMITS === 'yes' })
-  async handle({ text }: LoadArrived, { manager, eventId, attempt }: EventContext): Promise<void> {
-    await manager.query('INSERT INTO effect (event_id, text) VALUES ($1, $2)', [eventId, text]);
-    const [verb, argument] = text.split(' ');
-    if (verb === 'kill') die();
-    if (verb === 'fail' && attempt <= Number(argument)) throw new Error(`attempt ${attempt} failed`);
-    if (verb === 'hang' && environment.MAY_HANG === 'yes')
-      await new Promise(() => setInterval(() => undefined, 60_000));
-    if (verb === 'sleep') await new Promise((resolve) => setTimeout(resolve, Number(argument)));
+  @ReliableEventHandler(LoadArrived)
+  handle(event: LoadArrived, context: EventContext): Promise<void> {
+    return load(event, context);
+  }
+}
+
+@Injectable()
+class LoadsHandler {
+  @ReliableEventHandler(LoadArrived, { batch: { size: 5, waitMs: 50 } })
+  async handle(events: LoadArrived[], { manager, messages }: BatchContext): Promise<void> {
+    for (const [index, { eventId, attempt }] of messages.entries())
+      await load(events[index] as LoadArrived, { manager, eventId, attempt });
   }
 }
 
@@ -101,7 +117,7 @@ const hooks: Partial<Hooks> = Object.fromEntries(
       hooks,
     }),
   ],
-  providers: [LoadHandler],
+  providers: [environment.IN_BATCHES === 'yes' ? LoadsHandler : LoadHandler],
 })
 class ConsumerAppModule {}
 

@@ -23,13 +23,13 @@ export interface ConsumerAppEnvironment {
   readonly TIMEOUT_MS?: string;
   readonly HEARTBEAT_SECONDS?: string;
   readonly DRAIN_MS?: string;
-  /** `yes`: the handler shares its commits between messages. */
-  readonly SHARE_COMMITS?: 'yes' | 'no';
+  /** `yes`: the handler takes several events at once. */
+  readonly IN_BATCHES?: 'yes' | 'no';
 }
 
 type Choices = Pick<
   ConsumerAppEnvironment,
-  'DIE_AT' | 'FREEZE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'HEARTBEAT_SECONDS' | 'DRAIN_MS' | 'SHARE_COMMITS'
+  'DIE_AT' | 'FREEZE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'HEARTBEAT_SECONDS' | 'DRAIN_MS' | 'IN_BATCHES'
 >;
 
 export interface Step {

@@ -20,6 +20,7 @@ export function toIncomingMessage(queue: string, raw: RawMessage, redelivered: b
     replyTo: text(properties['replyTo']),
     appId: text(properties['appId']),
     headers: table(properties['headers']),
+    properties,
     routingKey: raw.routingKey,
     redelivered,
   };

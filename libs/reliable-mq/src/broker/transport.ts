@@ -72,6 +72,8 @@ export interface OutgoingMessage {
   readonly replyTo?: string;
   /** AMQP `appId`: the publishing service. */
   readonly appId?: string;
+  /** All properties, in the place of the ones above: a copy of somebody else's message. */
+  readonly properties?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -120,6 +122,8 @@ export interface IncomingMessage {
   readonly replyTo: string | undefined;
   readonly appId: string | undefined;
   readonly headers: Readonly<Record<string, unknown>>;
+  /** All of them, also those that have no meaning here. */
+  readonly properties: Readonly<Record<string, unknown>>;
   readonly routingKey: string;
   /** True when the broker has delivered this message before, to anyone. */
   readonly redelivered: boolean;

@@ -1,15 +1,20 @@
+import { setMaxListeners } from 'node:events';
 import { Inject, Injectable } from '@nestjs/common';
-import { finishesWithin } from '../wait/deadline';
+import { TRANSPORT, type Transport } from '../broker/transport';
+import type { StoreSet } from '../database/stores';
 import { HookRunner } from '../event/hook-runner';
 import { Wakeups } from '../event/wakeups';
+import type { InboxKey } from '../inbox/inbox.store';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import { ReceiptSender } from '../receipt/receipt-sender';
 import { TransactionContext } from '../transaction/transaction-context';
-import { TRANSPORT, type Transport } from '../broker/transport';
+import { finishesWithin } from '../wait/deadline';
+import { Attempts } from './attempt';
+import { Consumer, type ConsumerParts } from './consumer';
 import { HandlerRegistry } from './handler-registry';
-import { Handling } from './handling';
+import { InboxWriter } from './inbox-writer';
+import { Isolation } from './isolation';
 import { Parking } from './parking';
-import { QueueConsumer } from './queue-consumer';
 
 /** How long cut-off attempts may take to roll back and give their rows back, in milliseconds. */
 const CUT_OFF_MS = 5000;
@@ -17,33 +22,51 @@ const CUT_OFF_MS = 5000;
 /** The consuming half of an application: all its queues, started and stopped together. */
 @Injectable()
 export class ConsumerGroup {
-  readonly handling: Handling;
+  readonly isolation = new Isolation();
+  private readonly stopping = new AbortController();
   private readonly receipts: ReceiptSender;
-  private readonly parking: Parking;
-  private consumers: readonly QueueConsumer[] = [];
-  private stopping = false;
+  private readonly parts: ConsumerParts;
+  private readonly parkings = new Map<string, Parking>();
+  private consumers: readonly Consumer[] = [];
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) options: ResolvedOptions,
     private readonly handlers: HandlerRegistry,
     transactions: TransactionContext,
-    @Inject(TRANSPORT) private readonly transport: Transport,
-    private readonly hooks: HookRunner,
+    @Inject(TRANSPORT) transport: Transport,
+    hooks: HookRunner,
     wakeups: Wakeups,
   ) {
+    // Each attempt listens to it while it runs.
+    setMaxListeners(0, this.stopping.signal);
+    const { signal: stop } = this.stopping;
     this.receipts = new ReceiptSender(options.service, options.receipts.coalesceMs, transport, hooks);
-    this.handling = new Handling(options.consume, transactions, this.receipts, hooks, wakeups);
-    this.parking = new Parking(options.service, transport, this.handling.outcomes, hooks, () => this.stopping);
+    this.parts = {
+      options,
+      transport,
+      attempts: new Attempts(transactions, hooks, stop),
+      isolation: this.isolation,
+      writer: new InboxWriter(stop),
+      receipts: this.receipts,
+      parkingOf: (consumer) => this.parkingOf(consumer, transport),
+      hooks,
+      wakeups,
+      stop,
+    };
   }
 
   async start(): Promise<void> {
-    const { maxMessageBytes } = this.options.consume;
-    this.consumers = this.handlers
-      .all()
-      .map(
-        (queue) => new QueueConsumer(queue, maxMessageBytes, this.transport, this.handling, this.parking, this.hooks),
-      );
+    this.consumers = this.handlers.all().map((queue) => new Consumer(queue, this.parts));
     await Promise.all(this.consumers.map((consumer) => consumer.start()));
+  }
+
+  /** Those whose inbox is this one. */
+  of(set: StoreSet): readonly Consumer[] {
+    return this.consumers.filter(({ queue }) => queue.stores === set);
+  }
+
+  find({ consumer, type }: Pick<InboxKey, 'consumer' | 'type'>): Consumer | undefined {
+    return this.consumers.find(({ queue }) => queue.consumer === consumer && queue.type === type);
   }
 
   /**
@@ -51,13 +74,13 @@ export class ConsumerGroup {
    * have been told to stop.
    */
   async drain(drainMs: number): Promise<void> {
-    this.stopping = true;
     const idle = this.paused().then(() => this.idle());
     if (!(await finishesWithin(drainMs, idle))) {
-      this.handling.stop();
+      this.stopping.abort();
       await finishesWithin(CUT_OFF_MS, idle);
     }
-    this.handling.stop();
+    this.stopping.abort();
+    for (const parking of this.parkings.values()) parking.stop();
     this.receipts.stop();
   }
 
@@ -66,6 +89,13 @@ export class ConsumerGroup {
   }
 
   private async idle(): Promise<void> {
-    await Promise.all([...this.consumers.map((consumer) => consumer.idle()), this.handling.idle()]);
+    await Promise.all(this.consumers.map((consumer) => consumer.idle()));
+  }
+
+  /** One for all queues of a consumer: they share the parking queue. */
+  private parkingOf(consumer: string, transport: Transport): Parking {
+    const parking = this.parkings.get(consumer) ?? new Parking(consumer, transport);
+    this.parkings.set(consumer, parking);
+    return parking;
   }
 }

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 
 /** What a handler learns of the message beside its payload. */
-export interface EventContext {
+export class EventContext {
   /** The idempotency key: the same in every delivery of the event. */
   readonly eventId: string;
   readonly type: string;
@@ -16,6 +16,71 @@ export interface EventContext {
   readonly headers: Readonly<Record<string, unknown>>;
   /** The transaction that the inbox row is written in. Injected repositories of the same DataSource take part in it too. */
   readonly manager: EntityManager;
+  private readonly cut: CutOff;
+
+  /** @internal */
+  constructor(facts: Omit<EventContext, 'signal'>, cut: CutOff) {
+    this.eventId = facts.eventId;
+    this.type = facts.type;
+    this.version = facts.version;
+    this.consumer = facts.consumer;
+    this.attempt = facts.attempt;
+    this.producer = facts.producer;
+    this.headers = facts.headers;
+    this.manager = facts.manager;
+    this.cut = cut;
+  }
+
   /** Aborted when the attempt's time is over or the process must stop: pass it on to whatever can be cancelled. */
-  readonly signal: AbortSignal;
+  get signal(): AbortSignal {
+    return this.cut.signal;
+  }
+}
+
+/** What a batch handler learns of its events beside their payloads. */
+export class BatchContext {
+  readonly type: string;
+  readonly version: number;
+  readonly consumer: string;
+  /** What is known of each event, in the order of the events. */
+  readonly messages: readonly BatchMessage[];
+  /** The transaction that the inbox rows are written in. */
+  readonly manager: EntityManager;
+  private readonly cut: CutOff;
+
+  /** @internal */
+  constructor(facts: Omit<BatchContext, 'signal'>, cut: CutOff) {
+    this.type = facts.type;
+    this.version = facts.version;
+    this.consumer = facts.consumer;
+    this.messages = facts.messages;
+    this.manager = facts.manager;
+    this.cut = cut;
+  }
+
+  /** Aborted when the attempt's time is over or the process must stop. */
+  get signal(): AbortSignal {
+    return this.cut.signal;
+  }
+}
+
+export type BatchMessage = Pick<EventContext, 'eventId' | 'attempt' | 'producer' | 'headers'>;
+
+/** Tells a handler that its attempt was cut off; the signal is made when somebody asks for it, which few handlers do. */
+export class CutOff {
+  private controller: AbortController | undefined;
+  private reason: Error | undefined;
+
+  get signal(): AbortSignal {
+    if (!this.controller) {
+      this.controller = new AbortController();
+      if (this.reason) this.controller.abort(this.reason);
+    }
+    return this.controller.signal;
+  }
+
+  because(reason: Error): void {
+    this.reason = reason;
+    this.controller?.abort(reason);
+  }
 }

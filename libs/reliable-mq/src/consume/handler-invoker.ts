@@ -7,7 +7,8 @@ import { describeError, isRejectEvent, remarkOn } from '../event/errors';
 import { settled } from '../event/decorated-method';
 import { copyMetadata } from '../event/copy-metadata';
 import { createLog } from '../log/log';
-import type { EventContext } from './event-context';
+import type { BatchContext, EventContext } from './event-context';
+import { untilCutOff } from './until-cut-off';
 import { CONTEXT_ARGUMENT, HANDLER_ARGUMENTS, PAYLOAD_ARGUMENT } from './reliable-event-handler.decorator';
 
 /** `ExecutionContext.getType()` inside a handler's guards, interceptors, pipes and filters. */
@@ -58,7 +59,7 @@ export function createInvoker(
   creator: ExternalContextCreator,
   config: Pick<ApplicationConfig, 'getGlobalFilters'>,
   host: HandlerMethod,
-): (event: object, context: EventContext) => Promise<unknown> {
+): (event: object, context: EventContext | BatchContext) => Promise<unknown> {
   const { instance, name: methodName, label, controllerModule } = host;
   const logger = createLog();
   const contexts = controllerModule === undefined ? creator : ofControllers(creator, controllerModule);
@@ -68,7 +69,7 @@ export function createInvoker(
     apply: (target, self: unknown, args: unknown[]) => {
       const call = calls.get(args[1] as object);
       if (call) call.hasEntered = true;
-      return settled(Reflect.apply(target, self, args), label);
+      return settled(untilCutOff(Reflect.apply(target, self, args), args[1] as EventContext | BatchContext), label);
     },
   });
   copyMetadata(method, entering);

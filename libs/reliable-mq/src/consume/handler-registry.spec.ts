@@ -16,7 +16,7 @@ function handler(consumer: string, type: string, version = 1, prefetch = 10, sto
     timeoutMs: 1_000,
     maxAttempts: 1,
     backoff: { initialMs: 1, maxMs: 1, jitter: 0 },
-    shareCommits: false,
+    batch: undefined,
     invoke: () => Promise.resolve(),
   };
 }

@@ -1,6 +1,6 @@
 import { consumerQueue } from '../event/queue-names';
 import type { StoreSet } from '../database/stores';
-import type { Handler } from './handler';
+import { type Handler, runsAtOnce } from './handler';
 
 /** All handlers of one queue: one consumer and event type, one handler per version, one DataSource. */
 export interface QueueHandlers {
@@ -8,7 +8,10 @@ export interface QueueHandlers {
   readonly consumer: string;
   readonly type: string;
   readonly byVersion: ReadonlyMap<number, Handler>;
+  /** Messages that the broker may hand out: as many as the most patient of the handlers takes. */
   readonly prefetch: number;
+  /** Runs of its handlers at once: as many as the strictest of them allows. */
+  readonly runsAtOnce: number;
   /** Those of each handler: whatever becomes of a message, its inbox row is here. */
   readonly stores: StoreSet;
 }
@@ -32,7 +35,8 @@ export class HandlerRegistry {
     const byVersion = new Map(known?.byVersion).set(eventType.version, handler);
     const { stores } = handler;
     const prefetch = Math.max(handler.prefetch, known?.prefetch ?? 0);
-    this.queues.set(queue, { queue, consumer, type: eventType.type, byVersion, prefetch, stores });
+    const atOnce = Math.min(runsAtOnce(handler), known?.runsAtOnce ?? Number.POSITIVE_INFINITY);
+    this.queues.set(queue, { queue, consumer, type: eventType.type, byVersion, prefetch, runsAtOnce: atOnce, stores });
     return undefined;
   }
 

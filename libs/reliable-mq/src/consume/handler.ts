@@ -1,7 +1,7 @@
 import type { Backoff } from '../wait/backoff';
 import type { EventType } from '../event/event-type';
 import type { StoreSet } from '../database/stores';
-import type { EventContext } from './event-context';
+import type { BatchContext, EventContext } from './event-context';
 
 /** A handler as it runs: found, checked, with its policy complete. */
 export interface Handler {
@@ -14,9 +14,22 @@ export interface Handler {
   readonly timeoutMs: number;
   readonly maxAttempts: number;
   readonly backoff: Backoff;
-  readonly shareCommits: boolean;
-  /** Call the method through Nest's external context. */
-  invoke(event: object, context: EventContext): Promise<unknown>;
+  /** It takes several events at once. */
+  readonly batch: BatchPolicy | undefined;
+  /** Call the method through Nest's external context; a batch handler with an array, and its context. */
+  invoke(event: object | readonly object[], context: EventContext | BatchContext): Promise<unknown>;
+}
+
+export interface BatchPolicy {
+  /** Most events of one run. */
+  readonly size: number;
+  /** How long a run waits for as many, in milliseconds. */
+  readonly waitMs: number;
+}
+
+/** Runs of the handler at once, each of which holds a connection. */
+export function runsAtOnce({ prefetch, batch }: Pick<Handler, 'prefetch' | 'batch'>): number {
+  return batch ? Math.max(1, Math.floor(prefetch / batch.size)) : prefetch;
 }
 
 /** How long an attempt's commit may take beyond the handler's own time, in milliseconds. */

@@ -1,5 +1,7 @@
 import type { Backoff } from '../wait/backoff';
+import type { DecoratorOf } from '../event/decorated-method';
 import type { EventClass } from '../event/event-type';
+import type { BatchContext, EventContext } from './event-context';
 
 export interface ReliableEventHandlerOptions {
   /**
@@ -34,28 +36,32 @@ export interface ReliableEventHandlerOptions {
    * @default the first of the module's `dataSources`
    */
   readonly dataSource?: string;
+}
+
+export interface BatchHandlerOptions extends ReliableEventHandlerOptions {
   /**
-   * Handle messages that arrive together one after another in one transaction, each in a savepoint of its own, with one
-   * COMMIT for all, which saves each message its own BEGIN, inbox INSERT and COMMIT. A message that fails is rolled back
-   * to its savepoint and retried by itself; what spoils the whole transaction costs its neighbours a second run, and no attempt.
-   *
-   * For short handlers with a few statements. Do not use it for a handler that
-   * - waits for anything but the database: its neighbours wait with it, and its locks are held until the common COMMIT
-   * - locks rows that other transactions lock in another order: each message's locks are kept while the next one runs, so
-   *   two instances can deadlock where single messages would not
-   * - uses what lasts until the end of a transaction: `SET LOCAL`, `ON COMMIT`, advisory transaction locks, `now()`
-   *   (the same for all; `clock_timestamp()` is not), or SQL that begins or ends transactions
-   * - leaves work behind that nobody awaits: it would run in the next message's savepoint
-   * - has effects outside the database that a second run would repeat more often than it can bear
-   * @default false
+   * Take several events at once: the method gets an array of them and a `BatchContext`, in one transaction with all their inbox rows
+   * and one COMMIT. For handlers that do the same to many events with one statement, such as an UPDATE over a list. If it fails, for
+   * whatever reason, its events are handled one by one, each as a batch of one in a transaction of its own; so are retries, and what the
+   * broker delivers again. `timeoutMs` holds for each run. Up to `prefetch / size` runs work at once.
    */
-  readonly shareCommits?: boolean;
+  readonly batch: BatchOptions;
+}
+
+export interface BatchOptions {
+  /** Most events of one run; not above `prefetch`. A larger batch costs less per event, and more when it fails. */
+  readonly size: number;
+  /**
+   * How long a run waits until as many events are there, in milliseconds. Too low makes small batches, too high is waiting.
+   * @default 20
+   */
+  readonly waitMs?: number;
 }
 
 /** What the decorator leaves on a method; one per event class. */
 export interface HandlerMetadata {
   readonly eventClass: EventClass;
-  readonly options: ReliableEventHandlerOptions;
+  readonly options: ReliableEventHandlerOptions & Partial<BatchHandlerOptions>;
 }
 
 const HANDLERS = Symbol.for('ReliableMq:Handlers');
@@ -67,8 +73,17 @@ export const CONTEXT_ARGUMENT = 4;
 
 /**
  * Handle an event once: the method runs in one transaction with its inbox row, and the message is acknowledged after the
- * commit. First parameter the event, second an EventContext. Guards, interceptors, pipes and filters apply.
+ * commit. First parameter the event (with `batch` an array of them), second an EventContext (a BatchContext). Guards, interceptors, pipes
+ * and filters apply.
  */
+export function ReliableEventHandler<T extends object>(
+  eventClass: EventClass<T>,
+  options: BatchHandlerOptions,
+): DecoratorOf<[events: T[], context: BatchContext]>;
+export function ReliableEventHandler<T extends object>(
+  eventClass: EventClass<T>,
+  options?: ReliableEventHandlerOptions,
+): DecoratorOf<[event: T, context: EventContext]>;
 export function ReliableEventHandler(
   eventClass: EventClass,
   options: ReliableEventHandlerOptions = {},

@@ -1,114 +1,118 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { ConsumerGroup } from './consumer-group';
-import { handlingLeaseMs } from './handler';
-import { HandlerRegistry, type QueueHandlers } from './handler-registry';
-import type { ClaimableQueue, ClaimedInboxRow } from '../inbox/inbox.store';
 import { PerDataSource } from '../database/per-data-source';
 import type { StoreSet } from '../database/stores';
+import { Wakeups } from '../event/wakeups';
+import type { ClaimedInboxRow } from '../inbox/inbox.store';
 import { type Job, type ReportBatch, reportClaimed } from '../repair/job';
-import { UnansweredClaims } from './unanswered-claims';
+import type { ClaimedRow, Consumer } from './consumer';
+import { ConsumerGroup } from './consumer-group';
 
-/** Attempts that run at once. */
-const CONCURRENCY = 10;
+/** Rows that wait for a release which one statement wakes. */
+const WAKE_LIMIT = 1000;
+/** Time between two looks for rows that wait for what is handled here: an instance of an older release may store more, in milliseconds. */
+const WAKE_EVERY_MS = 10_000;
 
 /**
- * Retries what handlers have failed at, from the inbox. A run ends when nothing more is due, and not when the attempts that
- * it began have ended: a slow handler must not hold up what falls due meanwhile. `Handling.idle` waits for those.
+ * Claims what is due in the inbox, of each queue as many rows as it has slots free, and gives it to the queue's consumer. A run ends
+ * when it has begun what can be begun, and not when that has ended: a slow handler must not hold up another queue's retries.
  */
 @Injectable()
 export class RetryFailedJob implements Job {
   readonly name = 'retry';
-  /** What it has begun, of each DataSource. */
-  private readonly running = new PerDataSource(() => new Set<Promise<void>>());
-  private readonly unanswered = new PerDataSource((set) => new UnansweredClaims(set));
+  /** Retries that a consumer has in hand. */
+  private readonly inHand = new Map<Consumer, number>();
+  /** Consumers of which more may be due than could be begun. */
+  private readonly moreDue = new Set<Consumer>();
+  /** Consumers whose suspects stand in line, or run. */
+  private readonly suspecting = new Set<Consumer>();
+  private readonly wokenAtMs = new PerDataSource(() => ({ ms: Number.NEGATIVE_INFINITY }));
 
   constructor(
-    private readonly handlers: HandlerRegistry,
     private readonly consumers: ConsumerGroup,
+    private readonly wakeups: Wakeups,
   ) {}
 
   ready(set: StoreSet): boolean {
-    return this.queues(set).length > 0;
+    return this.consumers.of(set).length > 0;
   }
 
   async run(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
-    const running = this.running.of(set);
-    await this.unanswered.of(set).giveBack();
+    await this.wakeWaiting(set);
     await this.retrySuspects(set, report, stop);
-    while (!stop.aborted) {
-      const free = CONCURRENCY - running.size;
-      // Claim again when half of the places are free, so that not every row costs a claim.
-      if (free < CONCURRENCY / 2) {
-        await Promise.race(running);
-        continue;
-      }
-      const claimed = await this.claim(set, free, 'others', report, stop);
-      for (const { row, token } of claimed) this.start(set, this.attempt(row, token, false));
-      if (claimed.length < free) return;
+    if (!stop.aborted) await this.retryOthers(set, report, stop);
+  }
+
+  private async retryOthers(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
+    const limits = new Map(this.consumers.of(set).map((consumer) => [consumer, this.limitOf(consumer)]));
+    const queues = [...limits].map(([consumer, limit]) => ({ ...consumer.claimable(), limit }));
+    const token = randomUUID();
+    const total = queues.reduce((sum, { limit }) => sum + limit, 0);
+    const rows = total > 0 ? await set.inbox.claim(queues, total, token, 'others') : [];
+    if (stop.aborted) return this.release(set, rows, token);
+    if (rows.length > 0) reportClaimed(report, rows);
+    for (const row of rows) {
+      const consumer = this.consumers.find(row);
+      if (consumer) void this.retry(consumer, { row, token });
+    }
+    for (const [consumer, limit] of limits) {
+      const begun = rows.filter((row) => this.consumers.find(row) === consumer).length;
+      if (begun === limit) this.moreDue.add(consumer);
     }
   }
 
   /**
-   * What may kill its process runs alone, one by one: if the process dies, it dies of that one, and the others are not
-   * suspected further. They are not even claimed before their turn, because a claim that waits looks like a start.
+   * As many as could run now. When none could, and no retry is under way, one stands in line: otherwise a queue that is busy with what
+   * the broker delivers would never come to its retries.
    */
+  private limitOf(consumer: Consumer): number {
+    return Math.max(consumer.slots.available, this.inHand.has(consumer) ? 0 : 1);
+  }
+
+  private async retry(consumer: Consumer, claimed: ClaimedRow): Promise<void> {
+    this.inHand.set(consumer, (this.inHand.get(consumer) ?? 0) + 1);
+    await consumer.retry(claimed);
+    const left = (this.inHand.get(consumer) ?? 1) - 1;
+    if (left > 0) this.inHand.set(consumer, left);
+    else this.inHand.delete(consumer);
+    // Its slot is free for the next row.
+    if (this.moreDue.delete(consumer)) this.wakeups.wake('retry');
+  }
+
+  /** One by one: they are not even claimed before their turn. */
   private async retrySuspects(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
-    while (!stop.aborted && (await set.inbox.hasDueSuspect(this.claimable(set)))) {
-      let found = false;
-      await this.consumers.handling.alone(async () => {
-        for (const { row, token } of await this.claim(set, 1, 'suspects', report, stop)) {
-          found = true;
-          await this.attempt(row, token, true);
-        }
-      });
-      // Another instance was faster.
-      if (!found) return;
+    const queues = this.consumers.of(set).map((consumer) => ({ ...consumer.claimable(), limit: 1 }));
+    for (const queue of await set.inbox.queuesWithSuspects(queues)) {
+      const consumer = this.consumers.find(queue);
+      if (consumer && !this.suspecting.has(consumer)) void this.retrySuspect(set, consumer, report, stop);
     }
   }
 
-  private async claim(
-    set: StoreSet,
-    limit: number,
-    which: 'suspects' | 'others',
-    report: ReportBatch,
-    stop: AbortSignal,
-  ): Promise<readonly { readonly row: ClaimedInboxRow; readonly token: string }[]> {
-    if (stop.aborted) return [];
-    const token = randomUUID();
-    const queues = this.claimable(set);
-    const rows = await set.inbox.claim(queues, limit, token, which).catch((error: unknown) => {
-      this.unanswered.of(set).afterFailure(token, Math.max(...queues.map(({ leaseMs }) => leaseMs)), error);
-      throw error;
+  private async retrySuspect(set: StoreSet, consumer: Consumer, report: ReportBatch, stop: AbortSignal): Promise<void> {
+    this.suspecting.add(consumer);
+    let found = false;
+    await consumer.retryAlone(async () => {
+      if (stop.aborted) return undefined;
+      const token = randomUUID();
+      const [row] = await set.inbox.claim([{ ...consumer.claimable(), limit: 1 }], 1, token, 'suspects');
+      if (!row) return undefined;
+      found = true;
+      reportClaimed(report, [row]);
+      return { row, token };
     });
-    if (stop.aborted) {
-      for (const row of rows) await set.inbox.release(row, token);
-      return [];
-    }
-    if (rows.length > 0) reportClaimed(report, rows);
-    return rows.map((row) => ({ row, token }));
+    this.suspecting.delete(consumer);
+    // There may be more of them, unless another instance was faster.
+    if (found) this.wakeups.wake('retry');
   }
 
-  private start(set: StoreSet, attempt: Promise<void>): void {
-    const running = this.running.of(set);
-    const work = attempt.finally(() => running.delete(work));
-    running.add(work);
+  private async release(set: StoreSet, rows: readonly ClaimedInboxRow[], token: string): Promise<void> {
+    for (const row of rows) await set.inbox.release(row, token, row);
   }
 
-  private async attempt(row: ClaimedInboxRow, token: string, alone: boolean): Promise<void> {
-    const queue = this.handlers.find(row.consumer, row.type);
-    if (queue) await this.consumers.handling.handleClaimed(row, token, queue, alone);
-  }
-
-  private queues(set: StoreSet): readonly QueueHandlers[] {
-    return this.handlers.all().filter(({ stores }) => stores === set);
-  }
-
-  /** Only what has a handler here: an instance of an older release must leave the rows of newer handlers alone. */
-  private claimable(set: StoreSet): readonly ClaimableQueue[] {
-    return this.queues(set).map(({ consumer, type, byVersion }) => {
-      const timeouts = [...byVersion.values()].map(({ timeoutMs }) => timeoutMs);
-      return { consumer, type, leaseMs: handlingLeaseMs(Math.max(...timeouts)) };
-    });
+  private async wakeWaiting(set: StoreSet): Promise<void> {
+    const woken = this.wokenAtMs.of(set);
+    if (performance.now() - woken.ms < WAKE_EVERY_MS) return;
+    const queues = this.consumers.of(set).map((consumer) => ({ ...consumer.claimable(), limit: WAKE_LIMIT }));
+    if ((await set.inbox.wakeWaiting(queues, WAKE_LIMIT)) < WAKE_LIMIT) woken.ms = performance.now();
   }
 }

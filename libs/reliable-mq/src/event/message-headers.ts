@@ -14,6 +14,11 @@ export const HEADER = {
   /** On a parked message: why it was put aside, and by whom. */
   reason: 'reliable-mq-reason',
   consumer: 'reliable-mq-consumer',
+  queue: 'reliable-mq-queue',
+  /** What a parked copy must not have as properties: it would expire, be sent on, or be refused as somebody else's. */
+  expiration: 'reliable-mq-expiration',
+  userId: 'reliable-mq-user-id',
+  copiesTo: 'reliable-mq-cc',
 } as const;
 
 const RESERVED = 'reliable-mq-';

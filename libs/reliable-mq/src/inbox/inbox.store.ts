@@ -7,28 +7,21 @@ export interface InboxStore {
   /**
    * Claim the right to handle, in the handler's transaction: insert the row as `handled`. A concurrent duplicate waits here
    * for the other transaction, then sees its row.
+   * @param idleLimitMs as in `DatabasePort.limitIdleTime`, set by the same statement
    * @returns false when the row exists already
    */
-  insertHandled(manager: EntityManager, key: InboxKey, message: InboxMessage): Promise<boolean>;
+  insertHandled(manager: EntityManager, key: InboxKey, message: MessageIdentity, idleLimitMs: number): Promise<boolean>;
 
   /**
-   * The same for several messages of one consumer, whose handlers share a transaction. In the order of their ids, so that two
+   * The same for several messages of one consumer and type, which a handler takes together. In the order of their ids, so that two
    * instances that claim the same messages wait for each other, and do not deadlock.
+   * @returns the ids of those whose rows did not exist
    */
   insertHandledAll(
     manager: EntityManager,
     of: Pick<InboxKey, 'consumer' | 'type'>,
-    messages: readonly SharedMessage[],
-  ): Promise<SharedClaim>;
-
-  /** In the transaction that claimed them, before its COMMIT: these messages were not handled in it after all. */
-  withdraw(manager: EntityManager, claim: SharedClaim, eventIds: readonly string[]): Promise<void>;
-
-  /**
-   * The same after the transaction: a handler has ended it by SQL of its own, and its COMMIT stored the rows of messages that
-   * nobody had handled yet. Deletes no row that another transaction has inserted.
-   */
-  withdrawCommitted(claim: SharedClaim, eventIds: readonly string[]): Promise<void>;
+    messages: readonly IdentifiedMessage[],
+  ): Promise<ReadonlySet<string>>;
 
   find(key: InboxKey): Promise<InboxRow | undefined>;
 
@@ -42,18 +35,26 @@ export interface InboxStore {
   adopt(key: InboxKey, message: InboxMessage, claim: InboxClaim, unfinishedStarts: number): Promise<boolean>;
 
   /**
-   * The first attempt failed before there was a row: insert one, due after `retryInMs`, or ended.
+   * A message without a row was not handled: insert it, due or ended.
    * @param waitMs how long to wait for a concurrent duplicate's transaction, in milliseconds
    * @returns false when the row exists already
    */
   insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean>;
 
-  /** Put a message aside that no handler can take. @returns false when it was put aside before */
+  /**
+   * Put a message aside that no handler can take, as `rejected`. One that has been put aside before is put aside again: with this
+   * reason, and now.
+   * @returns false when it was put aside before, or is being tried again
+   */
   park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean>;
 
+  /** A message that was put aside under an id made of its bytes can be taken after all. Forget that it was. */
+  unpark(key: InboxKey): Promise<void>;
+
   /**
-   * Take due rows of these queues, oldest due first, each for its queue's `leaseMs`; counts an attempt and a start for each.
-   * Rows that others are claiming at the moment are skipped.
+   * Take due rows of these queues, of each at most its `limit`, in all at most `limit`, oldest due first, each for its queue's
+   * `leaseMs`. Only a lease is taken: nothing has started yet, so nothing is counted. Rows that others are claiming at the moment
+   * are skipped, and so are versions that nobody here handles while they may wait for a release that does.
    * @param which suspects, or all others: a suspect must run alone
    */
   claim(
@@ -63,14 +64,34 @@ export interface InboxStore {
     which: 'suspects' | 'others',
   ): Promise<readonly ClaimedInboxRow[]>;
 
-  /** Whether a suspect is due. */
-  hasDueSuspect(queues: readonly ClaimableQueue[]): Promise<boolean>;
+  /** Those of the queues in which a suspect is due. */
+  queuesWithSuspects(queues: readonly ClaimableQueue[]): Promise<readonly Pick<InboxKey, 'consumer' | 'type'>[]>;
 
   /**
-   * Give a dead or rejected row that the producer has sent again by hand (`redrives` is newer than the row's) a new start,
-   * claimed for the caller. @returns undefined when the row is not such a one
+   * The attempt of a claimed row begins: count it and the start, and give the claim a whole lease. Says the same however often it is
+   * said, so that an answer that was lost costs nothing.
+   * @param begun with this attempt and this start counted
+   * @returns false when the token no longer matches
    */
-  claimRedriven(key: InboxKey, redrives: number, claim: InboxClaim): Promise<ClaimedInboxRow | undefined>;
+  start(key: InboxKey, claim: InboxClaim, begun: StartCounts): Promise<boolean>;
+
+  /**
+   * Give a dead or rejected row a new start, claimed for the caller: the producer has sent it again by hand (`redrives` is newer than
+   * the row's), or a person has moved the message back out of the parking queue.
+   * @returns undefined when the row is not such a one
+   */
+  claimAnew(
+    key: InboxKey,
+    redrives: number,
+    movedBack: boolean,
+    claim: InboxClaim,
+  ): Promise<ClaimedInboxRow | undefined>;
+
+  /**
+   * A message that was kept under an id made of its bytes has turned out to be readable: its row gets the message's own id.
+   * @returns false when the token no longer matches, or that id has a row already
+   */
+  rename(key: InboxKey, token: string, eventId: string, bodyHash: Buffer | null): Promise<boolean>;
 
   /** In the handler's transaction. @returns false when the token no longer matches: roll back */
   settleHandled(manager: EntityManager, key: InboxKey, token: string): Promise<boolean>;
@@ -78,14 +99,22 @@ export interface InboxStore {
   /** @returns false when the token no longer matches: the other claim's outcome stands */
   settleFailed(key: InboxKey, token: string, failure: InboxFailure): Promise<boolean>;
 
-  /** Give a claimed row back without its attempt having counted: due at once. */
-  release(key: InboxKey, token: string): Promise<boolean>;
+  /**
+   * Give a claimed row back: due at once.
+   * @param before as they were before the attempt that has not counted
+   */
+  release(key: InboxKey, token: string, before: StartCounts): Promise<boolean>;
 
   /**
-   * The same for all rows of a claim whose answer never came. Reads all unfinished rows: not for every run of a job.
-   * @returns how many it had taken and still had
+   * Let messages whose versions are handled now wait no longer: they are due at once.
+   * @returns how many, `limit` at most
    */
-  releaseClaim(token: string): Promise<number>;
+  wakeWaiting(queues: readonly ClaimableQueue[], limit: number): Promise<number>;
+
+  /** Consumers and types of unfinished rows that are none of these queues': a release has taken their handler away. */
+  abandoned(
+    queues: readonly Pick<InboxKey, 'consumer' | 'type'>[],
+  ): Promise<readonly Pick<InboxKey, 'consumer' | 'type'>[]>;
 
   /**
    * Delete up to `limit` ended rows that ended more than `olderThanHours` ago, those that ended first.
@@ -108,28 +137,25 @@ export interface InboxKey {
   readonly type: string;
 }
 
-/** What is kept of a message, so that it can be handled again without the broker. */
-export interface InboxMessage {
+/** What a row knows of its message for good. */
+export interface MessageIdentity {
   readonly version: number;
+  readonly redrives: number;
+  /** SHA-256 of the bytes, of a message that this library did not publish: its id may have been given to another. */
+  readonly bodyHash: Buffer | null;
+}
+
+/** What is kept of a message, so that it can be handled again without the broker. */
+export interface InboxMessage extends MessageIdentity {
   readonly body: Buffer;
   /** JSON-safe properties: routing key, replyTo, headers, … */
   readonly properties: Readonly<Record<string, unknown>>;
-  readonly redrives: number;
 }
 
 /** A message that shares its transaction with others. */
-export interface SharedMessage {
+export interface IdentifiedMessage {
   readonly eventId: string;
-  readonly stored: Pick<InboxMessage, 'version' | 'redrives'>;
-}
-
-/** Which messages a transaction has claimed for its handlers. */
-export interface SharedClaim {
-  readonly consumer: string;
-  readonly type: string;
-  readonly eventIds: ReadonlySet<string>;
-  /** The database's name for the transaction; undefined when nothing was claimed. */
-  readonly transaction: string | undefined;
+  readonly stored: MessageIdentity;
 }
 
 export interface InboxClaim {
@@ -137,11 +163,22 @@ export interface InboxClaim {
   readonly leaseMs: number;
 }
 
+export interface StartCounts {
+  readonly attempts: number;
+  readonly unfinishedStarts: number;
+}
+
 /** Rows of one consumer and event type. */
 export interface ClaimableQueue {
   readonly consumer: string;
   readonly type: string;
+  /** The versions that are handled here. */
+  readonly versions: readonly number[];
   readonly leaseMs: number;
+  /** How long a row of another version may wait for a release that handles it, in milliseconds since it was received. */
+  readonly waitMs: number;
+  /** Rows of this queue that one claim takes at most. */
+  readonly limit: number;
 }
 
 /**
@@ -152,8 +189,9 @@ export const SUSPECT_STARTS = 2;
 
 export interface InboxFailure {
   readonly reason: string;
-  /** Due after `retryInMs`, or the end. */
-  readonly next: { readonly retryInMs: number } | { readonly end: Exclude<FinalOutcome, 'handled'> };
+  /** Due after `retryInMs`; waiting for a release that handles it, without an attempt, for `waitMs`; or the end. */
+  readonly next:
+    { readonly retryInMs: number } | { readonly waitMs: number } | { readonly end: Exclude<FinalOutcome, 'handled'> };
 }
 
 export interface InboxRow {
@@ -161,13 +199,13 @@ export interface InboxRow {
   readonly attempts: number;
   readonly redrives: number;
   readonly reason: string | null;
+  readonly bodyHash: Buffer | null;
   /** Milliseconds until it is due; negative when overdue; null at an end. */
   readonly dueInMs: number | null;
 }
 
-export interface ClaimedInboxRow extends InboxKey, InboxMessage {
-  /** Including the attempt that this claim has begun. */
-  readonly attempts: number;
-  readonly unfinishedStarts: number;
+export interface ClaimedInboxRow extends InboxKey, InboxMessage, StartCounts {
   readonly overdueMs: number;
+  /** Since the message was received first. */
+  readonly ageMs: number;
 }

@@ -25,7 +25,7 @@ export function warnOfSmallPool(
       dataSource: name,
       poolSize,
       needed,
-      prefetch: Object.fromEntries(own.map(({ queue, prefetch }) => [queue, prefetch])),
+      handlersAtOnce: Object.fromEntries(own.map(({ queue, runsAtOnce }) => [queue, runsAtOnce])),
     },
   );
 }

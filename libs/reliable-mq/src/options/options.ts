@@ -226,6 +226,12 @@ export interface ConsumeOptions {
    */
   readonly maxUnfinishedStarts?: number;
   /**
+   * How long an event waits whose version no handler here knows, in hours, until a release does: in the inbox, without an attempt. Then
+   * it fails like any other. Below `retention.inboxHours`. 0: it fails at once.
+   * @default 168
+   */
+  readonly waitForHandlerHours?: number;
+  /**
    * Largest message body that is parsed, in bytes; a larger one is parked. Parsing blocks the process, about 10 ms per MiB.
    * @default 16777216
    */

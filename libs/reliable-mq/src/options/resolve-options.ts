@@ -62,6 +62,17 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
   };
   receipts.refuseUnknown();
 
+  const retention = root.group('retention');
+  const resolvedRetention = {
+    outboxHours: retention.number('outboxHours', 72, 0, 24 * 3650),
+    inboxHours: retention.number('inboxHours', 336, 0, 24 * 3650),
+    pruneIntervalMs: retention.integer('pruneIntervalMs', MINUTE, 50, DAY),
+    pruneBatchSize: retention.integer('pruneBatchSize', 1000, 1, 100_000),
+  };
+  retention.refuseUnknown();
+
+  // As with backoffs: a default gives way to what the user wrote.
+  const waitForHandlerHours = Math.min(168, resolvedRetention.inboxHours / 2);
   const consume = root.group('consume');
   const resolvedConsume = {
     prefetch: consume.integer('prefetch', 10, 1, 65_535),
@@ -69,6 +80,7 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
     maxAttempts: consume.integer('maxAttempts', 10, 1, 10_000),
     backoff: consume.backoff('backoff', { initialMs: SECOND, maxMs: 10 * MINUTE, jitter: 0.2 }),
     maxUnfinishedStarts: consume.integer('maxUnfinishedStarts', 3, 3, 100),
+    waitForHandlerHours: consume.number('waitForHandlerHours', waitForHandlerHours, 0, 24 * 30),
     maxMessageBytes: consume.integer('maxMessageBytes', 16 * MIB, 1024, 512 * MIB),
   };
   consume.refuseUnknown();
@@ -82,15 +94,6 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
     backoff: compensation.backoff('backoff', { initialMs: SECOND, maxMs: 10 * MINUTE, jitter: 0.2 }),
   };
   compensation.refuseUnknown();
-
-  const retention = root.group('retention');
-  const resolvedRetention = {
-    outboxHours: retention.number('outboxHours', 72, 0, 24 * 3650),
-    inboxHours: retention.number('inboxHours', 336, 0, 24 * 3650),
-    pruneIntervalMs: retention.integer('pruneIntervalMs', MINUTE, 50, DAY),
-    pruneBatchSize: retention.integer('pruneBatchSize', 1000, 1, 100_000),
-  };
-  retention.refuseUnknown();
 
   const shutdown = root.group('shutdown');
   const resolvedShutdown = { drainMs: shutdown.integer('drainMs', 10 * SECOND, 0, HOUR) };
@@ -139,6 +142,12 @@ function checkTogether(options: ResolvedOptions, problems: string[]): void {
     problems.push(
       `retention.inboxHours (${retention.inboxHours}) must be longer than an event can be retried ` +
         `(${horizonHours.toFixed(1)} hours with these publish and consume options), or a late duplicate would be handled again.`,
+    );
+  }
+  if (consume.waitForHandlerHours > 0 && consume.waitForHandlerHours >= retention.inboxHours) {
+    problems.push(
+      `consume.waitForHandlerHours (${consume.waitForHandlerHours}) must be below retention.inboxHours (${retention.inboxHours}), ` +
+        'or a copy of an event that has waited for its handler could come after its row is gone, and be handled again.',
     );
   }
 }

@@ -29,6 +29,7 @@ export interface ResolvedOptions {
     readonly maxAttempts: number;
     readonly backoff: Backoff;
     readonly maxUnfinishedStarts: number;
+    readonly waitForHandlerHours: number;
     readonly maxMessageBytes: number;
   };
   readonly compensation: {

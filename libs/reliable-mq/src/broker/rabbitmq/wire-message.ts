@@ -11,6 +11,7 @@ export function addressOf(
 
 /** AMQP properties of an outgoing message. `safely`: kept on disk, and returned when it reaches no queue. */
 export function propertiesOf(message: OutgoingMessage, safely: boolean): Options.Publish {
+  if (message.properties) return { ...message.properties, mandatory: safely, deliveryMode: safely ? 2 : 1 };
   return {
     mandatory: safely,
     deliveryMode: safely ? 2 : 1,

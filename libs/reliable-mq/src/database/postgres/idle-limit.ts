@@ -17,7 +17,12 @@ export function knowIdleLimit(dataSource: DataSource, limitMs: number): void {
  * @param limitMs longer than this process itself lets the transaction go on without a statement, in milliseconds
  */
 export async function limitIdleTime(manager: EntityManager, limitMs: number): Promise<void> {
-  const ownMs = (manager.queryRunner && allowed.get(dataSourceOf(manager.queryRunner))) ?? 0;
-  if (ownMs > 0 && ownMs <= limitMs) return;
-  await queryIn(manager, `SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(limitMs)}`);
+  const limit = manager.queryRunner && idleLimitToSet(dataSourceOf(manager.queryRunner), limitMs);
+  if (limit) await queryIn(manager, `SET LOCAL idle_in_transaction_session_timeout = ${limit}`);
+}
+
+/** The same for a statement that sets it beside its own work. @returns the setting's value; null: the server's own stays */
+export function idleLimitToSet(dataSource: DataSource, limitMs: number): string | null {
+  const ownMs = allowed.get(dataSource) ?? 0;
+  return ownMs > 0 && ownMs <= limitMs ? null : String(Math.ceil(limitMs));
 }

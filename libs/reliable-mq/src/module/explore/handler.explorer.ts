@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ApplicationConfig } from '@nestjs/core';
 import { ExternalContextCreator } from '@nestjs/core/helpers/external-context-creator.js';
 import { createInvoker } from '../../consume/handler-invoker';
-import type { Handler } from '../../consume/handler';
+import type { BatchPolicy, Handler } from '../../consume/handler';
 import { HandlerRegistry } from '../../consume/handler-registry';
 import { handlersOf, type ReliableEventHandlerOptions } from '../../consume/reliable-event-handler.decorator';
 import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN, eventTypeLabel } from '../../event/event-type';
@@ -86,11 +86,29 @@ function readSettings(
     timeoutMs: reader.integer('timeoutMs', consume.timeoutMs, 100, 24 * HOUR_MS),
     maxAttempts: reader.integer('maxAttempts', consume.maxAttempts, 1, 10_000),
     backoff: reader.backoff('backoff', consume.backoff),
-    shareCommits: reader.boolean('shareCommits', false),
+    batch: readBatch(reader, found),
   };
+  if (Object.hasOwn(own, 'shareCommits')) {
+    reader.raw('shareCommits');
+    found.push('shareCommits is gone. Let the handler take several events at once: batch: { size: 100 }.');
+  }
   reader.refuseUnknown();
+  if (settings.batch && settings.batch.size > settings.prefetch)
+    found.push(
+      `batch.size (${settings.batch.size}) is above prefetch (${settings.prefetch}), so no batch could ever be full: raise prefetch.`,
+    );
   problems.push(...found.map((problem) => `${where}: ${problem}`));
   return settings;
+}
+
+/** How many events the handler takes at once; undefined: one. */
+function readBatch(reader: OptionReader, problems: string[]): BatchPolicy | undefined {
+  if (reader.raw('batch') === undefined) return undefined;
+  const batch = reader.group('batch');
+  const policy = { size: batch.integer('size', 0, 1, 10_000), waitMs: batch.integer('waitMs', 20, 0, 60_000) };
+  if (batch.raw('size') === undefined) problems.push('batch.size is missing: the most events of one run.');
+  batch.refuseUnknown();
+  return policy;
 }
 
 /** An inbox row that is pruned while its event can still come again lets the handler run twice. */

@@ -1,11 +1,13 @@
 import { Transform } from 'class-transformer';
 import { IsString, Validate, ValidatorConstraint } from 'class-validator';
 import { HEADER } from '../event/message-headers';
+import { storableJson } from '../event/storable';
 import type { EventClass } from '../event/event-type';
+import type { IncomingMessage } from '../broker/transport';
 import type { StoreSet } from '../database/stores';
+import { toIncomingMessage } from '../broker/incoming-message';
 import type { QueueHandlers } from './handler-registry';
-import { fromInbox, openMessage, type RawMessage } from './message-reader';
-import { checkPayload, type Reading } from './payload-check';
+import { type Opening, openMessage, openRow, type Reading, readPayload } from './message';
 
 class Greeting {
   @IsString() text!: string;
@@ -44,7 +46,10 @@ function queueOf(...versions: number[]): QueueHandlers {
 }
 
 function queueFor(eventClass: EventClass, ...versions: number[]): QueueHandlers {
-  const stores = { name: 'default' } as StoreSet;
+  const stores = {
+    name: 'default',
+    database: { isStorable: (text: string) => !text.includes('库') },
+  } as unknown as StoreSet;
   const handlerOf = (version: number) => ({
     consumer: 'hall',
     eventType: { type: 'greeting', version, eventClass, consumers: [], confirm: true, giveUp: {} },
@@ -54,53 +59,52 @@ function queueFor(eventClass: EventClass, ...versions: number[]): QueueHandlers 
     timeoutMs: 10_000,
     maxAttempts: 1,
     backoff: { initialMs: 1, maxMs: 1, jitter: 0 },
-    shareCommits: false,
+    batch: undefined,
     invoke: () => Promise.resolve(),
   });
   const byVersion = new Map(versions.map((version) => [version, handlerOf(version)]));
-  return { queue: 'hall.greeting', consumer: 'hall', type: 'greeting', byVersion, prefetch: 1, stores };
+  return { queue: 'hall.greeting', consumer: 'hall', type: 'greeting', byVersion, prefetch: 1, runsAtOnce: 1, stores };
 }
 
 const ID = '0198c0de-1111-7000-8000-000000000001';
 
-function raw(overrides: Partial<RawMessage> = {}): RawMessage {
-  return {
-    body: Buffer.from('{"text":"hi"}'),
-    messageId: ID,
-    type: 'greeting',
-    contentEncoding: undefined,
-    replyTo: undefined,
-    appId: undefined,
-    headers: {},
-    routingKey: 'greeting',
-    ...overrides,
-  };
+interface Properties {
+  readonly body?: Buffer;
+  readonly [property: string]: unknown;
+}
+
+function raw({ body = Buffer.from('{"text":"hi"}'), ...properties }: Properties = {}): IncomingMessage {
+  const all = { messageId: ID, type: 'greeting', headers: {}, ...properties };
+  return toIncomingMessage('hall.greeting', { body, properties: all, routingKey: 'greeting' }, false);
 }
 
 async function readMessage(
-  message: RawMessage,
+  message: IncomingMessage,
   queue: QueueHandlers,
   maxBytes: number,
   stop: AbortSignal,
-): Promise<Reading | undefined> {
+): Promise<Reading | Exclude<Opening, { kind: 'opened' }> | undefined> {
   const opening = openMessage(message, queue, maxBytes);
-  return opening.kind === 'opened' ? checkPayload(opening, stop) : opening;
+  return opening.kind === 'opened' ? readPayload(opening, stop) : opening;
 }
 
-async function read(message: RawMessage, queue = queueOf(1), maxBytes = 1_000): Promise<Reading> {
+async function read(
+  message: IncomingMessage,
+  queue = queueOf(1),
+  maxBytes = 1_000,
+): Promise<Reading | Exclude<Opening, { kind: 'opened' }>> {
   const reading = await readMessage(message, queue, maxBytes, new AbortController().signal);
   if (!reading) throw new Error('the process is not stopping');
   return reading;
 }
 
-async function reasonOf(message: RawMessage, queue?: QueueHandlers, maxBytes?: number): Promise<string | undefined> {
+async function reasonOf(message: IncomingMessage, queue?: QueueHandlers, maxBytes?: number): Promise<unknown> {
   const reading = await read(message, queue, maxBytes);
-  return reading.kind === 'unreadable' ? reading.reason : undefined;
+  return reading.kind === 'unreadable' || reading.kind === 'invalid' ? reading.reason : undefined;
 }
 
-async function parkingIdOf(message: RawMessage, queue?: QueueHandlers): Promise<string | undefined> {
-  const reading = await read(message, queue);
-  return reading.kind === 'unreadable' ? reading.parkingId : undefined;
+function parkingIdOf(message: IncomingMessage, queue = queueOf(1)): string {
+  return openMessage(message, queue, 1_000).parkingKey().eventId;
 }
 
 describe('a message that is read', () => {
@@ -110,7 +114,7 @@ describe('a message that is read', () => {
     ['nothing, where version 1 is handled', undefined, 1],
   ])('takes the version from %s', async (_, header, version) => {
     const reading = await read(raw({ headers: { [HEADER.version]: header } }), queueOf(1, 2));
-    expect(reading).toMatchObject({ kind: 'event', message: { handler: { eventType: { version } } } });
+    expect(reading).toMatchObject({ kind: 'event', message: { opened: { handler: { eventType: { version } } } } });
   });
 
   it('refuses an invalid payload also where the application has put another Promise in place of the global one', async () => {
@@ -125,7 +129,7 @@ describe('a message that is read', () => {
 
   it('takes the lowest version that is handled for a message without one', async () => {
     const reading = await read(raw(), queueOf(4, 3));
-    expect(reading).toMatchObject({ kind: 'event', message: { handler: { eventType: { version: 3 } } } });
+    expect(reading).toMatchObject({ kind: 'event', message: { opened: { handler: { eventType: { version: 3 } } } } });
   });
 
   it.each([0, -1, 1.5, '1.5', 'one', '', null, true, 2 ** 31, Number.NaN, {}, [1]])(
@@ -141,6 +145,7 @@ describe('a message that is read', () => {
     ['too long', 'x'.repeat(256), 'longer than 255 characters'],
     ['with half a surrogate pair', 'a\ud800', 'no database stores'],
     ['empty', '', 'has no messageId'],
+    ["with characters that are not in the database's encoding", '库存', "not in this database's encoding"],
     ['whose bytes were not UTF-8', 'order-\ufffd', 'bytes that are not UTF-8 (U+FFFD)'],
   ])('refuses a messageId %s', async (_, messageId, reason) => {
     await expect(reasonOf(raw({ messageId }))).resolves.toContain(reason);
@@ -160,26 +165,24 @@ describe('a message that is read', () => {
     });
 
     it.each([new Error('the registry is away'), new RangeError('page 7 of 6')])(
-      'postpones the message when the validation fails: %s',
+      'knows nothing of the message when the validation fails: %s',
       async (error) => {
         Known.answer = () => Promise.reject(error);
         await expect(read(raw(), queue)).resolves.toMatchObject({
-          kind: 'postponed',
-          eventId: ID,
-          handler: { label: 'Hall#greet' },
+          kind: 'failed',
           reason: `the validation of its payload failed: ${String(error)}`,
         });
       },
     );
 
-    it('postpones the message when the validation takes longer than an attempt may', async () => {
+    it('knows nothing of the message when the validation takes longer than an attempt may', async () => {
       jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
       try {
         Known.answer = () => new Promise(() => undefined);
         const reading = read(raw(), queue);
         await jest.advanceTimersByTimeAsync(10_000);
         await expect(reading).resolves.toMatchObject({
-          kind: 'postponed',
+          kind: 'failed',
           reason: 'the validation of its payload failed: Error: it did not end within 10000 ms',
         });
       } finally {
@@ -206,10 +209,10 @@ describe('a message that is read', () => {
     await expect(reasonOf(message, queueFor(eventClass, 1))).resolves.toContain('toUpperCase is not a function');
   });
 
-  it('postpones a message of a version that has no handler', async () => {
+  it('lets a message wait whose version has no handler', async () => {
     await expect(read(raw({ headers: { [HEADER.version]: 3 } }), queueOf(1, 2))).resolves.toMatchObject({
-      kind: 'postponed',
-      handler: undefined,
+      kind: 'unhandled',
+      key: { eventId: ID, consumer: 'hall', type: 'greeting' },
       reason: 'no handler for version 3 of "greeting"; this service handles 1, 2',
     });
   });
@@ -220,52 +223,68 @@ describe('a message that is read', () => {
 
   it('answers only messages of our own producers', async () => {
     const own = { messageId: ID, replyTo: 'receipts', headers: { [HEADER.source]: 'default' } };
-    const address = async (message: Partial<RawMessage>): Promise<unknown> => {
-      const reading = await read(raw(message));
-      return reading.kind === 'event' ? reading.message.receiptAddress : reading.envelope.receiptAddress;
-    };
-    await expect(address(own)).resolves.toMatchObject({ queue: 'receipts', source: 'default', eventId: ID });
-    await expect(address({ ...own, replyTo: undefined })).resolves.toBeUndefined();
-    await expect(address({ ...own, messageId: 'no uuid' })).resolves.toBeUndefined();
-    await expect(address({ ...own, headers: {} })).resolves.toBeUndefined();
-    await expect(address({ ...own, headers: { [HEADER.source]: 7 } })).resolves.toBeUndefined();
+    const address = (message: Properties): unknown => openMessage(raw(message), queueOf(1), 1_000).receiptAddress;
+    expect(address(own)).toMatchObject({ queue: 'receipts', source: 'default', eventId: ID });
+    expect(address({ ...own, replyTo: undefined })).toBeUndefined();
+    expect(address({ ...own, messageId: 'no uuid' })).toBeUndefined();
+    expect(address({ ...own, headers: {} })).toBeUndefined();
+    expect(address({ ...own, headers: { [HEADER.source]: 7 } })).toBeUndefined();
   });
 
-  it('gives equal unreadable messages one parking id, and others another', async () => {
-    const broken = raw({ body: Buffer.from('{') });
-    const id = await parkingIdOf(broken);
+  it('gives equal messages one parking id, and others another', () => {
+    const broken = { body: Buffer.from('{') };
+    const id = parkingIdOf(raw(broken));
     expect(id).toMatch(/^sha256:/);
-    await expect(parkingIdOf({ ...broken })).resolves.toBe(id);
-    const other = { ...queueOf(1), type: 'farewell' };
-    const different = await Promise.all([
-      parkingIdOf({ ...broken, messageId: 'another' }),
-      parkingIdOf({ ...broken, body: Buffer.from('{"') }),
-      parkingIdOf({ ...broken, type: 'farewell' }),
-      parkingIdOf(broken, other),
-    ]);
+    expect(parkingIdOf(raw(broken))).toBe(id);
+    const different = [
+      parkingIdOf(raw({ ...broken, messageId: 'another' })),
+      parkingIdOf(raw({ body: Buffer.from('{"') })),
+      parkingIdOf(raw({ ...broken, type: 'farewell' })),
+      parkingIdOf(raw(broken), { ...queueOf(1), type: 'farewell' }),
+    ];
     expect(new Set([id, ...different]).size).toBe(5);
+  });
+
+  it('knows the bytes of what somebody else has published, whose id may be given twice', () => {
+    const hashOf = (properties: Properties): unknown => openMessage(raw(properties), queueOf(1), 1_000).stored.bodyHash;
+    expect(hashOf({})).toEqual(hashOf({ headers: { any: 'thing' } }));
+    expect(hashOf({})).not.toEqual(hashOf({ body: Buffer.from('{"text":"ho"}') }));
+    expect(hashOf({ headers: { [HEADER.source]: 'default' } })).toBeNull();
   });
 });
 
-describe('fromInbox', () => {
-  it('gives a message back as it came, as far as it matters for handling it', async () => {
-    const message = raw({
-      replyTo: 'receipts',
-      appId: 'office',
-      headers: { tenant: 'north', [HEADER.source]: 'default' },
-    });
+describe('openRow', () => {
+  const stored = (opening: Opening): Record<string, unknown> =>
+    JSON.parse(JSON.stringify(opening.stored.properties)) as Record<string, unknown>;
+
+  it('gives a message back as it came', () => {
     const queue = queueOf(1);
-    const first = await read(message, queue);
-    if (first.kind !== 'event') throw new Error('unreadable');
-    const { body, properties } = first.message.stored;
-    const stored = JSON.parse(JSON.stringify(properties)) as Record<string, unknown>;
-    const again = await read(fromInbox({ body, properties: stored }, { eventId: ID, type: queue.type }), queue);
-    expect(again).toEqual(first);
+    const properties = { replyTo: 'receipts', appId: 'office', correlationId: 'c', priority: 3 };
+    const first = openMessage(raw({ ...properties, headers: { tenant: 'north' } }), queue, 1_000);
+    const { body } = first.stored;
+    const again = openRow({ eventId: ID, consumer: 'hall', type: 'greeting', body, properties: stored(first) }, queue);
+    expect(again.raw).toEqual({ ...first.raw, redelivered: true });
+    expect(again.stored).toEqual(first.stored);
+  });
+
+  it('knows the id of a message that was kept under one made of its bytes, unless the database has left something of it out', () => {
+    const queue = queueOf(1);
+    for (const [messageId, kind] of [
+      ['order 1', 'opened'],
+      ['order\u0000 1', 'unreadable'],
+    ] as const) {
+      const first = openMessage(raw({ messageId }), queue, 1_000);
+      const { body } = first.stored;
+      const properties = JSON.parse(storableJson(first.stored.properties)) as Record<string, unknown>;
+      const opening = openRow({ ...first.parkingKey(), body, properties }, queue);
+      expect(opening.kind).toBe(kind);
+    }
   });
 
   it('survives properties that are not what they should be', () => {
     const properties = { headers: 'none', replyTo: 7, appId: null };
-    expect(fromInbox({ body: Buffer.alloc(0), properties }, { eventId: ID, type: 'greeting' })).toMatchObject({
+    const row = { eventId: ID, consumer: 'hall', type: 'greeting', body: Buffer.alloc(0), properties };
+    expect(openRow(row, queueOf(1)).raw).toMatchObject({
       headers: {},
       replyTo: undefined,
       appId: undefined,

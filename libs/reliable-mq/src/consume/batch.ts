@@ -1,0 +1,131 @@
+import type { EntityManager } from 'typeorm';
+import { createLog } from '../log/log';
+import type { Attempts } from './attempt';
+import type { BatchPolicy, Handler } from './handler';
+import type { InboxWriter } from './inbox-writer';
+import type { Isolation } from './isolation';
+import { type OpenedMessage, readPayload, type ReadMessage } from './message';
+import { HANDLED, type Outcome } from './outcome';
+import type { Slots } from './slots';
+
+interface Waiting {
+  readonly message: OpenedMessage;
+  readonly end: (outcome: Promise<Outcome> | Outcome) => void;
+}
+
+/**
+ * Gathers fresh messages of a batch handler and gives them to it together: one transaction with all inbox rows, one run, one COMMIT.
+ * Whatever that fails for, its messages go one by one, each in a transaction of its own, where nobody's failure can be another's.
+ */
+export class Batches {
+  private readonly log = createLog();
+  private waiting: Waiting[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private readonly policy: BatchPolicy;
+
+  constructor(
+    private readonly handler: Handler,
+    private readonly attempts: Attempts,
+    private readonly slots: Slots,
+    private readonly isolation: Isolation,
+    private readonly writer: InboxWriter,
+    private readonly stop: AbortSignal,
+    /** Brings one message to its end by itself. */
+    private readonly alone: (message: OpenedMessage) => Promise<Outcome>,
+  ) {
+    this.policy = handler.batch as BatchPolicy;
+  }
+
+  add(message: OpenedMessage): Promise<Outcome> {
+    return new Promise((end) => {
+      this.waiting.push({ message, end });
+      if (this.waiting.length >= this.policy.size) this.start();
+      else this.timer ??= setTimeout(() => this.start(), this.policy.waitMs);
+    });
+  }
+
+  private start(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const members = this.waiting;
+    this.waiting = [];
+    void this.run(members);
+  }
+
+  private async run(members: readonly Waiting[]): Promise<void> {
+    const handled = members.length > 1 ? await this.together(members.map(({ message }) => message)) : new Set();
+    for (const { message, end } of members) {
+      if (handled.has(message)) {
+        end(HANDLED);
+        continue;
+      }
+      const outcome = this.alone(message);
+      end(outcome);
+      await outcome.catch(() => undefined);
+    }
+  }
+
+  /** @returns what is handled and committed */
+  private async together(messages: readonly OpenedMessage[]): Promise<ReadonlySet<OpenedMessage>> {
+    let claimed: readonly ReadMessage[] = [];
+    try {
+      const outcome = await this.inSlot(async () => {
+        const readable = await this.read(messages);
+        if (readable.length === 0) return undefined;
+        return this.attempts.run({
+          handler: this.handler,
+          number: 1,
+          begin: async (manager, idleLimitMs) => (claimed = await this.begin(readable, manager, idleLimitMs)),
+        });
+      });
+      if (outcome?.kind === 'handled') return new Set(claimed.map(({ opened }) => opened));
+      if (outcome && outcome.kind !== 'undecided') this.tell(messages, outcome.reason);
+      else if (outcome?.because === 'conflict' || outcome?.because === 'unavailable')
+        this.tell(messages, outcome.because);
+    } catch (error) {
+      this.tell(messages, error);
+    }
+    return new Set();
+  }
+
+  private async inSlot<T>(work: () => Promise<T>): Promise<T> {
+    await this.slots.take();
+    try {
+      await this.writer.available(this.handler.stores);
+      return await this.isolation.beside(work);
+    } finally {
+      this.slots.give();
+    }
+  }
+
+  private async read(messages: readonly OpenedMessage[]): Promise<readonly ReadMessage[]> {
+    const readings = await Promise.all(messages.map((message) => readPayload(message, this.stop)));
+    return readings.flatMap((reading) => (reading?.kind === 'event' ? [reading.message] : []));
+  }
+
+  /** One INSERT for all; those that others have are left to go alone. */
+  private async begin(
+    messages: readonly ReadMessage[],
+    manager: EntityManager,
+    idleLimitMs: number,
+  ): Promise<readonly ReadMessage[]> {
+    const { stores, consumer, eventType } = this.handler;
+    await stores.database.limitIdleTime(manager, idleLimitMs);
+    const ids = await stores.inbox.insertHandledAll(
+      manager,
+      { consumer, type: eventType.type },
+      messages.map(({ opened: { key, stored } }) => ({ eventId: key.eventId, stored })),
+    );
+    return messages.filter(({ opened }) => ids.has(opened.key.eventId));
+  }
+
+  private tell(messages: readonly OpenedMessage[], reason: unknown): void {
+    const { consumer, eventType } = this.handler;
+    this.log.warn('A batch failed; its events are handled one by one', {
+      consumer,
+      type: eventType.type,
+      count: messages.length,
+      reason,
+    });
+  }
+}

@@ -1,0 +1,97 @@
+import { backoffMs, type Backoff } from '../wait/backoff';
+import { describeError, isRejectEvent } from '../event/errors';
+import type { ConsumerOutcome } from '../event/outcome';
+import type { InboxFailure, InboxRow } from '../inbox/inbox.store';
+
+/**
+ * Where a message stands after one way through the pipeline.
+ * - `handled`: committed
+ * - `retry`: it failed; the inbox has it, due again
+ * - `waits`: nobody here handles its version; the inbox has it until a release does, without an attempt
+ * - `rejected`, `dead`: given up; `isParked`: no handler can take it, and a copy goes to the parking queue
+ * - `undecided`: nothing of this way is stored, and nothing is counted
+ */
+export type Outcome =
+  | { readonly kind: 'handled' }
+  | { readonly kind: 'retry' | 'waits'; readonly reason: string; readonly retryInMs: number }
+  | { readonly kind: 'rejected' | 'dead'; readonly reason: string; readonly isParked?: true }
+  | Undecided;
+
+/**
+ * - `taken`: the inbox row could not be claimed: another delivery or instance has it; nothing was run
+ * - `unavailable`: the database went away, and it is not known whether the commit happened: the inbox knows, later.
+ *   `started`: the handler had begun; `isBack`: only its connection was lost, and the database answers
+ * - `conflict`: what ran beside it made the database give the transaction up
+ * - `stopping`: the process must stop; rolled back
+ */
+export interface Undecided {
+  readonly kind: 'undecided';
+  readonly because: 'taken' | 'unavailable' | 'conflict' | 'stopping';
+  readonly error?: unknown;
+  readonly started?: boolean;
+  readonly isBack?: boolean;
+}
+
+/** An outcome that the inbox is told of beside the handler's transaction. */
+export type Failure = Exclude<Outcome, { readonly kind: 'handled' | 'undecided' }>;
+
+export const HANDLED: Outcome = { kind: 'handled' };
+export const TAKEN: Undecided = { kind: 'undecided', because: 'taken' };
+export const STOPPING: Undecided = { kind: 'undecided', because: 'stopping' };
+
+export interface RetryPolicy {
+  readonly maxAttempts: number;
+  readonly backoff: Backoff;
+}
+
+/** What follows from what a handler, or whatever stands in its way, has thrown. */
+export function failureOf(error: unknown, attempt: number, policy: RetryPolicy): Failure {
+  if (isRejectEvent(error))
+    return { kind: 'rejected', reason: describeError(error.reason || 'rejected without a reason') };
+  return failedAttempt(describeError(error), attempt, policy);
+}
+
+export function failedAttempt(reason: string, attempt: number, policy: RetryPolicy): Failure {
+  if (attempt >= policy.maxAttempts) return { kind: 'dead', reason: `given up after ${attempt} attempts: ${reason}` };
+  return { kind: 'retry', reason, retryInMs: backoffMs(policy.backoff, attempt) };
+}
+
+/** How the inbox keeps a failure. */
+export function asInboxFailure(failure: Failure): InboxFailure {
+  switch (failure.kind) {
+    case 'retry':
+      return { reason: failure.reason, next: { retryInMs: failure.retryInMs } };
+    case 'waits':
+      return { reason: failure.reason, next: { waitMs: failure.retryInMs } };
+    default:
+      return { reason: failure.reason, next: { end: failure.kind } };
+  }
+}
+
+/** What the inbox knows of a message that came again; undefined: its row was pruned. */
+export function outcomeOfRow(row: InboxRow | undefined): Outcome {
+  // Pruned in this very moment: it had ended long ago, and a chase will ask again if the producer still cares.
+  if (row === undefined || row.status === 'handled') return HANDLED;
+  const reason = row.reason ?? '';
+  if (row.status === 'rejected' || row.status === 'dead') return { kind: row.status, reason };
+  return { kind: row.status === 'waiting' ? 'waits' : 'retry', reason, retryInMs: Math.max(0, row.dueInMs ?? 0) };
+}
+
+/** As the producer is told. */
+export interface Report {
+  readonly outcome: ConsumerOutcome;
+  readonly reason: string | null;
+  readonly retryAfterMs: number | null;
+}
+
+export function reportOf(outcome: Exclude<Outcome, Undecided>): Report {
+  switch (outcome.kind) {
+    case 'handled':
+      return { outcome: 'handled', reason: null, retryAfterMs: null };
+    case 'retry':
+    case 'waits':
+      return { outcome: 'retrying', reason: outcome.reason, retryAfterMs: outcome.retryInMs };
+    default:
+      return { outcome: outcome.kind, reason: outcome.reason, retryAfterMs: null };
+  }
+}
