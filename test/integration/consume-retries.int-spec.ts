@@ -28,6 +28,25 @@ class FormV2 {
   @IsInt() age!: number;
 }
 
+@ReliableEvent({ type: 'form.sent', version: 3 })
+class FormV3 {
+  @IsString() shape!: string;
+}
+
+const WAIT_HOURS = 3;
+const HOUR_MS = 3_600_000;
+
+/** Of the next release. */
+@Injectable()
+class NewHandlers {
+  readonly forms: FormV3[] = [];
+
+  @ReliableEventHandler(FormV3)
+  third(form: FormV3): void {
+    this.forms.push(form);
+  }
+}
+
 @Injectable()
 class OtherHandlers {
   readonly policyAttempts: number[] = [];
@@ -60,7 +79,11 @@ describe('a handler that fails', () => {
     consuming = await Consuming.start({
       providers: [Script, NoteHandler, OtherHandlers],
       reliableMq: {
-        consume: { maxAttempts: 4, backoff: { initialMs: 20, maxMs: 60, jitter: 0 } },
+        consume: {
+          maxAttempts: 4,
+          backoff: { initialMs: 20, maxMs: 60, jitter: 0 },
+          waitForHandlerHours: WAIT_HOURS,
+        },
         hooks: { handlingFailed: (failure) => failures.push(failure) },
       },
     });
@@ -296,17 +319,47 @@ describe('a handler that fails', () => {
       ]);
     });
 
-    it('that nobody handles are kept and tried again, for the next release may handle them', async () => {
-      const id = consuming.send('', { ...version(3), body: Buffer.from('{}'), fromProducer: true });
-      await expect(consuming.settled(id, 'failed')).resolves.toMatchObject({
-        reason: 'no handler for version 3 of "form.sent"; this service handles 1, 2',
+    it('that nobody handles wait without an attempt, and are handled at once by a release that knows them', async () => {
+      const id = consuming.send('', {
+        ...version(3),
+        body: Buffer.from('{"shape":"round"}'),
+        fromProducer: true,
       });
+      const reason =
+        'no handler for version 3 of "form.sent"; this service handles 1, 2; it waits for a release that does';
+      await expect(consuming.settled(id, 'waiting')).resolves.toMatchObject({ attempts: 0, history: [], reason });
       expect(consuming.waiting(`${SERVICE}.form.sent`)).toBe(0);
-      await consuming.app.query(
-        "UPDATE reliable_mq_inbox SET body = $2, properties = jsonb_set(properties, '{headers,reliable-mq-version}', '2') WHERE event_id = $1",
-        [id, Buffer.from('{"fullName":"Bob","age":1}')],
+      await eventually(() =>
+        expect(consuming.receipts(id)).toMatchObject([
+          { outcome: 'retrying', reason, retryAfterMs: WAIT_HOURS * HOUR_MS },
+        ]),
       );
-      await consuming.settled(id, 'handled');
+      // A copy changes nothing.
+      consuming.send('', { ...version(3), messageId: id, body: Buffer.from('{"shape":"round"}'), fromProducer: true });
+      await eventually(() => expect(consuming.receipts(id)).toHaveLength(2));
+      await expect(consuming.settled(id, 'waiting')).resolves.toMatchObject({ attempts: 0 });
+
+      const { broker, database } = consuming;
+      const release = await Consuming.start({ providers: [NewHandlers], entities: [], broker, database });
+      try {
+        await expect(release.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1 });
+        expect(release.app.get(NewHandlers).forms).toEqual([Object.assign(new FormV3(), { shape: 'round' })]);
+      } finally {
+        await release.close();
+      }
+    });
+
+    it('fail like any other when the wait is over', async () => {
+      const id = consuming.send('', { ...version(4), body: Buffer.from('{}'), fromProducer: true });
+      await consuming.settled(id, 'waiting');
+      await consuming.app.query(
+        `UPDATE reliable_mq_inbox SET received_at = received_at - interval '1 year', due_at = now() WHERE event_id = $1`,
+        [id],
+      );
+      await expect(consuming.settled(id, 'dead')).resolves.toMatchObject({
+        attempts: 4,
+        reason: 'given up after 4 attempts: no handler for version 4 of "form.sent"; this service handles 1, 2',
+      });
     });
   });
 
