@@ -1,4 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../support/eventually';
+import type { Recording } from './record-harness';
+
+const PLANS = 40;
+/** Plans that run at once, each on a connection of its own. */
+const AT_ONCE = 5;
 
 /** What a branch does in its transaction, in the style of that transaction. */
 export interface Operations {
@@ -13,7 +19,6 @@ export interface Operations {
 
 /** A way to open transactions. */
 export interface TransactionStyle {
-  readonly name: string;
   transaction(work: (operations: Operations) => Promise<void>): Promise<unknown>;
 }
 
@@ -31,7 +36,7 @@ interface Branch {
   readonly inner: readonly Branch[] | undefined;
 }
 
-export interface Plan {
+interface Plan {
   readonly seed: number;
   readonly branches: readonly Branch[];
 }
@@ -48,7 +53,7 @@ function random(seed: number): () => number {
 }
 
 /** Three to six branches at once, nested up to three deep, at random points apart; some fail, some of these are swallowed, some are not awaited. */
-export function planOf(seed: number): Plan {
+function planOf(seed: number): Plan {
   const next = random(seed);
   const upTo = (count: number): number => Math.floor(next() * count);
   const oneOf = <T>(values: readonly T[]): T => values[upTo(values.length)] as T;
@@ -147,18 +152,8 @@ function unawaitedOf(branches: readonly Branch[]): readonly string[] {
   );
 }
 
-/** What a plan left behind. `wrong` names each branch that is not stored as it must be, and why. */
-export interface Outcome {
-  readonly plan: Plan;
-  readonly wrong: readonly string[];
-}
-
-/** Runs a plan until its last branch has settled, and compares the tables with it. */
-export async function runPlan(
-  style: TransactionStyle,
-  plan: Plan,
-  stored: () => Promise<{ readonly rows: readonly string[]; readonly events: readonly string[] }>,
-): Promise<Outcome> {
+/** Runs a plan until its last branch has settled. @returns each branch that is not stored as it must be, and why */
+async function runPlan(style: TransactionStyle, plan: Plan, recording: Recording): Promise<readonly string[]> {
   const left: Promise<unknown>[] = [];
   const hasFailed = await style
     .transaction((operations) => runBranches(plan.branches, operations, left))
@@ -171,10 +166,9 @@ export async function runPlan(
     count = left.length;
     await Promise.all(left);
   }
-  const all = await stored();
   const own = (texts: readonly string[]): readonly string[] =>
     texts.filter((text) => text.startsWith(`${plan.seed}.`)).toSorted();
-  const [rows, events] = [own(all.rows), own(all.events)];
+  const [rows, events] = [own(await recording.notes()), own(await recording.stored())];
   const wrong = [
     ...rows.filter((text) => !events.includes(text)).map((text) => `${text}: a row without its event`),
     ...events.filter((text) => !rows.includes(text)).map((text) => `${text}: an event without its row`),
@@ -195,5 +189,26 @@ export async function runPlan(
   }
   // Only what a branch that nobody awaited did may make it fail by itself.
   if (hasFailed && !mustFail && unawaitedOf(plan.branches).length === 0) wrong.push('it failed');
-  return { plan, wrong };
+  return wrong;
+}
+
+/** Runs plans of a style, several at once. What is wrong names the seed, by which it can be run again. */
+export async function expectPlansToAgree(recording: Recording, style: TransactionStyle): Promise<void> {
+  const { dataSource } = recording.app;
+  const first = Number(process.env.BRANCHES_SEED ?? Date.now() % 1_000_000);
+  const seeds = Array.from({ length: PLANS }, (_, index) => first + index);
+  const wrong: string[] = [];
+  const run = async (): Promise<void> => {
+    for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
+      const found = await runPlan(style, planOf(seed), recording);
+      if (found.length > 0) wrong.push(`BRANCHES_SEED=${seed}: ${found.join('; ')}`);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, run));
+  expect(wrong).toEqual([]);
+  // Nobody has left a transaction open, or kept a connection.
+  const { master } = dataSource.driver as unknown as { master: { totalCount: number; idleCount: number } };
+  await eventually(() => expect(master.idleCount).toBe(master.totalCount));
+  const open = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`;
+  expect(await recording.app.query(open)).toEqual([]);
 }

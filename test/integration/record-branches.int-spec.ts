@@ -5,8 +5,7 @@ import { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-t
 import { ClsModule } from 'nestjs-cls';
 import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
 import { type DataSource, type EntityManager, Repository } from 'typeorm';
-import { eventually } from '../support/eventually';
-import { type Operations, planOf, runPlan, type TransactionStyle } from './branches-harness';
+import { expectPlansToAgree, type Operations, type TransactionStyle } from './branches-harness';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
 
 @Injectable()
@@ -31,10 +30,6 @@ class Notes {
 @Module({ imports: [TypeOrmModule] })
 class Connections {}
 
-const PLANS = 40;
-/** Plans that run at once. */
-const AT_ONCE = 5;
-
 /** Tables and outbox agree, whatever a transaction does at once, whatever of it fails, and whoever goes on all the same. */
 describe('branches of one transaction', () => {
   let recording: Recording;
@@ -44,7 +39,6 @@ describe('branches of one transaction', () => {
   beforeAll(async () => {
     recording = await startRecording({
       providers: [Notes],
-      poolSize: 2 * AT_ONCE,
       imports: [
         ClsModule.forRoot({
           global: true,
@@ -108,7 +102,7 @@ describe('branches of one transaction', () => {
     };
   };
 
-  const styles: readonly TransactionStyle[] = [
+  const styles: readonly ({ readonly name: string } & TransactionStyle)[] = [
     { name: '@TransactionalEvent', transaction: (work) => notes.inOne(() => work(joined)) },
     { name: 'events.transaction', transaction: (work) => recording.events.transaction(() => work(joined)) },
     {
@@ -122,29 +116,5 @@ describe('branches of one transaction', () => {
     },
   ];
 
-  async function stored(): Promise<{ rows: string[]; events: string[] }> {
-    return { rows: await recording.notes(), events: await recording.stored() };
-  }
-
-  it.each(styles)('are stored with their events or not at all: $name', async (style: TransactionStyle) => {
-    const first = Number(process.env.BRANCHES_SEED ?? Date.now() % 1_000_000);
-    const seeds = Array.from({ length: PLANS }, (_, index) => first + index);
-    const wrong: string[] = [];
-    const run = async (): Promise<void> => {
-      for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
-        const outcome = await runPlan(style, planOf(seed), stored);
-        if (outcome.wrong.length > 0) wrong.push(`BRANCHES_SEED=${seed}: ${outcome.wrong.join('; ')}`);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, run));
-    expect(wrong).toEqual([]);
-    // Nobody has left a transaction open, or kept a connection.
-    const { master } = dataSource.driver as unknown as { master: { totalCount: number; idleCount: number } };
-    await eventually(() => expect(master.idleCount).toBe(master.totalCount));
-    expect(
-      await recording.app.query(
-        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
-      ),
-    ).toEqual([]);
-  });
+  it.each(styles)('are stored with their events or not at all: $name', (style) => expectPlansToAgree(recording, style));
 });

@@ -10,6 +10,11 @@ export interface Frame {
   /** Whether repositories take part, because this library has opened or joined the transaction. */
   readonly isJoined: boolean;
   /**
+   * Of a transaction that they take part in by way of another library: whether that still shows it to the transaction's function. It
+   * forgets the transaction when the function has settled, and whoever goes on would get a connection of their own.
+   */
+  isShown?: () => boolean;
+  /**
    * What runs here: the transaction's function, the end of the level with TypeORM's subscribers, or a statement that was begun before
    * the end was decided.
    */

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
@@ -190,13 +191,16 @@ export class TransactionContext {
   ): Promise<T> {
     const dataSource = dataSourceOf(manager);
     const frame = given ? undefined : this.chain.onDataSource(dataSource);
+    if (frame?.isShown?.() === false) throw new TransactionEndedError('A transaction was begun');
     const present = given ?? (frame?.isJoined ? frame.queryRunner : undefined);
     const queryRunner = present ?? dataSource.createQueryRunner();
     const guard = this.guardOf(queryRunner);
     try {
       const level = await guard.open(guard.present('A transaction was begun'), isolation);
       try {
-        const result = await this.chain.run(this.frameOf(guard, level, false), () => work(queryRunner.manager));
+        // The transaction around it may have ended meanwhile.
+        level.assertOpen('A nested transaction was begun');
+        const result = await this.runSeen(this.frameOf(guard, level, false), work);
         await guard.end(level, 'commit');
         return result;
       } catch (error) {
@@ -208,6 +212,20 @@ export class TransactionContext {
     }
   }
 
+  private runSeen<T>(frame: Frame, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const { dataSource, queryRunner } = frame;
+    return this.chain.run(frame, () => {
+      const result = work(queryRunner.manager);
+      // With typeorm-transactional, the DataSource's manager is that of the transaction for as long as the function runs.
+      const isShown = (): boolean => dataSource.manager.queryRunner === queryRunner;
+      if (!frame.isJoined && isShown()) {
+        const context = new AsyncResource('ReliableMq.SeenTransaction');
+        frame.isShown = () => frame.level.isOpen && context.runInAsyncScope(isShown);
+      }
+      return result;
+    });
+  }
+
   private frameOf(guard: QueryRunnerGuard, level: TransactionLevel, joins: boolean): Frame {
     const { queryRunner } = guard;
     const isJoined = joins || (this.chain.onQueryRunner(queryRunner)?.isJoined ?? false);
@@ -217,9 +235,11 @@ export class TransactionContext {
 
   private joinedRunner(dataSource: DataSource): QueryRunner | undefined {
     const frame = this.chain.onDataSource(dataSource);
-    if (!frame?.isJoined) return undefined;
-    const { queryRunner, level, runs } = frame;
-    if (level.isOpen || runs !== 'function') return queryRunner;
+    if (!frame) return undefined;
+    const { queryRunner, level, runs, joining, isJoined, isShown } = frame;
+    if (isJoined ? runs !== 'function' || level.takes(joining) : isShown?.() !== false) {
+      return isJoined ? queryRunner : undefined;
+    }
     return refusingQueryRunner(queryRunner, new TransactionEndedError('A statement was begun'));
   }
 }

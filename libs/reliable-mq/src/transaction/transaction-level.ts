@@ -75,8 +75,12 @@ export class TransactionLevel {
    * @throws TransactionEndedError
    */
   assertOpen(what: string, by?: JoinedFunction): void {
-    if (this.isOpen || (this.state === 'committing' && by?.isRunning)) return;
-    throw new TransactionEndedError(what);
+    if (!this.takes(by)) throw new TransactionEndedError(what);
+  }
+
+  /** Whether something may begin in it. */
+  takes(by?: JoinedFunction): boolean {
+    return this.isOpen || (this.state === 'committing' && (by?.isRunning ?? false));
   }
 
   /** Nothing begins from here on; in the levels nested in it neither, unless they may belong to a function that a commit waits for. */
