@@ -10,8 +10,8 @@ export const QUEUES = {
     'inventory.order.cancelled',
     'order.inventory.deducted',
     'order.inventory.deduction-failed',
-    'order.receipts',
-    'inventory.receipts',
+    'order.receipts.quorum',
+    'inventory.receipts.quorum',
   ],
   /** Messages may stay there: a person looks at them. */
   kept: ['inventory.parked', 'order.parked'],

@@ -55,7 +55,7 @@ export const MESSAGE_FAULTS: readonly FaultKind[] = [
           messageId: 'x',
           type: 'order.created',
         });
-        channel.publish('', 'order.receipts', body, {});
+        channel.publish('', 'order.receipts.quorum', body, {});
         return '4 to a queue of events, 1 to a queue of receipts';
       }),
   },
@@ -77,10 +77,10 @@ export const MESSAGE_FAULTS: readonly FaultKind[] = [
           ...genuineLooking(randomUUID()),
           contentEncoding: 'gzip',
         });
-        channel.publish('', 'order.receipts', Buffer.from('{"receipts":[{"eventId":1},null,[]]}'), {
+        channel.publish('', 'order.receipts.quorum', Buffer.from('{"receipts":[{"eventId":1},null,[]]}'), {
           type: 'reliable-mq.receipts',
         });
-        channel.publish('', 'order.receipts', Buffer.from([0xff]), { type: 'reliable-mq.receipts' });
+        channel.publish('', 'order.receipts.quorum', Buffer.from([0xff]), { type: 'reliable-mq.receipts' });
         return `${bodies.length + 1} to a queue of events, 2 to a queue of receipts`;
       }),
   },
@@ -146,7 +146,7 @@ function publish(channel: ConfirmChannel, { app, id, type, version, payload }: S
     messageId: id,
     type,
     appId: app,
-    replyTo: `${app}.receipts`,
+    replyTo: `${app}.receipts.quorum`,
     deliveryMode: 2,
     contentType: 'application/json',
     headers: { 'reliable-mq-version': version, 'reliable-mq-source': 'default', 'reliable-mq-attempt': 1 },
@@ -159,7 +159,7 @@ function genuineLooking(messageId: string): Options.Publish {
     messageId,
     type: 'order.created',
     appId: 'order',
-    replyTo: 'order.receipts',
+    replyTo: 'order.receipts.quorum',
     deliveryMode: 2,
     headers: { 'reliable-mq-version': 1, 'reliable-mq-source': 'default', 'reliable-mq-attempt': 1 },
   };

@@ -69,7 +69,12 @@ describe('a handler that throws', () => {
     await office.close();
     await theatre.close();
     for (const database of databases) await database.drop();
-    const queues = [`${consumer}.ticket.sold`, `${consumer}.parked`, `${consumer}.receipts`, `${producer}.receipts`];
+    const queues = [
+      `${consumer}.ticket.sold`,
+      `${consumer}.parked`,
+      `${consumer}.receipts.quorum`,
+      `${producer}.receipts.quorum`,
+    ];
     await cleanQueues(prefix, { queues, exchanges: [exchange] });
   });
 

@@ -87,7 +87,10 @@ describe("a consumer's database that goes down", () => {
     await postgres.start();
     await app.close();
     await database.drop();
-    await cleanQueues(prefix, { queues: [queue, `${service}.parked`, `${service}.receipts`], exchanges: [exchange] });
+    await cleanQueues(prefix, {
+      queues: [queue, `${service}.parked`, `${service}.receipts.quorum`],
+      exchanges: [exchange],
+    });
   }, 60_000);
 
   afterEach(() => postgres.start(), 60_000);

@@ -501,7 +501,7 @@ describe('an application that is set up wrongly does not start', () => {
       reliableMq: { service: 'shop', transport: broker },
     });
     expect(broker.queueNames()).toEqual(
-      expect.arrayContaining(['shop.thing.done', 'shop.audit.thing.done', 'shop.receipts']),
+      expect.arrayContaining(['shop.thing.done', 'shop.audit.thing.done', 'shop.receipts.quorum']),
     );
     await app.close();
   });

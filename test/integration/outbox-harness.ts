@@ -16,7 +16,7 @@ import { eventually } from '../support/eventually';
 import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
 
 export const SERVICE = 'shop';
-export const RECEIPTS = 'shop.receipts';
+export const RECEIPTS = 'shop.receipts.quorum';
 const SOURCE = 'default';
 
 /** What business methods and compensations leave in the database. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { ReliableApp } from '../support/reliable-app';
 import { eventually } from '../support/eventually';
+import { LogLines } from '../support/log-lines';
 import {
   DeclaredNote,
   FreeNote,
@@ -157,9 +158,8 @@ describe('Receipts', () => {
   });
 
   it('of a consumer that the event does not declare are told once, with the declared one that was probably meant', async () => {
-    const warn = jest.fn();
-    const ignore = (): void => undefined;
-    Logger.overrideLogger({ log: ignore, error: ignore, warn });
+    const log = new LogLines();
+    Logger.overrideLogger(log);
     try {
       const [first, second] = [await record(note(DeclaredNote)), await record(note(DeclaredNote))];
       for (const eventId of [first, second]) {
@@ -175,23 +175,54 @@ describe('Receipts', () => {
         ...['stock', 'mail', 'audit'].map((consumer) => ({ eventId: ended, consumer, outcome: 'handled' })),
       );
       await producer.until(ended, { status: 'consumed' });
-      expect(warn.mock.calls).toEqual([
-        [
-          expect.stringContaining('does not declare'),
-          {
-            eventId: first,
-            type: 'note.declared',
-            consumer: 'stocks',
-            outcome: 'retrying',
-            declared: ['stock', 'mail'],
-            advice: expect.stringContaining('"stock" is declared; did you mean "stocks"?') as string,
-          },
-          'ReliableMq',
-        ],
+      const told = log.of('A consumer reported on an event that does not declare it');
+      expect(told).toMatchObject([{ level: 'warn' }]);
+      expect(told[0]?.details).toEqual({
+        eventId: first,
+        type: 'note.declared',
+        consumer: 'stocks',
+        outcome: 'retrying',
+        declared: ['stock', 'mail'],
+        advice: expect.stringContaining('"stock" is declared; did you mean "stocks"?') as string,
+      });
+    } finally {
+      Logger.overrideLogger(false);
+    }
+  });
+
+  it('for events that the outbox does not hold are counted and told, with what it may mean', async () => {
+    const log = new LogLines();
+    Logger.overrideLogger(log);
+    try {
+      const known = await record(note(FreeNote));
+      const unknown = [randomUUID(), randomUUID(), randomUUID()];
+      producer.sendReceipts(
+        ...[...unknown, known].map((eventId) => ({ eventId, consumer: 'elsewhere', outcome: 'handled' })),
+      );
+      await producer.until(known, { status: 'consumed' });
+      await eventually(() => expect(told('receiptsApplied')).toContainEqual({ count: 4, unknown: 3 }));
+      const lines = log.of('Consumers reported on events that the outbox does not know');
+      expect(lines.filter(({ details }) => details['consumer'] === 'elsewhere')).toMatchObject([
+        {
+          level: 'warn',
+          details: { dataSource: 'default', outcome: 'handled', advice: expect.stringContaining('restored') },
+        },
       ]);
     } finally {
       Logger.overrideLogger(false);
     }
+  });
+
+  it('in the queue of earlier versions are written too', async () => {
+    const id = await record(note(FreeNote));
+    await producer.until(id, { status: 'published' });
+    producer.broker.declare({ name: 'shop.receipts', kind: 'receipts', bindings: [] });
+    const later = await producer.start();
+    const body = { receipts: [{ source: 'default', eventId: id, consumer: 'a', outcome: 'handled' }] };
+    producer.broker.publish({ queue: 'shop.receipts' }, { body: Buffer.from(JSON.stringify(body)) });
+    await producer.until(id, { status: 'consumed' });
+    expect(producer.broker.messages('shop.receipts')).toEqual([]);
+    await producer.stop(later);
   });
 
   it('are written when a row that blocked them is free again', async () => {

@@ -156,7 +156,7 @@ describe('an application that closes', () => {
     });
     await connection.close();
     await database.drop();
-    const queues = [`${names.service}.note.taken`, `${names.service}.parked`, `${names.service}.receipts`];
+    const queues = [`${names.service}.note.taken`, `${names.service}.parked`, `${names.service}.receipts.quorum`];
     await cleanQueues(prefix, { queues, exchanges: [names.exchange] });
   });
 });

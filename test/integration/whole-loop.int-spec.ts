@@ -92,7 +92,7 @@ describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %
     await database.drop();
     if (transport === 'rabbitmq') {
       await cleanQueues(prefix, {
-        queues: ['shop.purchase.made', 'shop.receipts', 'shop.parked'],
+        queues: ['shop.purchase.made', 'shop.receipts.quorum', 'shop.parked'],
         exchanges: ['exchange'],
       });
     }

@@ -171,7 +171,7 @@ export class ConsumerField {
     await this.client.end();
     await this.database.drop();
     await cleanQueues(this.prefix, {
-      queues: [this.queue, `${this.service}.parked`, `${this.service}.receipts`],
+      queues: [this.queue, `${this.service}.parked`, `${this.service}.receipts.quorum`],
       exchanges: [this.exchange],
     });
   }

@@ -45,21 +45,23 @@ export class Landscape {
   readonly shopService = `${this.prefix}shop`;
   readonly stockService = `${this.prefix}stock`;
   readonly queue = `${this.stockService}.order.placed`;
-  readonly receiptQueue = `${this.shopService}.receipts`;
+  readonly receiptQueue = `${this.shopService}.receipts.quorum`;
   private readonly apps: ReliableApp[] = [];
   private readonly processes: App[] = [];
+  private readonly releases: (() => Promise<void>)[] = [];
 
   private constructor(
     readonly database: TestDatabase,
     private readonly client: Client,
-    private readonly brokerUrl: string,
+    private readonly brokerUrls: readonly string[],
   ) {}
 
-  static async create(brokerUrl = rabbitmqUrl()): Promise<Landscape> {
+  /** @param brokerUrls of one broker, or of a cluster's nodes */
+  static async create(brokerUrls: string | readonly string[] = rabbitmqUrl()): Promise<Landscape> {
     const database = await createTestDatabase();
     const client = new Client({ connectionString: database.url });
     await client.connect();
-    return new Landscape(database, client, brokerUrl);
+    return new Landscape(database, client, [brokerUrls].flat());
   }
 
   /** The order service in this process. */
@@ -133,8 +135,22 @@ export class Landscape {
     return this.onChannel((channel) => channel.deleteQueue(queue));
   }
 
+  /** Declares a queue that only a connection of its own may use, so that an application can't. */
+  async takeQueueName(queue: string): Promise<{ release(): Promise<void> }> {
+    const connection = await connect(this.brokerUrls[0] as string);
+    const channel = await connection.createChannel();
+    await channel.assertQueue(queue, { exclusive: true });
+    let isOpen = true;
+    const release = async (): Promise<void> => {
+      if (isOpen) await connection.close();
+      isOpen = false;
+    };
+    this.releases.push(release);
+    return { release };
+  }
+
   async onChannel<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
-    const connection: ChannelModel = await connect(this.brokerUrl);
+    const connection: ChannelModel = await connect(this.brokerUrls[0] as string);
     try {
       return await work(await connection.createChannel());
     } finally {
@@ -164,12 +180,13 @@ export class Landscape {
     // A frozen process would not answer anything gentler.
     await Promise.all(this.processes.map((app) => app.kill()));
     await Promise.all(this.apps.splice(0).map((app) => app.close()));
+    await Promise.all(this.releases.map((release) => release()));
     await this.client.end();
     await this.database.drop();
     await cleanQueues(
       this.prefix,
       { queues: [this.queue, this.receiptQueue, `${this.stockService}.parked`], exchanges: [this.exchange] },
-      this.brokerUrl,
+      this.brokerUrls[0],
     );
   }
 
@@ -193,7 +210,7 @@ export class Landscape {
     return {
       ...SHORT,
       service,
-      rabbitmq: { uri: this.brokerUrl, exchange: this.exchange, reconnectMs: 100 },
+      rabbitmq: { uri: [...this.brokerUrls], exchange: this.exchange, reconnectMs: 100 },
       ...own,
       publish: { ...SHORT.publish, ...own.publish },
       compensation: { ...SHORT.compensation, ...own.compensation },

@@ -81,8 +81,8 @@ export interface Hooks {
   receiptsSent(receipts: { readonly to: string; readonly count: number; readonly sent: boolean }): void;
   /** Receipts arrived and are about to be written. */
   receiptsReceived(receipts: { readonly count: number }): void;
-  /** Receipts were written; not acknowledged yet. */
-  receiptsApplied(receipts: { readonly count: number }): void;
+  /** Receipts were written; not acknowledged yet. `unknown`: so many of them are about events that the outbox does not hold. */
+  receiptsApplied(receipts: { readonly count: number; readonly unknown?: number }): void;
   /** Every declared consumer has handled the event. */
   consumed(event: { readonly eventId: string }): void;
   /** A consumer reported a final outcome after the event had ended otherwise. */

@@ -3,8 +3,13 @@ export function consumerQueue(consumer: string, type: string): string {
   return `${consumer}.${type}`;
 }
 
-/** Name of the queue in which a service takes its receipts. */
+/** Name of the queue in which a service takes its receipts: one that lives on when a node of the broker goes away. */
 export function receiptQueue(service: string): string {
+  return `${service}.receipts.quorum`;
+}
+
+/** Name of the queue for them of earlier versions, a classic one. What is in it still counts. */
+export function formerReceiptQueue(service: string): string {
   return `${service}.receipts`;
 }
 
@@ -14,4 +19,4 @@ export function parkingQueue(consumer: string): string {
 }
 
 /** Event types that would give a consumer's queue one of these names. */
-export const RESERVED_EVENT_TYPES: readonly string[] = ['receipts', 'parked'];
+export const RESERVED_EVENT_TYPES: readonly string[] = ['receipts', 'receipts.quorum', 'parked'];

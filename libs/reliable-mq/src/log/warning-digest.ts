@@ -1,8 +1,5 @@
-/** What is said of one event, without its id. */
-export interface Subject {
-  readonly type: string;
-  readonly reason: string;
-}
+/** What is said of one event and of all that are like it, without its id: its type and a reason, for example. */
+export type Subject = Readonly<Record<string, string>>;
 
 /** Ids that a summary names. */
 const MAX_IDS = 10;
@@ -13,7 +10,7 @@ const GROWTH = 10;
 const LAST_SUMMARY_MS = 3_600_000;
 /** Nothing of a kind for so long, in milliseconds: it is over, and what comes then is told at once. */
 const QUIET_MS = 120_000;
-/** Reasons come from outside: of so many kinds each is told by itself, what is beyond them by its type. */
+/** Reasons come from outside: of so many kinds each is told by itself, what is beyond them together. */
 const MAX_KINDS = 100;
 
 interface Window {
@@ -25,7 +22,7 @@ interface Window {
 }
 
 /**
- * Says at once what happens to the first event, and sums up, ever more rarely, what happens to others of its type for the same reason:
+ * Says at once what happens to the first event, and sums up, ever more rarely, what happens to others like it (of its type, for its reason):
  * a broker that refuses a backlog must not fill the log, neither with a line per event nor with a line per second.
  */
 export class WarningDigest {
@@ -34,7 +31,7 @@ export class WarningDigest {
   constructor(private readonly warn: (details: Record<string, unknown>) => void) {}
 
   /** @param details what else is said of a single event */
-  add(eventId: string, subject: Subject, details: Readonly<Record<string, unknown>>): void {
+  add(eventId: string, subject: Subject, details: Readonly<Record<string, unknown>> = {}): void {
     const key = this.keyOf(subject);
     const window = this.windows.get(key);
     if (!window || performance.now() - window.lastAtMs > QUIET_MS) {
@@ -53,9 +50,9 @@ export class WarningDigest {
     for (const [key, window] of this.windows) this.close(key, window);
   }
 
-  private keyOf({ type, reason }: Subject): string {
-    const key = `${type}\n${reason}`;
-    return this.windows.has(key) || this.windows.size < MAX_KINDS ? key : type;
+  private keyOf(subject: Subject): string {
+    const key = Object.values(subject).join('\n');
+    return this.windows.has(key) || this.windows.size < MAX_KINDS ? key : 'others';
   }
 
   private open(key: string, subject: Subject): void {

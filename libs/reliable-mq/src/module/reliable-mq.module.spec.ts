@@ -45,7 +45,8 @@ describe('the providers of ReliableMqModule', () => {
     ['no half', { producer: false, consumer: false }, [], [...PRODUCER, ...CONSUMER]],
   ])('are those of %s', async (_which, extras, present, absent) => {
     const app = await module(extras).compile();
-    for (const token of [...COMMON, ...present]) expect(app.get<unknown>(token, { strict: false })).toBeInstanceOf(token);
+    for (const token of [...COMMON, ...present])
+      expect(app.get<unknown>(token, { strict: false })).toBeInstanceOf(token);
     for (const token of absent) expect(() => app.get<unknown>(token, { strict: false })).toThrow();
     const jobs = app.get<readonly Job[]>(JOBS, { strict: false }).map(({ name }) => name);
     expect(jobs.includes('publish')).toBe(present.includes(PublisherGroup));

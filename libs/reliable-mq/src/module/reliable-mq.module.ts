@@ -17,6 +17,7 @@ import { resolveOptions } from '../options/resolve-options';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import { GiveUp } from '../publish/give-up';
 import { PublisherGroup } from '../publish/publisher-group';
+import { ReceiptIntake } from '../receipt/receipt-intake';
 import { ReceiptListener } from '../receipt/receipt-listener';
 import { EventRecorder } from '../record/event-recorder';
 import { ChaseReceiptsJob } from '../repair/chase-receipts.job';
@@ -77,6 +78,7 @@ const PRODUCER: readonly Provider[] = [
   EventRecorder,
   GiveUp,
   PublisherGroup,
+  ReceiptIntake,
   ReceiptListener,
   CompensationRegistry,
   CompensationExplorer,

@@ -120,7 +120,7 @@ export function scripted(options: Partial<ResolvedOptions['publish']> = {}, fail
     failureOf: (error: unknown): DatabaseFailure => (error instanceof RefusedStatement ? 'refused' : 'unavailable'),
   };
   const publisher = new Publisher(
-    { service: 'shop', source: 'default', receiptQueue: 'shop.receipts' },
+    { service: 'shop', source: 'default', receiptQueue: 'shop.receipts.quorum' },
     resolved,
     { outbox, database } as unknown as StoreSet,
     transport,

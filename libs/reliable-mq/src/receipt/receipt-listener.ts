@@ -1,24 +1,23 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { isDatabaseUnavailable, isTransient } from '../database/postgres/database-errors';
+import { Injectable } from '@nestjs/common';
 import { finishesWithin } from '../wait/deadline';
-import { describeError } from '../event/errors';
 import { HookRunner } from '../event/hook-runner';
-import { receiptQueue } from '../event/queue-names';
 import { Wakeups } from '../event/wakeups';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { AppliedReceipt } from '../outbox/outbox.store';
 import { type StoreSet, Stores } from '../database/stores';
-import { type Delivery, type Subscription, TRANSPORT, type Transport } from '../broker/transport';
-import { decodeReceipts, strongestReceipts, type WireReceipt } from './receipt-codec';
-import { UndeclaredConsumers } from './undeclared-consumers';
+import type { Delivery } from '../broker/transport';
+import { describeError } from '../log/describe-error';
 import { createLog } from '../log/log';
+import { WarningDigest } from '../log/warning-digest';
+import { decodeReceipts, strongestReceipts, type WireReceipt } from './receipt-codec';
+import { ReceiptIntake } from './receipt-intake';
+import { UndeclaredConsumers } from './undeclared-consumers';
+import { UnknownReceipts } from './unknown-receipts';
 
-const PREFETCH = 200;
 /** Receipts written by one statement. */
 const BATCH_SIZE = 1000;
 /** How long receipts of an event wait whose compensation runs, in milliseconds. */
 const BUSY_RETRY_MS = 500;
-const TRANSIENT_RETRY_MS = 100;
+const CONFLICT_RETRY_MS = 100;
 
 /** A message and what it says. */
 interface Parcel {
@@ -26,9 +25,17 @@ interface Parcel {
   readonly receipts: readonly WireReceipt[];
 }
 
+/** What a listener that stops did with the messages that it held. */
+export interface ReceiptListenerSummary {
+  /** Messages whose receipts are written. */
+  readonly written: number;
+  /** Messages that go back to the broker. */
+  readonly givenBack: number;
+}
+
 /**
- * Takes the receipts that consumers send to this service and writes them to the outbox they belong to, acknowledged after the
- * commit. Messages that arrive while one statement runs are written together with the next.
+ * Writes the receipts that consumers send to this service to the outbox they belong to, acknowledged after the commit. Messages that
+ * arrive while one statement runs are written together with the next.
  */
 @Injectable()
 export class ReceiptListener {
@@ -41,42 +48,54 @@ export class ReceiptListener {
       details,
     ),
   );
+  private readonly unknown = new UnknownReceipts();
+  private readonly useless = new WarningDigest((details) =>
+    this.logger.warn('What came to the receipt queue was dropped', details),
+  );
+  private readonly refused = new WarningDigest((details) =>
+    this.logger.error('A receipt could not be written; its event is chased', details),
+  );
   private waiting: Parcel[] = [];
   private running: Promise<void> | undefined;
-  private subscription: Subscription | undefined;
+  /** Messages that were delivered and are not acknowledged. */
+  private held = 0;
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'service'>,
+    private readonly intake: ReceiptIntake,
     private readonly stores: Stores,
-    @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly hooks: HookRunner,
     private readonly wakeups: Wakeups,
   ) {}
 
+  /** Receipts for events that no outbox here holds, since the start of this process. */
+  get unknownReceipts(): number {
+    return this.unknown.count;
+  }
+
   async start(): Promise<void> {
-    const queue = { name: receiptQueue(this.options.service), kind: 'receipts' as const, bindings: [] };
-    this.subscription = await this.transport.subscribe(queue, PREFETCH, (delivery) => this.receive(delivery));
+    await this.intake.start((delivery) => this.receive(delivery));
   }
 
   /** Take no more, and write what has arrived; what is not written after `drainMs` goes back to the broker. */
-  async stop(drainMs: number): Promise<void> {
+  async stop(drainMs: number): Promise<ReceiptListenerSummary> {
+    const { held } = this;
     this.stopping.abort();
     for (const timer of this.timers) clearTimeout(timer);
-    await this.subscription?.close();
+    await this.intake.stop();
     if (this.running) await finishesWithin(drainMs, this.running);
+    this.unknown.stop();
+    this.useless.flush();
+    this.refused.flush();
+    return { written: Math.max(0, held - this.held), givenBack: this.held };
   }
 
   private receive(delivery: Delivery): void {
+    this.held += 1;
     const { receipts, invalid } = decodeReceipts(delivery.message.body);
-    if (invalid > 0) {
-      this.logger.warn('Messages in the receipt queue that are no receipts were dropped', { count: invalid });
-    }
-    const foreign = receipts.filter(({ source }) => !this.stores.find(source));
-    if (foreign.length > 0) {
-      this.logger.warn('Receipts for a DataSource that this service does not have were dropped', {
-        count: foreign.length,
-        sources: [...new Set(foreign.map(({ source }) => source))].slice(0, 5),
-      });
+    const from = delivery.message.appId ?? 'unknown';
+    if (invalid > 0) this.useless.add(from, { what: 'no receipts', from }, { count: invalid });
+    for (const { eventId, source } of receipts) {
+      if (!this.stores.find(source)) this.useless.add(eventId, { what: 'receipts for an unknown DataSource', source });
     }
     this.hooks.run('receiptsReceived', { count: receipts.length });
     this.write({ delivery, receipts });
@@ -93,15 +112,21 @@ export class ReceiptListener {
     while (this.waiting.length > 0) {
       const parcels = this.waiting;
       this.waiting = [];
-      const unwritten = await this.apply(parcels.flatMap(({ receipts }) => receipts));
+      const { unwritten, unknown } = await this.apply(parcels.flatMap(({ receipts }) => receipts));
       for (const { delivery, receipts } of parcels) {
         const rest = receipts.filter((receipt) => unwritten.has(receipt.eventId));
-        if (rest.length === 0) delivery.ack();
+        if (rest.length === 0) this.acknowledge(delivery);
         else this.writeLater({ delivery, receipts: rest });
       }
-      this.hooks.run('receiptsApplied', { count: parcels.reduce((sum, { receipts }) => sum + receipts.length, 0) });
+      const count = parcels.reduce((sum, { receipts }) => sum + receipts.length, 0);
+      this.hooks.run('receiptsApplied', { count, ...(unknown > 0 && { unknown }) });
     }
     this.running = undefined;
+  }
+
+  private acknowledge(delivery: Delivery): void {
+    this.held -= 1;
+    delivery.ack();
   }
 
   private writeLater(parcel: Parcel): void {
@@ -114,43 +139,50 @@ export class ReceiptListener {
     this.timers.add(timer);
   }
 
-  /** @returns ids of events whose receipts are not written */
-  private async apply(receipts: readonly WireReceipt[]): Promise<ReadonlySet<string>> {
+  /** @returns ids of events whose receipts are not written, and how many receipts are about events that are not there */
+  private async apply(
+    receipts: readonly WireReceipt[],
+  ): Promise<{ readonly unwritten: ReadonlySet<string>; readonly unknown: number }> {
     const unwritten = new Set<string>();
+    let unknown = 0;
     for (const set of this.stores.all) {
       const own = strongestReceipts(receipts.filter(({ source }) => source === set.name));
       for (let from = 0; from < own.length; from += BATCH_SIZE) {
-        for (const id of await this.applyBatch(set, own.slice(from, from + BATCH_SIZE))) unwritten.add(id);
+        const batch = await this.applyBatch(set, own.slice(from, from + BATCH_SIZE));
+        for (const id of batch.unwritten) unwritten.add(id);
+        unknown += batch.unknown;
       }
     }
-    return unwritten;
+    return { unwritten, unknown };
   }
 
-  private async applyBatch(set: StoreSet, receipts: readonly WireReceipt[]): Promise<readonly string[]> {
+  private async applyBatch(
+    set: StoreSet,
+    receipts: readonly WireReceipt[],
+  ): Promise<{ readonly unwritten: readonly string[]; readonly unknown: number }> {
     for (;;) {
       try {
-        const { applied, busy, refused } = await set.outbox.applyReceipts(receipts);
-        if (refused.length > 0) {
-          this.logger.error('Receipts could not be written; their events are chased', {
-            count: refused.length,
-            receipts: refused.slice(0, 10).map(({ eventId, consumer, because }) => ({ eventId, consumer, because })),
-          });
-        }
+        const { applied, busy, unknown, refused } = await set.outbox.applyReceipts(receipts);
+        this.intake.resume();
         this.report(receipts, applied);
-        return busy;
+        for (const { eventId, consumer, because } of refused) this.refused.add(eventId, { consumer, because });
+        return { unwritten: busy, unknown: this.unknown.add(set.name, receipts, unknown) };
       } catch (error) {
-        if (this.stopping.signal.aborted) return receipts.map(({ eventId }) => eventId);
-        if (isDatabaseUnavailable(error)) {
+        if (this.stopping.signal.aborted) return { unwritten: receipts.map(({ eventId }) => eventId), unknown: 0 };
+        const failure = set.database.failureOf(error);
+        if (failure === 'unavailable') {
+          this.intake.interrupt(`database "${set.name}" is away`);
           await this.unlessStopping(set.gate.recover(error));
-        } else if (isTransient(error)) {
-          await this.unlessStopping(new Promise((resolve) => setTimeout(resolve, TRANSIENT_RETRY_MS)));
+        } else if (failure === 'conflict') {
+          await this.unlessStopping(new Promise((resolve) => setTimeout(resolve, CONFLICT_RETRY_MS)));
         } else {
           this.logger.error('Receipts could not be written; their events are chased', {
             count: receipts.length,
             eventIds: receipts.slice(0, 10).map(({ eventId }) => eventId),
             error: describeError(error),
           });
-          return [];
+          this.intake.resume();
+          return { unwritten: [], unknown: 0 };
         }
       }
     }

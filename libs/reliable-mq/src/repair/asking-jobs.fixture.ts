@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { EventTypes } from '../event/event-types';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ClaimedEvent } from '../outbox/outbox.store';
@@ -5,6 +6,9 @@ import { GiveUp } from '../publish/give-up';
 import type { Publisher } from '../publish/publisher';
 import type { PublisherGroup } from '../publish/publisher-group';
 import type { StoreSet } from '../database/stores';
+import type { ReceiptIntake } from '../receipt/receipt-intake';
+import { ChaseReceiptsJob } from './chase-receipts.job';
+import { PublishDueJob } from './publish-due.job';
 import type { QueueState, Transport } from '../broker/transport';
 
 export const MAX_ATTEMPTS = 3;
@@ -22,6 +26,7 @@ const OPTIONS = {
 
 /** What a job that asks how full queues are is built from: its store has the events, and its publisher keeps what becomes of them. */
 export function askingJobParts(events: readonly ClaimedEvent[]) {
+  Logger.overrideLogger(false);
   const asked: string[] = [];
   const fates: string[] = [];
   const stop = new AbortController();
@@ -39,18 +44,26 @@ export function askingJobParts(events: readonly ClaimedEvent[]) {
   const publisher: Pick<Publisher, 'submit' | 'postpone' | 'giveUpOn'> = {
     submit: async (publications) => void fates.push(...publications.map(({ id }) => `${id} submitted`)),
     postpone: ({ id }, reason) => void fates.push(`${id} postponed: ${reason}`),
-    giveUpOn: ({ id }) => void fates.push(`${id} dead`),
+    giveUpOn: ({ id }, reason) => void fates.push(`${id} dead: ${reason}`),
   };
   const claim = () => Promise.resolve({ events, lastDueAt: undefined, isFull: false });
   const set = { name: 'default', outbox: { claim } } as unknown as StoreSet;
   const publishers: Pick<PublisherGroup, 'of'> = { of: () => publisher as Publisher };
-  const parts = [
-    publishers as PublisherGroup,
-    transport as Transport,
-    new GiveUp(OPTIONS, new EventTypes()),
-    OPTIONS,
-  ] as const;
-  return { parts, set, stop, broker, asked, fates };
+  const receipts: { problem: string | undefined; receivesForMs: number } = {
+    problem: undefined,
+    receivesForMs: Number.POSITIVE_INFINITY,
+  };
+  const others = [transport as Transport, new GiveUp(OPTIONS, new EventTypes()), OPTIONS] as const;
+  return {
+    publishDue: () => new PublishDueJob(publishers as PublisherGroup, ...others),
+    chase: () => new ChaseReceiptsJob(publishers as PublisherGroup, receipts as ReceiptIntake, ...others),
+    set,
+    stop,
+    broker,
+    receipts,
+    asked,
+    fates,
+  };
 }
 
 /** Published lately, and each of its consumers has a queue of its own. */

@@ -26,7 +26,7 @@ describe('QueueBacklogs', () => {
 
   it('puts each message that waits to one event, and asks the broker once', async () => {
     const { all, asked } = backlogs({ 'stock.order.created': 2 });
-    const held = { queue: 'stock.order.created', messages: 2 };
+    const held = { queue: 'stock.order.created', messages: 2, consumers: 1 };
     await expect(all.mayHold(event(['stock']))).resolves.toEqual(held);
     await expect(all.mayHold(event(['stock']))).resolves.toEqual(held);
     await expect(all.mayHold(event(['stock']))).resolves.toBeUndefined();
@@ -43,7 +43,7 @@ describe('QueueBacklogs', () => {
   it('needs every queue whose consumer has not handled the event to hold it', async () => {
     const { all } = backlogs({ 'stock.order.created': 5, 'mail.order.created': 1 });
     const both = event(['stock', 'mail']);
-    await expect(all.mayHold(both)).resolves.toEqual({ queue: 'stock.order.created', messages: 5 });
+    await expect(all.mayHold(both)).resolves.toEqual({ queue: 'stock.order.created', messages: 5, consumers: 1 });
     await expect(all.mayHold(both)).resolves.toBeUndefined();
     const handled = { mail: { outcome: 'handled', reason: null, at: '' } } as const;
     await expect(all.mayHold(event(['stock', 'mail'], handled))).resolves.toMatchObject({

@@ -1,7 +1,7 @@
 import { consumerQueue } from '../event/queue-names';
 import type { ClaimedEvent } from '../outbox/outbox.store';
 import { missingConsumers, publishTargets } from '../publish/publish-target';
-import type { MessageTarget, QueueState, Transport } from '../broker/transport';
+import type { MessageTarget, PresentQueue, QueueState, Transport } from '../broker/transport';
 
 /**
  * Questions that a run spends on a broker that does not answer: each may take seconds, and claims are running out. More than one, for it
@@ -9,10 +9,9 @@ import type { MessageTarget, QueueState, Transport } from '../broker/transport';
  */
 const MAX_UNANSWERED = 3;
 
-/** Queue in which an event may still be, and how many messages wait in it. */
-export interface Backlog {
+/** Queue in which an event may still be, how many messages wait in it, and how many consumers it has. */
+export interface Backlog extends PresentQueue {
   readonly queue: string;
-  readonly messages: number;
 }
 
 /**
@@ -20,7 +19,7 @@ export interface Backlog {
  * hold `n` of them. Published again, each would wait there twice, and a consumer that is behind would fall behind for good.
  */
 export class QueueBacklogs {
-  private readonly counts = new Map<string, QueueState>();
+  private readonly states = new Map<string, QueueState>();
   /** Messages of each queue that are not put to an event yet. */
   private readonly left = new Map<string, number>();
 
@@ -41,10 +40,10 @@ export class QueueBacklogs {
     const queues = missingQueues(event);
     let largest: Backlog | undefined;
     for (const queue of queues) {
-      const state = await this.count(queue);
+      const state = await this.state(queue);
       if (state === undefined) return 'not-known';
       if (state === 'no-queue' || (this.left.get(queue) ?? 0) <= 0) return undefined;
-      if (!largest || state.messages > largest.messages) largest = { queue, messages: state.messages };
+      if (!largest || state.messages > largest.messages) largest = { queue, ...state };
     }
     for (const queue of queues) this.take(queue);
     return largest;
@@ -60,9 +59,24 @@ export class QueueBacklogs {
     if (event.publishedAgoMs === null || event.redrives > 0 || queues.length < 2) return publishTargets(event);
     // One after another: what is asked after an unanswered question waits in vain too.
     const states: QueueState[] = [];
-    for (const queue of queues) states.push(await this.count(queue));
+    for (const queue of queues) states.push(await this.state(queue));
     if (!states.includes('no-queue')) return publishTargets(event);
     return queues.filter((queue) => !this.take(queue)).map((queue) => ({ queue }));
+  }
+
+  /** Those of an event's queues that exist and that nobody consumes, as far as the broker says. */
+  async unattended(event: ClaimedEvent): Promise<readonly string[]> {
+    const unattended: string[] = [];
+    for (const queue of missingQueues(event)) {
+      const state = await this.state(queue);
+      if (typeof state === 'object' && state.consumers === 0) unattended.push(queue);
+    }
+    return unattended;
+  }
+
+  /** Every queue that was asked about, with the answer. */
+  get asked(): ReadonlyMap<string, QueueState> {
+    return this.states;
   }
 
   /** Puts one of the messages that wait in a queue to an event. @returns false when there is none left */
@@ -73,11 +87,11 @@ export class QueueBacklogs {
   }
 
   /** Asked once; no more after a few questions that were not answered. */
-  private async count(queue: string): Promise<QueueState> {
-    if (this.counts.has(queue) || this.unanswered >= MAX_UNANSWERED || !this.mayAsk()) return this.counts.get(queue);
+  private async state(queue: string): Promise<QueueState> {
+    if (this.states.has(queue) || this.unanswered >= MAX_UNANSWERED || !this.mayAsk()) return this.states.get(queue);
     const state = await this.transport.queueState(queue);
     if (state === undefined) this.unanswered += 1;
-    this.counts.set(queue, state);
+    this.states.set(queue, state);
     this.left.set(queue, typeof state === 'object' ? state.messages : 0);
     return state;
   }
