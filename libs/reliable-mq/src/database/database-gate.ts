@@ -1,13 +1,17 @@
 import { describeError } from '../event/errors';
 import type { DatabasePort } from './port';
 import { createLog } from '../log/log';
+import { Outage } from '../log/outage';
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 5000;
 
 /** Lets work wait while a database is away: everyone who finds it away waits for one probe with growing delays. */
 export class DatabaseGate {
-  private readonly logger = createLog();
+  private readonly outage = new Outage(createLog(), {
+    begins: 'The database is not available; work waits for it',
+    ends: 'The database is available again',
+  });
   private recovering: Promise<void> | undefined;
   private stopped = false;
   private wake: (() => void) | undefined;
@@ -41,10 +45,7 @@ export class DatabaseGate {
   }
 
   private async probe(error: unknown): Promise<void> {
-    this.logger.warn('The database is not available; work waits for it', {
-      dataSource: this.name,
-      error: describeError(error),
-    });
+    this.outage.met({ dataSource: this.name, error: describeError(error) });
     // A database that answers the probe and fails the work again (a standby that takes no writes) must not be asked in a hot loop.
     if (performance.now() - this.openedAt > 2 * LAST_DELAY_MS) this.delayMs = FIRST_DELAY_MS;
     while (!this.stopped) {
@@ -54,7 +55,7 @@ export class DatabaseGate {
       try {
         await this.database.ping(LAST_DELAY_MS);
         this.openedAt = performance.now();
-        this.logger.log('The database is available again', { dataSource: this.name });
+        this.outage.over({ dataSource: this.name });
         return;
       } catch {
         // Still away: the next delay is longer.

@@ -1,4 +1,5 @@
 import { createLog } from '../log/log';
+import { WarningDigest } from '../log/warning-digest';
 import { describeError } from './errors';
 import type { Hooks } from './hooks';
 
@@ -7,6 +8,8 @@ type Listener = (argument: never) => unknown;
 /** Calls the hooks of everyone who listens, and keeps what one of them throws away from the others and from the event's way. */
 export class HookRunner {
   private readonly logger = createLog();
+  /** One that fails may fail for each event. */
+  private readonly failures = new WarningDigest((details) => this.logger.error('A hook failed', details));
   private readonly subscriptions = new Set<{ readonly subscriber: Partial<Hooks> }>();
   /** Who listens to what, found out at the first call: a step that nobody listens to costs one look. */
   private readonly listening = new Map<keyof Hooks, readonly Listener[]>();
@@ -47,6 +50,6 @@ export class HookRunner {
   }
 
   private tellFailure(hook: keyof Hooks, error: unknown): void {
-    this.logger.error('A hook failed', { hook, error: describeError(error) });
+    this.failures.add(undefined, { hook, error: describeError(error) });
   }
 }

@@ -30,19 +30,22 @@ export class WarningDigest {
 
   constructor(private readonly warn: (details: Record<string, unknown>) => void) {}
 
-  /** @param details what else is said of a single event */
-  add(eventId: string, subject: Subject, details: Readonly<Record<string, unknown>> = {}): void {
+  /**
+   * @param eventId undefined: it is about no event
+   * @param details what else is said of a single one
+   */
+  add(eventId: string | undefined, subject: Subject, details: Readonly<Record<string, unknown>> = {}): void {
     const key = this.keyOf(subject);
     const window = this.windows.get(key);
     if (!window || performance.now() - window.lastAtMs > QUIET_MS) {
       if (window) this.close(key, window);
-      this.warn({ eventId, ...subject, ...details });
+      this.warn({ ...(eventId !== undefined && { eventId }), ...subject, ...details });
       this.open(key, subject);
       return;
     }
     window.lastAtMs = performance.now();
     window.count += 1;
-    if (window.eventIds.length < MAX_IDS) window.eventIds.push(eventId);
+    if (eventId !== undefined && window.eventIds.length < MAX_IDS) window.eventIds.push(eventId);
   }
 
   /** Says what is left to say. */
@@ -79,7 +82,7 @@ export class WarningDigest {
 
   private sumUp(window: Window): void {
     const { subject, count, eventIds } = window;
-    if (count > 0) this.warn({ ...subject, count, eventIds });
+    if (count > 0) this.warn({ ...subject, count, ...(eventIds.length > 0 && { eventIds }) });
     window.count = 0;
     window.eventIds = [];
   }

@@ -26,6 +26,7 @@ import { CompensationTask } from '../repair/compensation-task';
 import { type Job, JOBS } from '../repair/job';
 import { PruneInboxJob, PruneOutboxJob } from '../repair/prune.job';
 import { PublishDueJob } from '../repair/publish-due.job';
+import { UnknownTypes } from '../repair/unknown-types';
 import { CommittedEvents } from '../transaction/committed-events';
 import { TransactionContext } from '../transaction/transaction-context';
 import { createTransport } from './create-transport';
@@ -79,6 +80,7 @@ const PRODUCER: readonly Provider[] = [
   GiveUp,
   PublisherGroup,
   ReceiptIntake,
+  UnknownTypes,
   ReceiptListener,
   CompensationRegistry,
   CompensationExplorer,

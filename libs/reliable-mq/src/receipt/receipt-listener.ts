@@ -93,7 +93,7 @@ export class ReceiptListener {
     this.held += 1;
     const { receipts, invalid } = decodeReceipts(delivery.message.body);
     const from = delivery.message.appId ?? 'unknown';
-    if (invalid > 0) this.useless.add(from, { what: 'no receipts', from }, { count: invalid });
+    if (invalid > 0) this.useless.add(undefined, { what: 'no receipts', from }, { count: invalid });
     for (const { eventId, source } of receipts) {
       if (!this.stores.find(source)) this.useless.add(eventId, { what: 'receipts for an unknown DataSource', source });
     }

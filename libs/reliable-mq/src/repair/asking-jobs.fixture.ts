@@ -9,6 +9,7 @@ import type { StoreSet } from '../database/stores';
 import type { ReceiptIntake } from '../receipt/receipt-intake';
 import { ChaseReceiptsJob } from './chase-receipts.job';
 import { PublishDueJob } from './publish-due.job';
+import { UnknownTypes } from './unknown-types';
 import type { QueueState, Transport } from '../broker/transport';
 
 export const MAX_ATTEMPTS = 3;
@@ -53,7 +54,13 @@ export function askingJobParts(events: readonly ClaimedEvent[]) {
     problem: undefined,
     receivesForMs: Number.POSITIVE_INFINITY,
   };
-  const others = [transport as Transport, new GiveUp(OPTIONS, new EventTypes()), OPTIONS] as const;
+  const eventTypes = new EventTypes();
+  const others = [
+    transport as Transport,
+    new GiveUp(OPTIONS, eventTypes),
+    new UnknownTypes(eventTypes),
+    OPTIONS,
+  ] as const;
   return {
     publishDue: () => new PublishDueJob(publishers as PublisherGroup, ...others),
     chase: () => new ChaseReceiptsJob(publishers as PublisherGroup, receipts as ReceiptIntake, ...others),

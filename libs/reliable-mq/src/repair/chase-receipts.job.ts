@@ -10,6 +10,7 @@ import type { StoreSet } from '../database/stores';
 import { TRANSPORT, type Transport } from '../broker/transport';
 import { ReceiptIntake } from '../receipt/receipt-intake';
 import { DueEvents } from './due-events';
+import { UnknownTypes } from './unknown-types';
 import { type Job, type ReportBatch, reportClaimed } from './job';
 import { type Backlog, QueueBacklogs } from './queue-backlogs';
 import { UnattendedQueues } from './unattended-queues';
@@ -35,6 +36,7 @@ export class ChaseReceiptsJob implements Job {
     private readonly receipts: ReceiptIntake,
     @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly giveUp: GiveUp,
+    private readonly unknownTypes: UnknownTypes,
     @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'publish' | 'receipts' | 'compensation'>,
   ) {
     const { publish, compensation } = options;
@@ -59,6 +61,7 @@ export class ChaseReceiptsJob implements Job {
     const backlogs = new QueueBacklogs(this.transport, goOn);
     for await (const batch of this.due.of(set).claim(goOn)) {
       reportClaimed(report, batch.events);
+      this.unknownTypes.lookAt(batch.events);
       const again: Publication[] = [];
       for (const event of batch.events) {
         const publication = toPublication(event, batch);

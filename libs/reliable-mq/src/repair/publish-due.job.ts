@@ -8,6 +8,7 @@ import { PerDataSource } from '../database/per-data-source';
 import type { StoreSet } from '../database/stores';
 import { TRANSPORT, type Transport } from '../broker/transport';
 import { DueEvents } from './due-events';
+import { UnknownTypes } from './unknown-types';
 import { type Job, type ReportBatch, reportClaimed } from './job';
 import { QueueBacklogs } from './queue-backlogs';
 
@@ -25,6 +26,7 @@ export class PublishDueJob implements Job {
     private readonly publishers: PublisherGroup,
     @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly giveUp: GiveUp,
+    private readonly unknownTypes: UnknownTypes,
     @Inject(RESOLVED_OPTIONS) { publish, compensation }: Pick<ResolvedOptions, 'publish' | 'compensation'>,
   ) {
     const limit = { rows: compensation.batchSize, bytes: publish.bufferBytes };
@@ -41,6 +43,7 @@ export class PublishDueJob implements Job {
     const backlogs = new QueueBacklogs(this.transport, goOn);
     for await (const batch of this.due.of(set).claim(goOn)) {
       reportClaimed(report, batch.events);
+      this.unknownTypes.lookAt(batch.events);
       const publications: Publication[] = [];
       const publishedLately: ClaimedEvent[] = [];
       for (const event of batch.events) {
