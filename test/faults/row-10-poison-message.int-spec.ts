@@ -85,3 +85,34 @@ describe.each(KILLERS)(
     }, 240_000);
   },
 );
+
+describe('a slow message that has lost its process twice, and runs alone', () => {
+  let field: ConsumerField;
+
+  beforeEach(async () => {
+    field = await ConsumerField.create();
+  }, 60_000);
+  afterEach(() => field.close());
+
+  const handling = (app: App, id: string): Promise<void> =>
+    eventually(
+      () => expect(stepsOf(app).filter(({ what, eventId }) => what === 'handling' && eventId === id)).toHaveLength(1),
+      { deadlineMs: 60_000 },
+    );
+
+  it('is not taken along by a fresh message that kills when it is read', async () => {
+    const innocent = field.publish('sleep 3000');
+    for (let times = 0; times < 2; times += 1) {
+      const app = await field.start();
+      await handling(app, innocent);
+      await app.kill();
+      await field.expireLeases();
+    }
+    const alone = await field.start();
+    await handling(alone, innocent);
+    const killer = field.publish('kill when read');
+    await alone.exited;
+    await expect(field.row(innocent)).resolves.toMatchObject({ status: 'handled' });
+    await expect(field.row(killer)).resolves.toBeUndefined();
+  }, 180_000);
+});

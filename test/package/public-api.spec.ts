@@ -7,8 +7,10 @@ import * as api from 'nestjs-reliable-mq';
 describe('the public API', () => {
   it('has these values', () => {
     expect(Object.keys(api).sort()).toEqual([
+      'BatchContext',
       'Compensate',
       'CompensationTask',
+      'EventContext',
       'EventFailure',
       'EventNotFoundError',
       'EventOperations',
@@ -48,9 +50,11 @@ describe('the public API', () => {
     expect(exportedTypes()).toEqual([
       'AttemptRecord',
       'Backoff',
+      'BatchHandlerOptions',
+      'BatchMessage',
+      'BatchOptions',
       'ConsumerOutcome',
       'EventClass',
-      'EventContext',
       'EventFilter',
       'EventHeaders',
       'EventMapper',

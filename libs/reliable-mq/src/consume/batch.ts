@@ -99,7 +99,7 @@ export class Batches {
   }
 
   private async read(messages: readonly OpenedMessage[]): Promise<readonly ReadMessage[]> {
-    const readings = await Promise.all(messages.map((message) => readPayload(message, this.stop)));
+    const readings = await Promise.all(messages.map(async (message) => readPayload(message, this.stop)));
     return readings.flatMap((reading) => (reading?.kind === 'event' ? [reading.message] : []));
   }
 

@@ -148,9 +148,9 @@ export class Consumer {
   async start(): Promise<void> {
     const { queue, consumer, type, prefetch } = this.queue;
     const spec = { name: queue, kind: 'events' as const, bindings: [type], parkingQueue: parkingQueue(consumer) };
-    this.subscription = await this.parts.transport.subscribe(spec, prefetch, (delivery) =>
-      this.begin(() => this.take(delivery)),
-    );
+    this.subscription = await this.parts.transport.subscribe(spec, prefetch, (delivery) => {
+      void this.begin(() => this.take(delivery));
+    });
   }
 
   /** Take no more messages; those in hand go on. */
@@ -343,16 +343,23 @@ export class Consumer {
     if (claim.isOwned && claim.key.eventId !== message.key.eventId) {
       const renamed = await claim.rename(message);
       if (renamed === undefined) return STOPPING;
-      if (!renamed) {
-        await claim.drop();
-        return this.outcomeOfExisting(message);
-      }
+      if (!renamed) return this.besideItsRow(message, claim);
     }
     return this.parts.attempts.run({
       handler,
       number: claim.attempt,
       begin: async (manager, idleLimitMs) => ((await claim.begin(manager, idleLimitMs)) ? [reading.message] : []),
     });
+  }
+
+  /** What was kept by its bytes has a row by its own id as well. */
+  private async besideItsRow(message: OpenedMessage, claim: HeldClaim): Promise<Outcome> {
+    const { stores } = this.queue;
+    const row = await this.parts.writer.persist(stores, async () => (await stores.inbox.find(message.key)) ?? null);
+    if (row === undefined) return STOPPING;
+    if (row && isAnother(message, row)) return { kind: 'rejected', reason: anotherBody(row), isParked: true };
+    await claim.drop();
+    return row?.status === 'handled' ? HANDLED : TAKEN;
   }
 
   /** Outages and conflicts cost no attempt, unless they hit the same message again and again: the message may be what causes them. */
@@ -418,14 +425,11 @@ export class Consumer {
   private async existing(message: OpenedMessage, { onStored }: Passage): Promise<Outcome | Passage> {
     const { writer } = this.parts;
     const { stores, timeoutMs } = message.handler;
-    const { redrives, bodyHash } = message.stored;
+    const { redrives } = message.stored;
     const found = await this.find(message);
     if (!found) return found === undefined ? STOPPING : this.duplicate(message.key, HANDLED);
     const { key, row } = found;
-    if (row.bodyHash && bodyHash && !row.bodyHash.equals(bodyHash)) {
-      const reason = `its messageId and type are those of another message, received before with another body (${row.status})`;
-      return this.park(message, reason, message.raw.redelivered);
-    }
+    if (isAnother(message, row)) return this.park(message, anotherBody(row), message.raw.redelivered);
     const isGivenUp = row.status === 'dead' || row.status === 'rejected';
     if (isGivenUp && (redrives > row.redrives || message.isMovedBack)) {
       const claim = { token: randomUUID(), leaseMs: handlingLeaseMs(timeoutMs) };
@@ -621,4 +625,13 @@ export class Consumer {
       if (this.inHand.get(eventId) === running) this.inHand.delete(eventId);
     }
   }
+}
+
+/** Whether the row is of another message that was given the same id and type. This library's own ids are never given twice. */
+function isAnother({ stored }: OpenedMessage, { bodyHash }: InboxRow): boolean {
+  return bodyHash !== null && stored.bodyHash !== null && !bodyHash.equals(stored.bodyHash);
+}
+
+function anotherBody({ status }: InboxRow): string {
+  return `its messageId and type are those of another message, received before with another body (${status})`;
 }

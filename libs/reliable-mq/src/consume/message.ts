@@ -29,7 +29,7 @@ export interface Envelope {
   /** A copy out of the parking queue, which somebody has moved back. */
   readonly isMovedBack: boolean;
   /** An id made of its bytes, for a message whose own id may be another's. */
-  parkingKey(): InboxKey;
+  readonly parkingKey: () => InboxKey;
 }
 
 /** A message whose envelope is in order. Nothing of the application's has seen its payload yet. */

@@ -35,8 +35,6 @@ export interface EventState {
 /** What decides whether a handling can be retried. */
 export interface HandlingState extends InboxKey {
   readonly status: InboxStatus;
-  /** The message was parked, under an id that was made for it. */
-  readonly isUnreadable: boolean;
 }
 
 /** Rows that are returned at once at most, and ids or keys that one statement is given. */

@@ -17,7 +17,6 @@ export function whyEventLeftOut(state: EventState | undefined, unlessCompensated
 export function whyHandlingLeftOut(state: HandlingState | undefined): string {
   if (!state) return 'not in this inbox: pruned, or of another service or DataSource';
   if (state.status === 'handled') return 'handled';
-  if (state.isUnreadable) return 'the message could not be read: have it sent again, corrected';
   return 'being handled: try again when that has ended';
 }
 

@@ -133,13 +133,9 @@ export class MemoryTransport implements Transport, MemoryClient {
     return this.phase === 'started' && this.broker.offlineReason === undefined;
   }
 
-  private route({ target, body, replyTo, ...properties }: OutgoingMessage): PublishOutcome {
-    const reached = this.broker.route(target, body, {
-      ...properties,
-      replyTo,
-      headers: { ...properties.headers },
-      contentType: 'application/json',
-    });
+  private route({ target, body, properties: copied, ...properties }: OutgoingMessage): PublishOutcome {
+    const own = { ...properties, headers: { ...properties.headers }, contentType: 'application/json' };
+    const reached = this.broker.route(target, body, copied ?? own);
     if (reached > 0) return { status: 'routed' };
     const reason =
       'queue' in target

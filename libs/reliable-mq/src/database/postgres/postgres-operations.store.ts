@@ -21,7 +21,6 @@ import { readCursor, writeCursor } from '../cursor';
 
 const DEFAULT_LIMIT = 100;
 /** What begins an id that was made for a message without a readable one. */
-const UNREADABLE = "'sha256:%'";
 
 /** PostgreSQL 13 and later. What waits for rows locks them in the order of their keys: see PostgresOutboxStore. */
 export class PostgresOperationsStore implements OperationsStore {
@@ -187,10 +186,11 @@ export class PostgresOperationsStore implements OperationsStore {
          SELECT i.event_id, i.consumer, i.type FROM ${this.inbox} AS i
          JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[])) AS k (event_id, consumer, type)
            ON i.event_id = k.event_id AND i.consumer = k.consumer AND i.type = coalesce(k.type, i.type)
-         WHERE i.status <> 'handled' AND i.event_id NOT LIKE ${UNREADABLE} AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
+         WHERE i.status <> 'handled' AND (i.claim_token IS NULL OR i.due_at <= clock_timestamp())
          ORDER BY i.event_id, i.consumer, i.type FOR UPDATE OF i
        )
-       UPDATE ${this.inbox} AS i SET status = 'failed', due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
+       UPDATE ${this.inbox} AS i
+       SET status = CASE i.status WHEN 'waiting' THEN 'waiting' ELSE 'failed' END, due_at = clock_timestamp(), claim_token = NULL, ended_at = NULL,
          attempts = CASE i.status WHEN 'failed' THEN i.attempts ELSE 0 END, unfinished_starts = 0
        FROM chosen AS c WHERE i.event_id = c.event_id AND i.consumer = c.consumer AND i.type = c.type
        RETURNING i.event_id AS "eventId", i.consumer, i.type`,
@@ -223,7 +223,7 @@ export class PostgresOperationsStore implements OperationsStore {
   async handlingStates(keys: readonly HandlingKey[]): Promise<readonly HandlingState[]> {
     return queryAlone<HandlingState>(
       this.dataSource,
-      `SELECT i.event_id AS "eventId", i.consumer, i.type, i.status, i.event_id LIKE ${UNREADABLE} AS "isUnreadable"
+      `SELECT i.event_id AS "eventId", i.consumer, i.type, i.status
        FROM ${this.inbox} AS i JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (event_id, consumer, type)
          ON i.event_id = k.event_id AND i.consumer = k.consumer AND i.type = coalesce(k.type, i.type)`,
       columnsOf(keys),

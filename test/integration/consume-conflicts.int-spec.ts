@@ -1,0 +1,77 @@
+import { Injectable } from '@nestjs/common';
+import { IsString } from 'class-validator';
+import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
+import { createTestDatabase, type TestDatabase } from '../support/database';
+import { Consuming } from './consume-harness';
+
+@ReliableEvent({ type: 'order.placed' })
+class OrderPlaced {
+  @IsString() text!: string;
+}
+
+@ReliableEvent({ type: 'order.doomed' })
+class OrderDoomed {
+  @IsString() text!: string;
+}
+
+/** Takes one from a stock that all orders want to have. */
+@Injectable()
+class HotStock {
+  readonly attempts: number[] = [];
+
+  @ReliableEventHandler(OrderPlaced, { maxAttempts: 2 })
+  async take({ text }: OrderPlaced, { manager, attempt }: EventContext): Promise<void> {
+    this.attempts.push(attempt);
+    const [stock] = await manager.query<[{ left_over: number }]>('SELECT left_over FROM stock');
+    await manager.query('SELECT pg_sleep(0.005)');
+    try {
+      await manager.query('UPDATE stock SET left_over = $1', [stock.left_over - 1]);
+    } catch (error) {
+      if (text === 'wrapped') throw new Error('the stock could not be taken', { cause: error });
+      throw error;
+    }
+  }
+
+  @ReliableEventHandler(OrderDoomed, { maxAttempts: 2, timeoutMs: 200 })
+  async fail(_: OrderDoomed, { manager }: EventContext): Promise<void> {
+    await manager.query(`DO $$ BEGIN RAISE SQLSTATE '40001'; END $$`);
+  }
+}
+
+describe('transactions that fail because of others that run beside them', () => {
+  let database: TestDatabase;
+  let instances: Consuming[];
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    const setUp = { entities: [], providers: [HotStock], database, poolSize: 20 };
+    const first = await Consuming.start(setUp);
+    await first.app.query('CREATE TABLE stock AS SELECT 1000 AS left_over');
+    await first.app.query(`ALTER DATABASE "${database.name}" SET default_transaction_isolation = 'repeatable read'`);
+    await first.close();
+    const one = await Consuming.start(setUp);
+    instances = [one, await Consuming.start({ ...setUp, broker: one.broker })];
+  });
+  afterEach(async () => {
+    for (const instance of instances) await instance.close();
+    await database.drop();
+  });
+
+  it.each(['plain', 'wrapped'])('use up no attempt, and all commit in the end (errors: %s)', async (text) => {
+    const [one] = instances as [Consuming];
+    const ids = Array.from({ length: 60 }, () => one.send(text, { type: 'order.placed' }));
+    for (const id of ids) await expect(one.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1, history: [] });
+    await expect(one.app.query('SELECT left_over FROM stock')).resolves.toEqual([{ left_over: 940 }]);
+    const attempts = instances.flatMap((instance) => instance.app.get(HotStock).attempts);
+    expect(attempts.length).toBeGreaterThan(60);
+    expect(new Set(attempts)).toEqual(new Set([1]));
+  });
+
+  it('count when they go on for longer than a few of the handler’s timeouts', async () => {
+    const [one] = instances as [Consuming];
+    const id = one.send('hopeless', { type: 'order.doomed' });
+    const row = await one.settled(id, 'dead');
+    expect(row.attempts).toBe(2);
+    expect(row.history[0]?.reason).toMatch(/^other transactions were in its way for 400 ms: /);
+  });
+});
