@@ -2,7 +2,7 @@
  * An order whose stock keeping unit has such a name makes handlers misbehave: `fault.throw.2.order.created` throws in the
  * first two attempts to handle its order.created. So a chosen order can be told what it causes, and the contract of the apps stays.
  */
-export type Misbehaviour = 'throw' | 'hang' | 'kill' | 'reject';
+export type Misbehaviour = 'throw' | 'hang' | 'kill' | 'reject' | 'abandon';
 
 export interface OrderToFail {
   readonly what: Misbehaviour;
@@ -19,7 +19,7 @@ export function skuThatFails({ what, attempts, eventType }: OrderToFail): string
 }
 
 export function readSku(sku: string): OrderToFail | undefined {
-  const match = /^fault\.(throw|hang|kill|reject)\.(\d+)\.(.+)$/.exec(sku);
+  const match = /^fault\.(throw|hang|kill|reject|abandon)\.(\d+)\.(.+)$/.exec(sku);
   if (!match) return undefined;
   return { what: match[1] as Misbehaviour, attempts: Number(match[2]), eventType: match[3] ?? '' };
 }

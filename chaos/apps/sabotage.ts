@@ -3,7 +3,7 @@ import type { CallHandler, DynamicModule, ExecutionContext, NestInterceptor } fr
 import { Module } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { type EventContext, type Hooks, RejectEvent } from 'nestjs-reliable-mq';
-import { NEVER, type Observable } from 'rxjs';
+import { lastValueFrom, NEVER, type Observable } from 'rxjs';
 import { runService } from '../../apps/platform/run-service';
 import type { ServiceIdentity, ServiceSettings } from '../../apps/platform/settings';
 import { monotonicMs } from '../clock';
@@ -72,6 +72,10 @@ class Misbehave implements NestInterceptor {
         throw new Error(`told to throw in attempt ${attempt.attempt}`);
       case 'reject':
         throw new RejectEvent('told to reject it');
+      case 'abandon':
+        // The handler's work goes on, and nobody waits for it: its effects must not reach the database behind the rollback.
+        lastValueFrom(next.handle()).catch(() => undefined);
+        throw new Error(`told to fail in attempt ${attempt.attempt} while its work goes on`);
       case 'hang':
         return NEVER;
       case 'kill':

@@ -4,15 +4,17 @@ import type { EventRow, OrderRow, Snapshot } from './snapshot';
 /** What the body of every message that the harness makes up contains: whatever else is parked should not be. */
 export const JUNK = 'chaos-junk';
 
+const RECEIPTS = ['order.receipts.quorum', 'inventory.receipts.quorum'];
+
 export const QUEUES = {
   consumed: [
     'inventory.order.created',
     'inventory.order.cancelled',
     'order.inventory.deducted',
     'order.inventory.deduction-failed',
-    'order.receipts.quorum',
-    'inventory.receipts.quorum',
+    ...RECEIPTS,
   ],
+  receipts: RECEIPTS,
   /** Messages may stay there: a person looks at them. */
   kept: ['inventory.parked', 'order.parked'],
 };

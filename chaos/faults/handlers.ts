@@ -16,6 +16,16 @@ const KINDS: readonly { readonly name: string; readonly order: OrderToFail; read
     order: { what: 'throw', attempts: EACH_TIME, eventType: 'order.created' },
     orders: 3,
   },
+  {
+    name: 'handler fails while a part of its work goes on',
+    order: { what: 'abandon', attempts: 3, eventType: 'order.created' },
+    orders: 8,
+  },
+  {
+    name: 'handler of the answer fails while a part of its work goes on',
+    order: { what: 'abandon', attempts: 2, eventType: 'inventory.deducted' },
+    orders: 5,
+  },
   { name: 'handler rejects', order: { what: 'reject', attempts: EACH_TIME, eventType: 'order.created' }, orders: 3 },
   { name: 'handler hangs, then succeeds', order: { what: 'hang', attempts: 1, eventType: 'order.created' }, orders: 4 },
   {

@@ -91,6 +91,31 @@ export const POSTGRES_FAULTS: readonly FaultKind[] = [
     },
   },
   {
+    name: 'failover: the old sessions stay and take no writes, new ones do',
+    family: 'postgres',
+    lane: 'database',
+    seconds: 9,
+    inject: async ({ landscape }, random) => {
+      const ms = random.integer(4_000, 10_000);
+      for (const app of APPS)
+        await alone(landscape, app, [
+          `ALTER DATABASE ${landscape.databaseName(app)} SET default_transaction_read_only = off`,
+        ]);
+      // Who is connected takes this over with the reload; who comes later has the database's own setting.
+      await alone(landscape, 'order', [
+        'ALTER SYSTEM SET default_transaction_read_only = on',
+        'SELECT pg_reload_conf()',
+      ]);
+      await pause(ms);
+      await alone(landscape, 'order', ['ALTER SYSTEM RESET default_transaction_read_only', 'SELECT pg_reload_conf()']);
+      for (const app of APPS)
+        await alone(landscape, app, [
+          `ALTER DATABASE ${landscape.databaseName(app)} RESET default_transaction_read_only`,
+        ]);
+      return `for ${ms} ms`;
+    },
+  },
+  {
     name: 'the server takes no more connections',
     family: 'postgres',
     lane: 'database',
@@ -105,6 +130,18 @@ export const POSTGRES_FAULTS: readonly FaultKind[] = [
     },
   },
 ];
+
+/** Statements in a session of their own: those of a pool may have become read-only. */
+async function alone(landscape: Landscape, app: AppName, statements: readonly string[]): Promise<void> {
+  const client = new Client({ connectionString: landscape.postgres.url(landscape.databaseName(app)) });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
 
 /** @returns whether the session was ended before its time */
 async function holding(

@@ -1,3 +1,4 @@
+import { EACH_TIME, skuThatFails } from '../apps/orders-to-fail';
 import { pause } from '../clock';
 import type { ChaosOptions } from '../options';
 import { QUEUES } from '../audit/audit';
@@ -55,6 +56,39 @@ export const RABBITMQ_FAULTS: readonly FaultKind[] = [
       await pause(ms);
       await landscape.node().setMemoryAlarm(false);
       return `${ms} ms`;
+    },
+  },
+  {
+    name: 'the right to publish one event type is taken away: the broker closes the channel',
+    family: 'rabbitmq',
+    lane: 'broker',
+    seconds: 9,
+    inject: async ({ landscape, load }, random) => {
+      const ms = random.integer(4_000, 8_000);
+      const type = random.pick(['order.cancelled', 'inventory.deduction-failed']);
+      const node = landscape.node();
+      await node.ctl('set_topic_permissions', 'guest', EXCHANGE, `^(?!${type.replaceAll('.', '\\.')}$)`, '.*');
+      // Orders that record it, beside all the others.
+      await load.place(skuThatFails({ what: 'reject', attempts: EACH_TIME, eventType: 'order.created' }));
+      await pause(ms);
+      await node.ctl('clear_topic_permissions', 'guest', EXCHANGE);
+      return `${type} for ${ms} ms`;
+    },
+  },
+  {
+    name: 'a queue is full for a while: the broker nacks what is published to it',
+    family: 'rabbitmq',
+    lane: 'broker',
+    seconds: 9,
+    inject: async ({ landscape }, random) => {
+      const ms = random.integer(4_000, 8_000);
+      const queue = random.pick(QUEUES.consumed);
+      const node = landscape.node();
+      const pattern = `^${queue.replaceAll('.', '\\.')}$`;
+      await node.ctl('set_policy', 'chaos-bound', pattern, '{"max-length": 1}', '--apply-to', 'queues');
+      await pause(ms);
+      await node.ctl('clear_policy', 'chaos-bound');
+      return `${queue} for ${ms} ms`;
     },
   },
   {
@@ -128,6 +162,18 @@ export const RABBITMQ_FAULTS: readonly FaultKind[] = [
     seconds: 16,
     impossible: clusterOnly,
     inject: async ({ landscape }, random) => killNode(random.pick(landscape.nodes), random.integer(0, 5_000)),
+  },
+  {
+    name: 'the node of the receipts’ queue away for long',
+    family: 'rabbitmq',
+    lane: 'broker',
+    seconds: 46,
+    impossible: clusterOnly,
+    inject: async (world, random) => {
+      const { options } = world;
+      const queue = random.pick(QUEUES.receipts);
+      return `${queue}: ${await killNode(await leaderOf(world, queue), options.outageSeconds * 1_000)}`;
+    },
   },
   {
     name: 'the node of a queue’s leader killed',
