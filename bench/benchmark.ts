@@ -114,6 +114,16 @@ export function compareThroughput(
   };
 }
 
+/** Compares what one event costs the measured process: microseconds of processor time, in all its threads. */
+export function compareNodeTime(
+  name: string,
+  ours: readonly WorkResult[],
+  baseline: readonly WorkResult[],
+  target?: Target,
+): Figure {
+  return compare(name, 'µs', ours, baseline, cpuMsPer1000, target);
+}
+
 /** Medians per 1,000. */
 function cpuOf(results: readonly WorkResult[]): Cpu {
   const node = spreadOf(results.map(cpuMsPer1000)).median;

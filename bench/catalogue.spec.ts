@@ -9,6 +9,7 @@ describe('the benchmarks that are run', () => {
   it('are by default those that need neither much time nor other packages', () => {
     expect(chosen()).toEqual([
       'record',
+      'round-trips',
       'drain',
       'scale-out',
       'latency',
@@ -17,6 +18,7 @@ describe('the benchmarks that are run', () => {
       'big-table',
       'memory',
       'idle',
+      'way',
     ]);
   });
 
@@ -26,7 +28,7 @@ describe('the benchmarks that are run', () => {
   });
 
   it('are with --peers also the comparisons with other packages', () => {
-    expect(chosen('--peers')).toEqual([...chosen(), 'peers-record', 'peers-drain']);
+    expect(chosen('--peers')).toEqual([...chosen(), 'peers-record', 'peers-drain', 'peers-latency']);
   });
 
   it('are by name those and no others, whatever they need', () => {

@@ -7,15 +7,18 @@ import { handlingStatements } from './benchmarks/handling-statements';
 import { idle } from './benchmarks/idle';
 import { latency } from './benchmarks/latency';
 import { memory } from './benchmarks/memory';
-import { peersDrain, peersRecord } from './benchmarks/peers';
+import { peersDrain, peersLatency, peersRecord } from './benchmarks/peers';
 import { record } from './benchmarks/record';
+import { roundTrips } from './benchmarks/round-trips';
 import { saga } from './benchmarks/saga';
 import { scaleOut } from './benchmarks/scale-out';
+import { way } from './benchmarks/way';
 import { type BenchOptions, UsageError } from './options';
 
 /** In the order of an event's way. */
 export const BENCHMARKS: readonly Benchmark[] = [
   record,
+  roundTrips,
   drain,
   scaleOut,
   latency,
@@ -28,8 +31,10 @@ export const BENCHMARKS: readonly Benchmark[] = [
   bloatHeld,
   memory,
   idle,
+  way,
   peersRecord,
   peersDrain,
+  peersLatency,
 ];
 
 /** @throws UsageError for a name that is none */

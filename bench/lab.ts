@@ -24,6 +24,8 @@ const POSTGRES_SETTINGS = {
 export interface Running {
   /** Resolves when it has set itself up. */
   readonly ready: Promise<void>;
+  /** Resolves when its measured part has ended. */
+  readonly ended: Promise<void>;
   readonly result: Promise<WorkResult>;
   stop(): void;
 }
@@ -39,15 +41,17 @@ export class Lab {
     readonly postgres: PostgresServer,
     readonly rabbitmq: RabbitmqNode,
     private readonly profileFolder: string | undefined,
+    /** Node for the measured processes. */
+    readonly node: string,
   ) {}
 
-  static async open(profileFolder: string | undefined): Promise<Lab> {
+  static async open(profileFolder: string | undefined, node: string): Promise<Lab> {
     const [postgres, rabbitmq] = await Promise.allSettled([
       startPostgres({ settings: POSTGRES_SETTINGS }),
       startRabbitmq(),
     ]);
     if (postgres.status === 'fulfilled' && rabbitmq.status === 'fulfilled')
-      return new Lab(postgres.value, rabbitmq.value, profileFolder);
+      return new Lab(postgres.value, rabbitmq.value, profileFolder, node);
     if (postgres.status === 'fulfilled') await postgres.value.dispose();
     if (rabbitmq.status === 'fulfilled') await rabbitmq.value.dispose();
     throw postgres.status === 'rejected' ? postgres.reason : (rabbitmq as PromiseRejectedResult).reason;
@@ -150,6 +154,7 @@ export class Lab {
       : [];
     const child = fork(join(__dirname, 'child.ts'), [], {
       cwd: join(__dirname, '..'),
+      execPath: this.node,
       execArgv: ['-r', '@swc-node/register', ...flags, ...profile],
       env: { ...process.env, NODE_ENV: 'production' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -160,12 +165,16 @@ export class Lab {
     let begun = this.serversCpu();
     let used: ServersCpu | undefined;
     const ready = new Promise<void>((resolve) => (setUp = resolve));
+    let end: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
     const result = new Promise<WorkResult>((resolve, reject) => {
       child.on('message', (message: FromChild) => {
         if (message === 'ready') setUp();
         else if (message === 'begun') begun = this.serversCpu();
-        else if (message === 'ended') used = difference(this.serversCpu(), begun);
-        else if ('result' in message) resolve({ ...message.result, serversCpuMs: used });
+        else if (message === 'ended') {
+          used = difference(this.serversCpu(), begun);
+          end();
+        } else if ('result' in message) resolve({ ...message.result, serversCpuMs: used });
         else reject(new Error(`${work} failed: ${message.error}`));
       });
       child.once('exit', (code, signal) => {
@@ -177,7 +186,10 @@ export class Lab {
     // Who only waits for the result learns of a failure from that.
     isReady.catch(() => undefined);
     child.send({ work: join(__dirname, 'works', work), config } satisfies ToChild);
-    return { ready: isReady, result, stop: () => child.send('stop') };
+    const stop = (): void => {
+      if (child.connected) child.send('stop');
+    };
+    return { ready: isReady, ended, result, stop };
   }
 
   private serversCpu(): ServersCpu | undefined {

@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { meets } from './benchmark';
 import { BENCHMARKS, chosenBenchmarks } from './catalogue';
+import { nodeFromNpm } from '../tools/matrix/npm-binaries';
 import { Lab } from './lab';
 import { parseOptions, USAGE, UsageError } from './options';
 import { assertPeersInstalled, PeersNotInstalledError } from './peers/installed';
@@ -9,6 +10,8 @@ import { reportOf, type Result, surroundingsOf } from './report';
 
 const CHECK_FAILED = 1;
 const CANNOT_START = 2;
+/** Other versions of Node, between runs; not committed. */
+const CACHE = resolve(__dirname, '../.tmp/matrix');
 
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
@@ -32,12 +35,13 @@ async function main(): Promise<number> {
     out.write(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${text}\n`);
   };
   if (options.profile) mkdirSync(resolve(options.profile), { recursive: true });
+  const node = options.node === undefined ? process.execPath : join(await nodeFromNpm(options.node, CACHE), 'node');
   say('starting PostgreSQL and RabbitMQ');
-  const lab = await Lab.open(options.profile && resolve(options.profile));
+  const lab = await Lab.open(options.profile && resolve(options.profile), node);
   const onSignal = (): void => void lab.close().finally(() => process.exit(130));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
   const benchmarks: Result['benchmarks'][number][] = [];
-  const surroundings = surroundingsOf([lab.postgres.version, lab.rabbitmq.version]);
+  const surroundings = surroundingsOf(node, [lab.postgres.version, lab.rabbitmq.version]);
   try {
     for (const { name, work, baseline, run } of chosen) {
       say(`${name}: ${work}`);

@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly profile: string | undefined;
   /** File for the table as Markdown. */
   readonly report: string | undefined;
+  /** Major version of Node that the measured processes run on; undefined: the present one. */
+  readonly node: string | undefined;
 }
 
 export const USAGE = `Usage: npm run bench -- [options]
@@ -25,6 +27,7 @@ export const USAGE = `Usage: npm run bench -- [options]
   --peers          also other packages as an outbox, beside the library (they need: npm ci --prefix bench/peers)
   --profile DIR    write a CPU profile of every measured process to DIR
   --report FILE    write the table as Markdown
+  --node M         run the measured processes on Node M (22, 24 …), fetched from npm
   --list           print what is measured, and start nothing
   --json           progress goes to stderr, the result as one JSON object to stdout
   --help
@@ -53,7 +56,14 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     list: values.list ?? false,
     profile: values.profile,
     report: values.report,
+    node: readNode(values.node),
   };
+}
+
+function readNode(node: string | undefined): string | undefined {
+  if (node !== undefined && !/^\d{2}$/.test(node))
+    throw new UsageError(`--node needs a major version of Node, got ${JSON.stringify(node)}.`);
+  return node;
 }
 
 function read(args: readonly string[]) {
@@ -70,6 +80,7 @@ function read(args: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         profile: { type: 'string' },
         report: { type: 'string' },
+        node: { type: 'string' },
       },
     });
   } catch (error) {

@@ -20,13 +20,14 @@ export interface Result {
   readonly benchmarks: readonly (Findings & Pick<Benchmark, 'name' | 'work' | 'baseline'>)[];
 }
 
-export function surroundingsOf(servers: readonly string[]): Surroundings {
+/** @param node of the measured processes */
+export function surroundingsOf(node: string, servers: readonly string[]): Surroundings {
   return {
     commit: commit(),
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
     memoryGb: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
+    node: execFileSync(node, ['--version'], { encoding: 'utf8' }).trim(),
     servers,
   };
 }

@@ -1,4 +1,4 @@
-import { type Bench, type Benchmark, compareThroughput, inTurns } from '../benchmark';
+import { type Bench, type Benchmark, compareNodeTime, compareThroughput, inTurns } from '../benchmark';
 import { libraryTables } from '../seed';
 import type { WorkResult } from '../work';
 import type { ConsumeConfig } from '../works/consume-ours';
@@ -8,27 +8,31 @@ import { STOCK } from '../works/stock';
 
 const MESSAGES = 50_000;
 const CONCURRENCY = 20;
-const BATCH_SIZE = 100;
+const BATCH = 100;
 
 export const consume: Benchmark = {
   name: 'consume',
-  work: `${MESSAGES.toLocaleString('en')} messages, a handler with one UPDATE, ${CONCURRENCY} at once, inbox and receipts`,
-  baseline: 'hand-written: transaction, inbox insert, UPDATE, commit, ack, as many at once',
+  work: `${MESSAGES.toLocaleString('en')} messages, a handler with one UPDATE, ${CONCURRENCY} at once, inbox and receipts; and in batches of ${BATCH} with one UPDATE each`,
+  baseline:
+    'by hand: transaction, inbox insert, UPDATE, commit, ack, as many at once: in the same tools (TypeORM, amqp-connection-manager), and in plain pg and amqplib',
   run: async (bench) => {
     const failures: string[] = [];
-    const { ours, batches, hand } = await inTurns(bench, {
-      hand: () => measure(bench, 'consume-by-hand', 'inbox', failures),
+    const { ours, sameTools, hand, batches } = await inTurns(bench, {
+      sameTools: () => measure(bench, 'consume-same-tools', 'inbox', failures),
       ours: () => measure(bench, 'consume-ours', 'reliable_mq_inbox', failures),
+      hand: () => measure(bench, 'consume-by-hand', 'inbox', failures),
       batches: () =>
-        measure(bench, 'consume-ours', 'reliable_mq_inbox', failures, { batchSize: BATCH_SIZE, concurrency: 2 }),
+        measure(bench, 'consume-ours', 'reliable_mq_inbox', failures, { batchSize: BATCH, concurrency: 2 }),
     });
     return {
       figures: [
-        compareThroughput('consume', ours, hand, { atLeast: 0.9 }),
-        compareThroughput(`consume in batches of ${BATCH_SIZE}`, batches, ours, { atLeast: 3 }),
+        compareThroughput('consume, same tools by hand', ours, sameTools, { atLeast: 0.9 }),
+        compareNodeTime('consume, Node per event, same tools by hand', ours, sameTools, { atMost: 1.3 }),
+        compareThroughput('consume, plain pg by hand', ours, hand, { atLeast: 0.8 }),
+        compareThroughput('consume in batches, our single handling', batches, ours, { atLeast: 3 }),
       ],
       failures,
-      notes: [`consume in batches of ${BATCH_SIZE}: one UPDATE for each batch, against one event at a time`],
+      notes: [],
     };
   },
 };
@@ -63,7 +67,8 @@ async function measure(
   for (let number = 0; number < MESSAGES; number += 1) expected += 1 + (number % 7);
   if (taken?.rows !== MESSAGES || taken.taken !== expected)
     failures.push(`${work} handled ${taken?.rows} messages and took ${taken?.taken}, not ${MESSAGES} and ${expected}`);
-  await lab.deleteQueues(queue, `${service}.receipts-sink`, `${service}.parked`, `${service}.receipts`);
+  const queues = (await lab.rabbitmq.listQueues()).map(({ name }) => name);
+  await lab.deleteQueues(...queues.filter((name) => name === queue || name.startsWith(`${service}.`)));
   await lab.dropDatabase(service);
   return result;
 }

@@ -33,8 +33,8 @@ export const drain: Benchmark = {
     });
     return {
       figures: [
-        compareThroughput('drain', ours, raw, { atLeast: 0.5 }),
-        compareThroughput('drain-hand', ours, hand, { atLeast: 1.2 }),
+        compareThroughput('drain', ours, raw, { atLeast: 0.55 }),
+        compareThroughput('drain-hand', ours, hand, { atLeast: 1 }),
       ],
       failures,
       notes: [],

@@ -1,4 +1,14 @@
-import { type Bench, type Benchmark, compareThroughput, type Figure, inTurns, publishedShare } from '../benchmark';
+import {
+  type Bench,
+  type Benchmark,
+  compare,
+  compareThroughput,
+  type Figure,
+  figureOf,
+  inTurns,
+  publishedShare,
+} from '../benchmark';
+import { measureLatency, type Rate, type Sides } from '../measure-latency';
 import { PEER_NAMES, type PeerName } from '../peers/catalogue';
 import { libraryTables, pendingEvents } from '../seed';
 import type { WorkResult } from '../work';
@@ -13,6 +23,10 @@ const BACKLOG = 40_000;
 const CLIENTS = 16;
 const TRANSACTIONS = 10_000;
 const WARM_UP = 1_000;
+const RATES: readonly Rate[] = [
+  { perSecond: 50, seconds: 10 },
+  { perSecond: 500, seconds: 6 },
+];
 
 const OURS = 'ours';
 type Side = typeof OURS | PeerName;
@@ -52,6 +66,48 @@ export const peersDrain: Benchmark = {
   },
 };
 
+export const peersLatency: Benchmark = {
+  name: 'peers-latency',
+  isPeers: true,
+  work: `commit to handler entered, ${RATES.map(({ perSecond }) => perSecond).join(' and ')} events/s; a consumer written by hand for the others`,
+  baseline: `the same with ${PEER_NAMES.join(', ')}`,
+  run: async (bench) => {
+    const figures: Figure[] = [];
+    const failures: string[] = [];
+    for (const rate of RATES) {
+      bench.say(`${rate.perSecond} events/s`);
+      const results = await inTurns(
+        bench,
+        eachSide((side) => measureLatency(bench, latencySides(bench, side), rate, failures)),
+      );
+      for (const peer of PEER_NAMES) {
+        const name = `latency, ${rate.perSecond} events/s, p50, ${peer} as baseline`;
+        figures.push(compare(name, 'ms', results.ours, results[peer], figureOf('p50'), { atMost: 1 / 1.5 }));
+      }
+    }
+    return { figures, failures, notes: [] };
+  },
+};
+
+function latencySides({ lab }: Bench, side: Side): Sides {
+  if (side === OURS)
+    return {
+      producer: { work: 'latency-ours', tables: [...libraryTables(), ORDERS_TABLE] },
+      consumer: { work: 'latency-ours' },
+    };
+  return {
+    producer: {
+      work: 'peer-latency',
+      tables: [ORDERS_TABLE],
+      setUp: async (databaseUrl) => {
+        await lab.run('peer-set-up', { peer: side, databaseUrl, pending: 0 } satisfies PeerSetUpConfig);
+      },
+      config: { peer: side },
+    },
+    consumer: { work: 'latency-by-hand' },
+  };
+}
+
 function eachSide(measure: (side: Side) => Promise<WorkResult>): Record<Side, () => Promise<WorkResult>> {
   return Object.fromEntries(SIDES.map((side) => [side, () => measure(side)])) as Record<
     Side,
@@ -61,7 +117,9 @@ function eachSide(measure: (side: Side) => Promise<WorkResult>): Record<Side, ()
 
 /** Ours by each peer's. */
 function figuresOf(name: string, results: Readonly<Record<Side, readonly WorkResult[]>>): readonly Figure[] {
-  return PEER_NAMES.map((peer) => compareThroughput(`${name}, ${peer} as baseline`, results.ours, results[peer]));
+  return PEER_NAMES.map((peer) =>
+    compareThroughput(`${name}, ${peer} as baseline`, results.ours, results[peer], { atLeast: 1.5 }),
+  );
 }
 
 async function measureRecord({ lab }: Bench, side: Side): Promise<WorkResult> {

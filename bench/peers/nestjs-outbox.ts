@@ -91,6 +91,7 @@ export const nestjsOutbox: Peer = {
         const order = new Order(randomUUID(), `sku-${number}`, number);
         const event = { name: EVENT_TYPE, id: randomUUID(), ...payload(order.id, number) } satisfies OutboxEvent;
         await emitter.emit(event, [{ entity: order, operation: TransactionalEventEmitterOperations.persist }]);
+        return event.id;
       },
       pending: `SELECT count(*)::int AS pending FROM ${TABLE}`,
     };

@@ -17,14 +17,17 @@ export class Orders {
     this.pool = new Pool({ connectionString: databaseUrl, max: clients });
   }
 
-  async place(number: number): Promise<void> {
+  /** @returns the event's id */
+  async place(number: number): Promise<string> {
     const client = await this.pool.connect();
     try {
       await client.query('BEGIN');
       const id = randomUUID();
       await client.query({ ...ORDER, values: [id, `sku-${number}`, number] });
-      await this.record(client, randomUUID(), payload(id, number));
+      const eventId = randomUUID();
+      await this.record(client, eventId, payload(id, number));
       await client.query('COMMIT');
+      return eventId;
     } catch (error) {
       await client.query('ROLLBACK');
       throw error;

@@ -21,8 +21,8 @@ export interface PeerOptions {
 }
 
 export interface RunningPeer {
-  /** One transaction: an order row and one event. */
-  readonly place: (number: number) => Promise<void>;
+  /** One transaction: an order row and one event. @returns the event's id, when it has committed */
+  readonly place: (number: number) => Promise<string>;
   /** SQL that counts the events which it has not finished with, as `pending`. */
   readonly pending: string;
 }

@@ -7,12 +7,11 @@ import { pendingEvents } from './pending-events';
 interface PgBoss {
   on(event: 'error', listener: (error: Error) => void): void;
   start(): Promise<unknown>;
-  stop(options: { graceful: boolean; wait: boolean }): Promise<void>;
-  createQueue(name: string): Promise<void>;
+  stop(options: { graceful: boolean }): Promise<void>;
+  createQueue(name: string, options: object): Promise<void>;
   send(name: string, data: object, options: object): Promise<string | null>;
-  insert(jobs: readonly object[]): Promise<void>;
+  insert(name: string, jobs: readonly object[]): Promise<unknown>;
   work(name: string, options: object, handler: (jobs: readonly Job[]) => Promise<void>): Promise<string>;
-  notifyWorker(id: string): void;
 }
 
 interface Job {
@@ -28,14 +27,17 @@ const BATCH = 500;
 export const pgBoss: Peer = {
   setUp: async (databaseUrl) => {
     const boss = await startBoss(databaseUrl);
-    await boss.createQueue(QUEUE);
-    await boss.stop({ graceful: false, wait: true });
+    await boss.createQueue(QUEUE, { notify: true });
+    await boss.stop({ graceful: false });
   },
   fill: async (databaseUrl, count) => {
     const boss = await startBoss(databaseUrl);
     for (const events of pendingEvents(count))
-      await boss.insert(events.map(({ id, payload }) => ({ name: QUEUE, id, data: payload })));
-    await boss.stop({ graceful: false, wait: true });
+      await boss.insert(
+        QUEUE,
+        events.map(({ id, payload }) => ({ id, data: payload })),
+      );
+    await boss.stop({ graceful: false });
   },
   start: async ({ databaseUrl, clients, publish }) => {
     const boss = await startBoss(databaseUrl);
@@ -43,15 +45,16 @@ export const pgBoss: Peer = {
       const db = { executeSql: (text: string, values: unknown[]) => client.query(text, values) };
       return boss.send(QUEUE, payload, { id, db });
     });
-    const workers: string[] = [];
-    for (let number = 0; number < WORKERS; number += 1) {
-      const id = await boss.work(QUEUE, { batchSize: BATCH, pollingIntervalSeconds: 0.5 }, async (jobs) => {
-        await Promise.all(jobs.map(({ id, data }) => publish(id, data)));
-        // A full batch: there are more. Without this a worker rests for the rest of its polling interval.
-        if (jobs.length === BATCH) for (const worker of workers) boss.notifyWorker(worker);
-      });
-      workers.push(id);
-    }
+    // A full batch: there are more, and the worker fetches on at once.
+    const options = {
+      batchSize: BATCH,
+      pollingIntervalSeconds: 0.5,
+      burstWhenBatchFull: true,
+      localConcurrency: WORKERS,
+    };
+    await boss.work(QUEUE, options, async (jobs) => {
+      await Promise.all(jobs.map(({ id, data }) => publish(id, data)));
+    });
     return {
       place: (number) => orders.place(number),
       pending: `SELECT count(*)::int AS pending FROM pgboss.job WHERE name = '${QUEUE}' AND state < 'completed'`,
@@ -60,8 +63,8 @@ export const pgBoss: Peer = {
 };
 
 async function startBoss(databaseUrl: string): Promise<PgBoss> {
-  const Boss = requirePeer('pg-boss') as new (options: object) => PgBoss;
-  const boss = new Boss({ connectionString: databaseUrl, max: 10, schedule: false });
+  const { PgBoss } = requirePeer('pg-boss') as { PgBoss: new (options: object) => PgBoss };
+  const boss = new PgBoss({ connectionString: databaseUrl, max: 10, schedule: false, useListenNotify: true });
   boss.on('error', (error) => process.stderr.write(`pg-boss: ${error.message}\n`));
   await boss.start();
   return boss;

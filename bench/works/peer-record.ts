@@ -22,9 +22,10 @@ export default async function work(config: PeerRecordConfig, stage: Stage): Prom
       published += 1;
     },
   });
-  await runClients(clients, warmUp, (number) => running.place(number));
+  const place = async (number: number): Promise<void> => void (await running.place(number));
+  await runClients(clients, warmUp, place);
   stage.begin();
-  const latencies = await runClients(clients, transactions, (number) => running.place(number));
+  const latencies = await runClients(clients, transactions, place);
   stage.end();
   // Nothing is closed: what a peer has not yet published is of no interest, and the process ends anyway.
   return {
