@@ -17,6 +17,19 @@ export interface OperationsStore {
   eventStates(eventIds: readonly string[]): Promise<readonly EventState[]>;
   /** Those of the handlings that are in the inbox. */
   handlingStates(keys: readonly HandlingKey[]): Promise<readonly HandlingState[]>;
+  /**
+   * Every consumer and event type that has unfinished handlings, and those of the handlings that have ended last. Costs a few index probes
+   * for each, however many rows there are.
+   */
+  inboxKinds(): Promise<readonly InboxKind[]>;
+}
+
+/** A consumer and an event type whose handlings the inbox has. */
+export interface InboxKind extends Pick<InboxKey, 'consumer' | 'type'> {
+  /** Handlings that are not at their end; counting stops at 1,000. */
+  readonly unfinished: number;
+  /** For how long the one that is due first has been due, in milliseconds; negative before, 0 when none is. */
+  readonly overdueMs: number;
 }
 
 /** How people name handlings of the inbox. */

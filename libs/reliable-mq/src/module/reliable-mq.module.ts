@@ -5,6 +5,7 @@ import { CompensationRegistry } from '../compensate/compensation-registry';
 import { RunCompensationsJob } from '../compensate/run-compensations.job';
 import { ConsumerGroup } from '../consume/consumer-group';
 import { HandlerRegistry } from '../consume/handler-registry';
+import { RemovedHandlers } from '../consume/removed-handlers';
 import { RetryFailedJob } from '../consume/retry-failed.job';
 import { EventTypes } from '../event/event-types';
 import { HookRunner } from '../event/hook-runner';
@@ -87,7 +88,7 @@ const PRODUCER: readonly Provider[] = [
   ...PRODUCER_JOBS,
 ];
 
-const CONSUMER: readonly Provider[] = [ConsumerGroup, HandlerExplorer, ...CONSUMER_JOBS];
+const CONSUMER: readonly Provider[] = [ConsumerGroup, HandlerExplorer, RemovedHandlers, ...CONSUMER_JOBS];
 
 /** What applications inject, beside the EventRecorder. */
 const EXPORTED = [CompensationTask, EventOperations, ReliableMqHealth, ReliableMqHooks];

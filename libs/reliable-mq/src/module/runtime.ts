@@ -11,6 +11,7 @@ import { DiscoveryService } from '@nestjs/core';
 import { TRANSPORT, type Transport } from '../broker/transport';
 import { ConsumerGroup } from '../consume/consumer-group';
 import { HandlerRegistry } from '../consume/handler-registry';
+import { RemovedHandlers } from '../consume/removed-handlers';
 import { Stores } from '../database/stores';
 import { InvalidSetupError } from '../event/errors';
 import { HookRunner } from '../event/hook-runner';
@@ -24,8 +25,8 @@ import { CompensationTask } from '../repair/compensation-task';
 import { ApplicationExplorer } from './explore/application.explorer';
 import { warnOfSmallPool } from './runtime-pool-check';
 
-/** How often this process declares its queues and bindings again, in milliseconds: puts back what somebody has removed. */
-const TOPOLOGY_REFRESH_MS = 15_000;
+/** How often this process looks at what others may have done to its queues, in milliseconds. */
+const LOOK_AROUND_MS = 15_000;
 /** What the last writes of a stopping process may take even if its handlers have used up the time, in milliseconds. */
 const LAST_WRITES_MS = 1000;
 
@@ -43,7 +44,7 @@ export class ReliableMqRuntime
 {
   private readonly logger = createLog();
   private removeStatusListener: (() => void) | undefined;
-  private topologyTimer: NodeJS.Timeout | undefined;
+  private lookingAround: NodeJS.Timeout | undefined;
   private started: Promise<void> | undefined;
   private drained: Promise<void> | undefined;
 
@@ -61,6 +62,7 @@ export class ReliableMqRuntime
     @Optional() @Inject(PublisherGroup) private readonly publishers?: PublisherGroup,
     @Optional() @Inject(ReceiptListener) private readonly receipts?: ReceiptListener,
     @Optional() @Inject(ConsumerGroup) private readonly consumers?: ConsumerGroup,
+    @Optional() @Inject(RemovedHandlers) private readonly removed?: RemovedHandlers,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -109,8 +111,9 @@ export class ReliableMqRuntime
     this.publishers?.start();
     await this.receipts?.start();
     await this.consumers?.start();
-    this.topologyTimer = setInterval(() => void this.transport.refreshTopology(), TOPOLOGY_REFRESH_MS);
-    this.topologyTimer.unref();
+    await this.removed?.look();
+    this.lookingAround = setInterval(() => this.lookAround(), LOOK_AROUND_MS);
+    this.lookingAround.unref();
     this.task.start();
     this.lifecycle.phase = 'running';
     this.logger.log('Started', this.summary());
@@ -124,7 +127,7 @@ export class ReliableMqRuntime
     const { drainMs } = this.options.shutdown;
     const stopsAt = performance.now() + drainMs;
     const left = (): number => Math.max(stopsAt - performance.now(), LAST_WRITES_MS);
-    clearInterval(this.topologyTimer);
+    clearInterval(this.lookingAround);
     const taskStopped = this.task.stop(drainMs);
     await this.consumers?.drain(drainMs);
     // After the handlers: the events that they recorded are published still.
@@ -138,6 +141,12 @@ export class ReliableMqRuntime
     this.removeStatusListener?.();
     this.publishers?.close();
     await this.transport.close();
+  }
+
+  /** Queues and bindings that somebody has removed are put back, and what waits for nobody is found. */
+  private lookAround(): void {
+    void this.transport.refreshTopology();
+    void this.removed?.look();
   }
 
   /** What had to wait for the broker is done now, and not at the next run of the compensation task. */

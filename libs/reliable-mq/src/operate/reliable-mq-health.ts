@@ -1,9 +1,10 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { DatabaseDeadlineError } from '../database/port';
 import { within } from '../wait/deadline';
 import { describeError } from '../event/errors';
 import { Stores } from '../database/stores';
 import { TRANSPORT, type Transport } from '../broker/transport';
+import { RemovedHandlers } from '../consume/removed-handlers';
 import { Lifecycle } from './lifecycle';
 
 const CHECK_DEADLINE_MS = 3000;
@@ -21,6 +22,7 @@ export class ReliableMqHealth {
     private readonly stores: Stores,
     @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly lifecycle: Lifecycle,
+    @Optional() @Inject(RemovedHandlers) private readonly removed?: RemovedHandlers,
   ) {}
 
   /** Ask every database, and the transport for its status. Takes at most 3 seconds. */
@@ -31,6 +33,7 @@ export class ReliableMqHealth {
     const { available, reason } = this.transport.status();
     // While available, the reason says what else is wrong: a queue that isn't consumed.
     if (!available || reason !== undefined) reasons.push(`broker: ${reason ?? 'not available'}`);
+    reasons.push(...(this.removed?.problems ?? []));
     await Promise.all(
       this.stores.all.map(async ({ name, database }) => {
         try {

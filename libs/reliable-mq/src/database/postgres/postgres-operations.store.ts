@@ -12,7 +12,9 @@ import {
   type HandlingKey,
   type HandlingState,
   type InboxFilter,
+  type InboxKind,
   type InboxRecord,
+  MAX_LIMIT,
   type OperationsStore,
   type ReliableMqStatistics,
   STATISTICS_CAP,
@@ -97,6 +99,35 @@ export class PostgresOperationsStore implements OperationsStore {
       parameters,
     );
     return rows.map(toInboxRecord);
+  }
+
+  async inboxKinds(): Promise<readonly InboxKind[]> {
+    // By the index (consumer, type, due_at) of unfinished rows: from one pair straight to the next one.
+    const due = 'due_at IS NOT NULL';
+    const ofKind = `${due} AND (i.consumer, i.type) = (kind.consumer, kind.type)`;
+    const rows = await queryAlone<{ consumer: string; type: string; unfinished: number; overdue_ms: number | null }>(
+      this.dataSource,
+      `WITH RECURSIVE kind AS (
+         (SELECT consumer, type FROM ${this.inbox} WHERE ${due} ORDER BY consumer, type LIMIT 1)
+         UNION ALL
+         SELECT following.* FROM kind CROSS JOIN LATERAL (
+           SELECT consumer, type FROM ${this.inbox} AS i
+           WHERE ${due} AND (i.consumer, i.type) > (kind.consumer, kind.type) ORDER BY consumer, type LIMIT 1) AS following)
+       SELECT consumer, type,
+         (SELECT count(*)::int FROM (SELECT FROM ${this.inbox} AS i WHERE ${ofKind} LIMIT ${MAX_LIMIT}) AS counted) AS unfinished,
+         (SELECT (extract(epoch FROM clock_timestamp() - min(due_at)) * 1000)::float8 FROM ${this.inbox} AS i WHERE ${ofKind}) AS overdue_ms
+       FROM kind
+       UNION ALL
+       SELECT consumer, type, 0, NULL FROM (
+         SELECT consumer, type FROM ${this.inbox} WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT ${MAX_LIMIT}) AS ended
+       WHERE (consumer, type) NOT IN (SELECT consumer, type FROM kind) GROUP BY consumer, type`,
+    );
+    return rows.map(({ consumer, type, unfinished, overdue_ms }) => ({
+      consumer,
+      type,
+      unfinished,
+      overdueMs: overdue_ms ?? 0,
+    }));
   }
 
   async statistics(): Promise<ReliableMqStatistics> {
