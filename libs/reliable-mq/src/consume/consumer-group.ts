@@ -55,9 +55,19 @@ export class ConsumerGroup {
     };
   }
 
+  /** Consume the queue of each handler that is not consumed yet: again when handlers have been added. */
   async start(): Promise<void> {
-    this.consumers = this.handlers.all().map((queue) => new Consumer(queue, this.parts));
-    await Promise.all(this.consumers.map((consumer) => consumer.start()));
+    const added = this.handlers
+      .all()
+      .filter((queue) => !this.find(queue))
+      .map((queue) => new Consumer(queue, this.parts));
+    this.consumers = [...this.consumers, ...added];
+    await Promise.all(added.map((consumer) => consumer.start()));
+  }
+
+  /** What keeps messages from being put aside as they should be, each as a sentence. */
+  get problems(): readonly string[] {
+    return [...this.parkings.values()].flatMap(({ problem }) => problem ?? []);
   }
 
   /** Those whose inbox is this one. */
@@ -72,16 +82,20 @@ export class ConsumerGroup {
   /**
    * Take nothing more; let what runs finish within `drainMs`, then cut it off; send the receipts that wait. The retry job must
    * have been told to stop.
+   * @returns how many messages were cut off, and go back
    */
-  async drain(drainMs: number): Promise<void> {
+  async drain(drainMs: number): Promise<number> {
     const idle = this.paused().then(() => this.idle());
+    let cutOff = 0;
     if (!(await finishesWithin(drainMs, idle))) {
+      cutOff = this.consumers.reduce((sum, { running }) => sum + running, 0);
       this.stopping.abort();
       await finishesWithin(CUT_OFF_MS, idle);
     }
     this.stopping.abort();
     for (const parking of this.parkings.values()) parking.stop();
     this.receipts.stop();
+    return cutOff;
   }
 
   private async paused(): Promise<void> {

@@ -159,6 +159,11 @@ export class Consumer {
   }
 
   /** Resolves when nothing is in hand. */
+  /** Messages and rows in hand. */
+  get running(): number {
+    return this.active.size;
+  }
+
   async idle(): Promise<void> {
     while (this.active.size > 0) await Promise.all(this.active);
   }

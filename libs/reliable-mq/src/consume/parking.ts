@@ -42,6 +42,11 @@ export class Parking {
     private readonly transport: Pick<Transport, 'publish'>,
   ) {}
 
+  /** Why copies wait; undefined: none does. */
+  get problem(): string | undefined {
+    return this.stuck.lasts ? `messages can't be put into the parking queue of consumer "${this.consumer}"` : undefined;
+  }
+
   add(message: IncomingMessage, reason: string): void {
     if (this.stopped) return;
     if (this.copies.length >= MAX_COPIES || this.bytes + message.body.length > MAX_BYTES) {

@@ -41,7 +41,9 @@ describe('RemovedHandlers', () => {
       queueState: async (queue) => (queue in queues ? queues[queue] : 'no-queue'),
     });
   });
-  afterEach(() => Logger.overrideLogger(false));
+  afterEach(() => {
+    Logger.overrideLogger(false);
+  });
 
   it('tells once what waits for no handler, until nothing does', async () => {
     queues['stock.order.gone'] = { messages: 5, consumers: 0 };

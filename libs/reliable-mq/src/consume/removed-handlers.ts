@@ -52,14 +52,13 @@ export class RemovedHandlers {
 
   private async lookAt({ consumer, type, unfinished, overdueMs }: InboxKind): Promise<void> {
     const queue = consumerQueue(consumer, type);
-    if (this.handlers.find(consumer, type)) return this.take(queue, { rows: 0, messages: 0 });
+    if (this.handlers.find(consumer, type)) {
+      this.take(queue, { rows: 0, messages: 0 });
+      return;
+    }
     const state = await this.transport.queueState(queue);
-    const messages =
-      state === undefined
-        ? (this.waiting.get(queue)?.messages ?? 0)
-        : state !== 'no-queue' && state.consumers === 0
-          ? state.messages
-          : 0;
+    let messages = this.waiting.get(queue)?.messages ?? 0;
+    if (state !== undefined) messages = state !== 'no-queue' && state.consumers === 0 ? state.messages : 0;
     const areNobodys = !this.hasLooked || this.waiting.has(queue) || overdueMs > NOBODYS_AFTER_MS;
     this.take(queue, { rows: areNobodys ? unfinished : 0, messages });
   }

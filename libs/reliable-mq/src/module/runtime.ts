@@ -24,6 +24,7 @@ import { ReceiptListener } from '../receipt/receipt-listener';
 import { CompensationTask } from '../repair/compensation-task';
 import { ApplicationExplorer } from './explore/application.explorer';
 import { warnOfSmallPool } from './runtime-pool-check';
+import { StopSummary } from './stop-summary';
 
 /** How often this process looks at what others may have done to its queues, in milliseconds. */
 const LOOK_AROUND_MS = 15_000;
@@ -128,13 +129,15 @@ export class ReliableMqRuntime
     const stopsAt = performance.now() + drainMs;
     const left = (): number => Math.max(stopsAt - performance.now(), LAST_WRITES_MS);
     clearInterval(this.lookingAround);
+    const summary = new StopSummary(this.hooks);
     const taskStopped = this.task.stop(drainMs);
-    await this.consumers?.drain(drainMs);
+    const cutOff = (await this.consumers?.drain(drainMs)) ?? 0;
     // After the handlers: the events that they recorded are published still.
     await this.publishers?.stop(left());
     await this.receipts?.stop(left());
     for (const { gate } of this.stores.all) gate.stop();
     await taskStopped;
+    this.logger.log('Stopped', summary.end(cutOff));
   }
 
   private async disconnect(): Promise<void> {

@@ -4,7 +4,10 @@ import { within } from '../wait/deadline';
 import { describeError } from '../event/errors';
 import { Stores } from '../database/stores';
 import { TRANSPORT, type Transport } from '../broker/transport';
+import { ConsumerGroup } from '../consume/consumer-group';
 import { RemovedHandlers } from '../consume/removed-handlers';
+import { ReceiptIntake } from '../receipt/receipt-intake';
+import { ChaseReceiptsJob } from '../repair/chase-receipts.job';
 import { Lifecycle } from './lifecycle';
 
 const CHECK_DEADLINE_MS = 3000;
@@ -22,6 +25,9 @@ export class ReliableMqHealth {
     private readonly stores: Stores,
     @Inject(TRANSPORT) private readonly transport: Transport,
     private readonly lifecycle: Lifecycle,
+    @Optional() @Inject(ReceiptIntake) private readonly receipts?: ReceiptIntake,
+    @Optional() @Inject(ChaseReceiptsJob) private readonly chase?: ChaseReceiptsJob,
+    @Optional() @Inject(ConsumerGroup) private readonly consumers?: ConsumerGroup,
     @Optional() @Inject(RemovedHandlers) private readonly removed?: RemovedHandlers,
   ) {}
 
@@ -33,7 +39,7 @@ export class ReliableMqHealth {
     const { available, reason } = this.transport.status();
     // While available, the reason says what else is wrong: a queue that isn't consumed.
     if (!available || reason !== undefined) reasons.push(`broker: ${reason ?? 'not available'}`);
-    reasons.push(...(this.removed?.problems ?? []));
+    reasons.push(...this.known(available));
     await Promise.all(
       this.stores.all.map(async ({ name, database }) => {
         try {
@@ -49,5 +55,14 @@ export class ReliableMqHealth {
       }),
     );
     return { healthy: reasons.length === 0, reasons };
+  }
+
+  /** What others have found on their way; nobody is asked. */
+  private *known(isBrokerThere: boolean): Generator<string> {
+    if (isBrokerThere && this.receipts?.isAway) yield this.receipts.problem ?? '';
+    for (const queue of this.chase?.unattendedQueues ?? [])
+      yield `nobody consumes queue "${queue}", which events of this service wait for`;
+    yield* this.consumers?.problems ?? [];
+    yield* this.removed?.problems ?? [];
   }
 }

@@ -65,6 +65,12 @@ export class ReceiptIntake {
     return `receipts cannot be received: ${this.obstacle ?? this.subscriptions[0]?.status().reason ?? 'not started'}`;
   }
 
+  /** Whether none can come, not even those that wait. */
+  get isAway(): boolean {
+    this.look();
+    return this.phase === 'away';
+  }
+
   /** For how long they have come without an interruption that this process has seen, in milliseconds. */
   get receivesForMs(): number {
     return performance.now() - this.receivesSinceMs;
