@@ -1,10 +1,10 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { ReliableMqModule } from 'nestjs-reliable-mq';
 import { databaseModule } from '../platform/database.module';
 import { HealthController } from '../platform/health.controller';
 import type { ServiceSettings } from '../platform/settings';
+import { reliableMqOverAmqpConnection } from './broker';
 import { CreateOrders1764000000001 } from './migrations/1764000000001-create-orders';
 import { Order } from './orders/order.entity';
 import { OrderService } from './orders/order.service';
@@ -27,7 +27,7 @@ export class OrderModule {
         }),
         TypeOrmModule.forFeature([Order]),
         ScheduleModule.forRoot(),
-        ReliableMqModule.forRoot(reliableMq),
+        reliableMqOverAmqpConnection(reliableMq),
       ],
       controllers: [OrdersController, HealthController],
       providers: [OrderService],

@@ -18,10 +18,14 @@ export class LonePublisher {
   private readonly waiting = new Set<Waiting>();
   private busy = false;
 
-  /** @param channel used by nobody else; whoever makes it calls `next` when it opens */
+  /**
+   * @param channel used by nobody else; whoever makes it calls `next` when it opens
+   * @param verdictOn asked when a message's turn has come: the one before it may have shown what becomes of it
+   */
   constructor(
-    private readonly channel: ConfirmedChannel,
+    private readonly channel: Pick<ConfirmedChannel, 'isOpen' | 'publish' | 'answerLater'>,
     private readonly waitAtMostMs: number,
+    private readonly verdictOn: (message: OutgoingMessage) => PublishOutcome | undefined,
   ) {}
 
   publish(message: OutgoingMessage, done: (outcome: PublishOutcome) => void): void {
@@ -43,6 +47,11 @@ export class LonePublisher {
     for (const one of this.waiting) {
       this.waiting.delete(one);
       clearTimeout(one.deadline);
+      const verdict = this.verdictOn(one.message);
+      if (verdict) {
+        this.channel.answerLater(one.done, verdict);
+        continue;
+      }
       this.busy = true;
       return this.channel.publish(one.message, (outcome) => {
         this.busy = false;

@@ -56,7 +56,10 @@ export class Publisher {
     });
     this.shared = new ConfirmedChannel(connection, channelOptions({}), logger);
     this.loneChannel = new ConfirmedChannel(connection, channelOptions({ onChange: () => this.alone?.next() }), logger);
-    this.alone = new LonePublisher(this.loneChannel, options.confirmTimeoutMs);
+    this.alone = new LonePublisher(this.loneChannel, options.confirmTimeoutMs, (message) => {
+      const way = this.wayOf(message);
+      return typeof way === 'object' ? way : undefined;
+    });
   }
 
   /** Why publishing now would end `unavailable`. */
@@ -128,7 +131,11 @@ export class Publisher {
   }
 
   private noteTrouble(message: InFlightMessage, reason: string, isNack: boolean): void {
-    const { changed, replace } = this.troubles.note(targetOf(message), reason, isNack, performance.now());
+    const { changed, replace } = this.troubles.note(
+      targetOf(message),
+      { reason, isNack, sentAt: message.sentAt },
+      performance.now(),
+    );
     if (changed) this.options.onChange();
     if (!replace) return;
     this.logger.warn('RabbitMQ publishing channel is replaced: it is refused everything for one target', {

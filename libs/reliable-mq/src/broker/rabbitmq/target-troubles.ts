@@ -21,16 +21,18 @@ interface Trouble {
 export class TargetTroubles {
   private readonly troubles = new Map<string, Trouble>();
 
-  /** @returns whether `reasons` has changed, and whether the channel should be replaced */
+  /**
+   * @param sentAt when the message was handed to the broker: nothing of its target was confirmed since
+   * @returns whether `reasons` has changed, and whether the channel should be replaced
+   */
   note(
     target: string,
-    reason: string,
-    isNack: boolean,
+    { reason, isNack, sentAt }: { readonly reason: string; readonly isNack: boolean; readonly sentAt: number },
     now: number,
   ): { readonly changed: boolean; readonly replace: boolean } {
     let trouble = this.troubles.get(target);
     if (!trouble) {
-      trouble = { since: now, reason, told: false, replaceAt: now + TROUBLE_AFTER_MS };
+      trouble = { since: sentAt, reason, told: false, replaceAt: now + TROUBLE_AFTER_MS };
       this.troubles.set(target, trouble);
     }
     const tell = now - trouble.since >= TROUBLE_AFTER_MS;
