@@ -151,6 +151,7 @@ describe('the package, installed from its tarball into an application of its own
     expect(tables.map(({ tablename }) => tablename)).toEqual([
       'reliable_mq_inbox',
       'reliable_mq_outbox',
+      'reliable_mq_owner',
       'reliable_mq_schema',
     ]);
   });

@@ -5,8 +5,8 @@ import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
 import { IsInt, IsUUID, Min } from 'class-validator';
 import {
   Compensate,
-  type EventContext,
-  type EventFailure,
+  EventContext,
+  EventFailure,
   EventOperations,
   EventRecorder,
   ReliableEvent,
