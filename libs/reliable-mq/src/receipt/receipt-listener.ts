@@ -93,9 +93,9 @@ export class ReceiptListener {
     this.held += 1;
     const { receipts, invalid } = decodeReceipts(delivery.message.body);
     const from = delivery.message.appId ?? 'unknown';
-    if (invalid > 0) this.useless.add(undefined, { what: 'no receipts', from }, { count: invalid });
+    if (invalid > 0) this.useless.add(undefined, { reason: 'no receipts', from }, { count: invalid });
     for (const { eventId, source } of receipts) {
-      if (!this.stores.find(source)) this.useless.add(eventId, { what: 'receipts for an unknown DataSource', source });
+      if (!this.stores.find(source)) this.useless.add(eventId, { reason: 'receipts for an unknown DataSource', source });
     }
     this.hooks.run('receiptsReceived', { count: receipts.length });
     this.write({ delivery, receipts });
