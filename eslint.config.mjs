@@ -59,7 +59,7 @@ const STATEMENT = String.raw`/^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|CR
 
 const NO_SQL = ['Literal[value=', 'TemplateElement[value.raw='].map((start) => ({
   selector: `${start}${STATEMENT}]`,
-  message: 'SQL lives in database/ only, in the folder of its database.',
+  message: 'SQL lives in the folder of its database only.',
 }));
 
 /** By any name that this code has for a manager or a query runner; a plain object that holds a DataSource may call it so. */
@@ -74,6 +74,16 @@ const NO_OWN_DATA_SOURCE = [
   selector,
   message: 'TypeORM 0.3 has another name for it: dataSourceOf(…) of database/data-source-of.ts knows both.',
 }));
+
+/** Five characters with a digit among them, compared with or listed: what PostgreSQL, and the SQL standard, call an SQLSTATE. */
+const SQLSTATE = String.raw`/^(?=.*[0-9])[0-9A-DF-Z][0-9A-Z]{4}$/`;
+
+const NO_SQLSTATE = ['BinaryExpression', 'ArrayExpression', 'SwitchCase'].map((parent) => ({
+  selector: `${parent} > Literal[value=${SQLSTATE}]`,
+  message: 'What an error of a driver says is DatabasePort.failureOf(error).',
+}));
+
+const DRIVERS = ['pg', 'pg-pool', 'mysql2', 'mysql2/promise'];
 
 const NO_PROCESS = ['env', 'exit', 'exitCode', 'argv', 'on', 'once', 'stdout', 'stderr'].map((property) => ({
   object: 'process',
@@ -153,7 +163,10 @@ export default defineConfig(
       'no-restricted-imports': [
         'error',
         {
-          paths: [{ name: 'nestjs-reliable-mq', message: 'Inside the library, import the file itself.' }],
+          paths: [
+            { name: 'nestjs-reliable-mq', message: 'Inside the library, import the file itself.' },
+            ...DRIVERS.map((name) => ({ name, message: 'TypeORM loads the driver; no type of it is part of the library.' })),
+          ],
           // Applications whose bundler resolves packages would not find the types of such a path.
           patterns: [
             { group: ['typeorm/*'], message: "Import from 'typeorm'." },
@@ -174,11 +187,11 @@ export default defineConfig(
   },
   {
     files: [`${LIBRARY}/**/*.ts`],
-    ignores: [...SPECS, `${LIBRARY}/database/**`],
-    rules: { 'no-restricted-syntax': ['error', ...NO_SQL, ...NO_OWN_DATA_SOURCE] },
+    ignores: [...SPECS, `${LIBRARY}/database/*/**`],
+    rules: { 'no-restricted-syntax': ['error', ...NO_SQL, ...NO_SQLSTATE, ...NO_OWN_DATA_SOURCE] },
   },
   {
-    files: [`${LIBRARY}/database/**/*.ts`],
+    files: [`${LIBRARY}/database/*/**/*.ts`],
     ignores: SPECS,
     rules: { 'no-restricted-syntax': ['error', ...NO_OWN_DATA_SOURCE] },
   },
