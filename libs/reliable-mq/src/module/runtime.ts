@@ -7,7 +7,7 @@ import {
   type OnModuleInit,
   Optional,
 } from '@nestjs/common';
-import { DiscoveryService } from '@nestjs/core';
+import { DiscoveryService, LazyModuleLoader } from '@nestjs/core';
 import { TRANSPORT, type Transport } from '../broker/transport';
 import { ConsumerGroup } from '../consume/consumer-group';
 import { HandlerRegistry } from '../consume/handler-registry';
@@ -57,6 +57,7 @@ export class ReliableMqRuntime
     private readonly wakeups: Wakeups,
     private readonly lifecycle: Lifecycle,
     private readonly discovery: DiscoveryService,
+    private readonly lazyModules: LazyModuleLoader,
     private readonly explorer: ApplicationExplorer,
     private readonly handlers: HandlerRegistry,
     private readonly task: CompensationTask,
@@ -67,8 +68,8 @@ export class ReliableMqRuntime
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const problems = [...this.otherImports(), ...this.explorer.explore()];
-    if (problems.length > 0) throw new InvalidSetupError([...new Set(problems)]);
+    refuse([...this.otherImports(), ...this.explorer.explore()]);
+    this.followLazyModules();
     for (const { database } of this.stores.all) {
       await database.open(this.options.schema);
       if (this.publishers) await database.own('outbox', this.options.service);
@@ -146,6 +147,26 @@ export class ReliableMqRuntime
     await this.transport.close();
   }
 
+  /** Modules that are loaded later bring handlers and events too: `load` resolves when their queues are consumed. */
+  private followLazyModules(): void {
+    const load = this.lazyModules.load.bind(this.lazyModules);
+    this.lazyModules.load = async (...args) => {
+      const loaded = await load(...args);
+      const consumed = new Map(this.handlers.all().map(({ queue, byVersion }) => [queue, byVersion.size]));
+      refuse(this.explorer.explore());
+      refuse(
+        this.handlers
+          .all()
+          .filter(({ queue, byVersion }) => (consumed.get(queue) ?? byVersion.size) !== byVersion.size)
+          .map(
+            ({ queue }) => `Queue "${queue}" is consumed already: all versions of its handler must be loaded together.`,
+          ),
+      );
+      if (this.lifecycle.phase === 'running') await this.consumers?.start();
+      return loaded;
+    };
+  }
+
   /** Queues and bindings that somebody has removed are put back, and what waits for nobody is found. */
   private lookAround(): void {
     void this.transport.refreshTopology();
@@ -182,4 +203,8 @@ export class ReliableMqRuntime
         .flatMap(({ queue, byVersion }) => [...byVersion.values()].map(({ label }) => `${queue} → ${label}`)),
     };
   }
+}
+
+function refuse(problems: readonly string[]): void {
+  if (problems.length > 0) throw new InvalidSetupError([...new Set(problems)]);
 }

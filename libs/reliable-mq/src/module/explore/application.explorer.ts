@@ -9,6 +9,8 @@ import { RepositoriesExplorer } from './repositories.explorer';
 /** Reads the application: who takes part in transactions, records, handles and compensates. */
 @Injectable()
 export class ApplicationExplorer {
+  private readonly seen = new WeakSet<object>();
+
   constructor(
     private readonly discovery: DiscoveryService,
     private readonly scanner: MetadataScanner,
@@ -18,10 +20,13 @@ export class ApplicationExplorer {
     @Optional() @Inject(CompensationExplorer) private readonly compensations?: CompensationExplorer,
   ) {}
 
-  /** @returns what is wrong with the application's decorators, each a full sentence */
+  /**
+   * Reads what has not been read before: again when a module was loaded later.
+   * @returns what is wrong with the application's decorators, each a full sentence
+   */
   explore(): readonly string[] {
     this.repositories.explore();
-    const methods = discoverMethods(this.discovery, this.scanner);
+    const methods = discoverMethods(this.discovery, this.scanner, this.seen);
     return [
       ...this.recorded.explore(methods),
       ...(this.handlers?.explore(methods) ?? []),

@@ -22,9 +22,15 @@ export interface DiscoveredMethod {
   readonly controllerModule: string | undefined;
 }
 
-/** Every method of every provider and controller of the application, each class once per instance. */
-export function discoverMethods(discovery: DiscoveryService, scanner: MetadataScanner): readonly DiscoveredMethod[] {
-  const seen = new Set<object>();
+/**
+ * Every method of every provider and controller of the application, each class once per instance.
+ * @param seen instances (and prototypes of those that have none) that were found before; they are left out, and the others added
+ */
+export function discoverMethods(
+  discovery: DiscoveryService,
+  scanner: MetadataScanner,
+  seen = new WeakSet<object>(),
+): readonly DiscoveredMethod[] {
   const methods: DiscoveredMethod[] = [];
   const controllers = new Set(discovery.getControllers());
   for (const wrapper of [...discovery.getProviders(), ...controllers] as InstanceWrapper<unknown>[]) {
