@@ -377,7 +377,7 @@ inline lose_relay(s) {
 
 /* ---------------------------------------------------------------- the producer */
 
-/* EventRecorder.record in the caller's transaction; CommitTracker; PublisherGroup.listener. Hooks: recorded, committed, deferred */
+/* EventRecorder.record in the caller's transaction; QueryRunnerGuard; PublisherGroup.listener. Hooks: recorded, committed, deferred */
 proctype Recorder() {
 #ifdef INSERT_OUTSIDE_THE_TRANSACTION
   atomic { o_status = pending; o_attempts = 1; o_due = due };

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Type } from 'class-transformer';
@@ -6,6 +7,7 @@ import {
   EventRecorder,
   type InvalidEventError,
   NoTransactionError,
+  type EventHeaders,
   NotAnEventError,
   PayloadTooLargeError,
   ReliableEvent,
@@ -89,6 +91,16 @@ class Notes {
   }
 }
 
+/** What an application has of its request. */
+const correlation = new AsyncLocalStorage<unknown>();
+
+function commonHeaders(): EventHeaders | undefined {
+  const store = correlation.getStore();
+  if (store instanceof Error) throw store;
+  if (store === undefined) return undefined;
+  return typeof store === 'string' ? { correlation: store } : (store as EventHeaders);
+}
+
 describe('the payload of an event', () => {
   let recording: Recording;
   let notes: Notes;
@@ -97,7 +109,7 @@ describe('the payload of an event', () => {
     recording = await startRecording({
       providers: [Notes],
       types: ['note.written', 'anything.happened', 'order.placed', 'date.fixed-typed'],
-      reliableMq: { record: { maxPayloadBytes: 100_000 } },
+      reliableMq: { record: { maxPayloadBytes: 100_000, headers: commonHeaders } },
     });
     notes = recording.app.get(Notes);
   });
@@ -201,7 +213,6 @@ describe('the payload of an event', () => {
 
     it.each([
       ['an object of another class', new NoEvent(), 'NoEvent'],
-      ['a plain object', { text: 'a' }, 'Object'],
       [
         'an object of an undecorated subclass',
         Object.assign(new UndecoratedChild(), { text: 'a' }),
@@ -217,6 +228,28 @@ describe('the payload of an event', () => {
       const error = await refusalOf(value as object);
       expect(error).toBeInstanceOf(NotAnEventError);
       expect(error.message).toContain(`got ${name}, which is not decorated with @ReliableEvent`);
+    });
+
+    it.each([
+      ['of the right form', { text: 'a' }],
+      ['that names a class', { text: 'a', constructor: NoteWritten }],
+    ])('nor when it is a plain object %s', async (_, value) => {
+      const error = await refusalOf(value);
+      expect(error).toBeInstanceOf(NotAnEventError);
+      expect(error.message).toMatch(/got a plain object, .* Pass an instance: Object\.assign\(new /);
+    });
+
+    it('nor, by its type already, when it is a class, a list or a promise', () => {
+      const { events } = recording;
+      const refusals = [
+        // @ts-expect-error -- the class itself
+        () => events.record(NoteWritten),
+        // @ts-expect-error -- several events
+        () => events.record([noteWritten('a')]),
+        // @ts-expect-error -- an event that was not awaited
+        () => events.record(Promise.resolve(noteWritten('a'))),
+      ];
+      expect(refusals).toHaveLength(3);
     });
 
     it('nor when it is the class itself', async () => {
@@ -320,6 +353,32 @@ describe('the payload of an event', () => {
       await recording.events.transaction(() => recording.events.record(noteWritten('a'), { headers }));
       expect(await recording.app.query('SELECT headers FROM reliable_mq_outbox')).toEqual([{ headers }]);
       await eventually(() => expect(waiting()[0]?.properties['headers']).toMatchObject(headers));
+    });
+
+    it('that the options’ function gives to every event, under its own', async () => {
+      correlation.enterWith('of the request');
+      await recording.events.transaction(async () => {
+        await recording.events.record(noteWritten('a'));
+        await recording.events.record(noteWritten('b'), { headers: { correlation: 'its own', retries: 3 } });
+      });
+      await notes.writeWithHeaders('c', '');
+      expect(await recording.app.query('SELECT headers FROM reliable_mq_outbox ORDER BY id')).toEqual([
+        { headers: { correlation: 'of the request' } },
+        { headers: { correlation: 'its own', retries: 3 } },
+        { headers: { correlation: 'of the request' } },
+      ]);
+      correlation.enterWith(undefined);
+    });
+
+    it('or is refused when the options’ function throws, or gives none', async () => {
+      correlation.enterWith(new Error('no request'));
+      const record = (): Promise<string> =>
+        recording.events.transaction(() => recording.events.record(noteWritten('a')));
+      await expect(record()).rejects.toThrow('no request');
+      correlation.enterWith(Promise.resolve({}));
+      await expect(record()).rejects.toThrow(/record\.headers must return an object/);
+      correlation.enterWith(undefined);
+      expect(await recording.stored()).toEqual([]);
     });
 
     it('that the decorator makes of the arguments', async () => {

@@ -57,6 +57,7 @@ describe('the public API', () => {
       'EventClass',
       'EventFilter',
       'EventHeaders',
+      'EventInstance',
       'EventMapper',
       'EventRecord',
       'EventRef',

@@ -41,7 +41,8 @@ export type { SharedAmqpConnection } from './broker/rabbitmq/shared-connection';
 export type { ReliableMqModuleExtras } from './module/module-definition';
 export type { ReliableEventOptions } from './event/reliable-event.decorator';
 export type { EventMapper, MappedPayloads, TransactionalEventOptions } from './record/transactional-event.decorator';
-export type { EventHeaders, RecordContext, TransactionChoice, TransactionOptions } from './record/event-recorder';
+export type { EventHeaders } from './event/message-headers';
+export type { EventInstance, RecordContext, TransactionChoice, TransactionOptions } from './record/event-recorder';
 export type {
   BatchHandlerOptions,
   BatchOptions,

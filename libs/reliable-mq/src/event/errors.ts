@@ -155,11 +155,13 @@ export class PayloadTooLargeError extends ReliableMqError {
 
 /** A value was recorded whose class has no `@ReliableEvent`. */
 export class NotAnEventError extends ReliableMqError {
-  /** @param isClass the event class itself was given, in the place of an instance */
-  constructor(className: string, where: string, isClass = false) {
-    const problem = isClass
-      ? `the class ${className} itself, pass an instance: new ${className}(…).`
-      : `${className}, which is not decorated with @ReliableEvent({ type: '…' }).`;
+  /** @param given what was given in the place of an instance: the event class itself, a plain object, or something else */
+  constructor(className: string, where: string, given: 'class' | 'plain' | 'other' = 'other') {
+    const problem = {
+      class: `the class ${className} itself, pass an instance: new ${className}(…).`,
+      plain: `${className}, which does not say which event it is. Pass an instance: Object.assign(new OrderCreated(), { … }).`,
+      other: `${className}, which is not decorated with @ReliableEvent({ type: '…' }).`,
+    }[given];
     super('NOT_AN_EVENT', `${where} got ${problem}`, { className });
   }
 }

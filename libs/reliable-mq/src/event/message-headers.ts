@@ -1,6 +1,9 @@
 import type { InvalidProperty } from './errors';
 import { isStorableText } from './storable';
 
+/** Headers that an application wants on its messages. */
+export type EventHeaders = Readonly<Record<string, string | number | boolean>>;
+
 /** Headers that this library puts on its messages. */
 export const HEADER = {
   /** Version of the payload's form; also the sign that the message comes from this library. */

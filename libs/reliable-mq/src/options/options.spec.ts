@@ -81,7 +81,15 @@ describe('the documentation of the options', () => {
     const inBackoffs = backoffs.flatMap(({ path }) => ['initialMs', 'maxMs', 'jitter'].map((key) => `${path}.${key}`));
     const optionalOfRabbitMq = ['rabbitmq.tls', 'rabbitmq.credentials', 'rabbitmq.connection'];
     expect(new Set(without)).toEqual(
-      new Set(['service', 'rabbitmq.uri', ...optionalOfRabbitMq, 'compensation.intervalMs', 'hooks', ...inBackoffs]),
+      new Set([
+        'service',
+        'rabbitmq.uri',
+        ...optionalOfRabbitMq,
+        'record.headers',
+        'compensation.intervalMs',
+        'hooks',
+        ...inBackoffs,
+      ]),
     );
   });
 

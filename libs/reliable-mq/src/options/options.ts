@@ -1,4 +1,5 @@
 import type { Hooks } from '../event/hooks';
+import type { EventHeaders } from '../event/message-headers';
 import type { ConnectionOptions } from 'node:tls';
 import type { MemoryBroker } from '../broker/memory/memory-broker';
 import type { RabbitMqCredentials } from '../broker/rabbitmq/resolved-rabbitmq-options';
@@ -124,6 +125,11 @@ export interface RecordOptions {
    * @default 1048576
    */
   readonly maxPayloadBytes?: number;
+  /**
+   * Headers of every event, such as a correlation id out of an `AsyncLocalStorage`; called whenever one is recorded. Headers that are given
+   * with an event come over them. What it throws makes the recording fail, and with it the transaction.
+   */
+  readonly headers?: () => EventHeaders | undefined;
 }
 
 export interface PublishOptions {

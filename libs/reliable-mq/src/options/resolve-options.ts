@@ -37,6 +37,7 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
 
   const record = root.group('record');
   const maxPayloadBytes = record.integer('maxPayloadBytes', MIB, 1, 128 * MIB);
+  const headers = readHeaders(record, problems);
   record.refuseUnknown();
 
   const publish = root.group('publish');
@@ -108,7 +109,7 @@ export function resolveOptions(options: ReliableMqOptions): ResolvedOptions {
     rabbitmq,
     transport,
     schema,
-    record: { maxPayloadBytes },
+    record: { maxPayloadBytes, headers },
     publish: resolvedPublish,
     receipts: resolvedReceipts,
     consume: resolvedConsume,
@@ -202,4 +203,11 @@ function deepFreeze<T extends object>(value: T): T {
     if (!FOREIGN.has(key) && (Array.isArray(item) || isPlain(item))) deepFreeze(item);
   }
   return Object.freeze(value);
+}
+
+function readHeaders(record: OptionReader, problems: string[]): ResolvedOptions['record']['headers'] {
+  const headers = record.raw('headers');
+  if (headers === undefined || typeof headers === 'function') return headers as ResolvedOptions['record']['headers'];
+  problems.push(`record.headers must be a function that returns headers, got ${show(headers)}.`);
+  return undefined;
 }

@@ -1,3 +1,4 @@
+import type { EventHeaders } from '../event/message-headers';
 import type { Backoff } from '../wait/backoff';
 import type { Hooks } from '../event/hooks';
 import type { ResolvedRabbitMqOptions } from '../broker/rabbitmq/resolved-rabbitmq-options';
@@ -12,7 +13,7 @@ export interface ResolvedOptions {
   readonly rabbitmq: ResolvedRabbitMqOptions;
   readonly transport: 'rabbitmq' | 'memory' | MemoryBroker;
   readonly schema: 'migrate' | 'verify';
-  readonly record: { readonly maxPayloadBytes: number };
+  readonly record: { readonly maxPayloadBytes: number; readonly headers: (() => EventHeaders | undefined) | undefined };
   readonly publish: {
     readonly leaseMs: number;
     readonly windowSize: number;

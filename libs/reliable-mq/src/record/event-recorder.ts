@@ -1,32 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
-import type { IsolationLevel } from '../transaction/isolation-level';
-import {
-  InvalidEventError,
-  type InvalidProperty,
-  InvalidSetupError,
-  NotAnEventError,
-  NoTransactionError,
-  PayloadTooLargeError,
-  TransactionAbortedError,
-} from '../event/errors';
-import { newEventId } from '../event/event-id';
+import { type StoreSet, Stores } from '../database/stores';
+import { InvalidSetupError, NotAnEventError, NoTransactionError, TransactionAbortedError } from '../event/errors';
 import type { EventClass, EventType } from '../event/event-type';
 import { EventTypes } from '../event/event-types';
 import { HookRunner } from '../event/hook-runner';
-import { invalidHeaders } from '../event/message-headers';
-import { serializePayload } from '../event/serialize-payload';
-import { type ValidatedPayload, validatePayload } from '../event/validate-payload';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
-import { type StoreSet, Stores } from '../database/stores';
-import type { CommittedEvent } from '../transaction/committed-event';
+import type { EventHeaders } from '../event/message-headers';
 import { eventTypeOf, findEventType } from '../event/reliable-event.decorator';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
+import type { IsolationLevel } from '../transaction/isolation-level';
 import { type OpenLevel, TransactionContext } from '../transaction/transaction-context';
+import { newEvents } from './new-events';
 
-export type EventHeaders = Readonly<Record<string, string | number | boolean>>;
+/** What can't be an instance of an event class is refused by its type already. */
+export type EventInstance<Event extends object> = Event extends
+  | readonly unknown[]
+  | ((...args: never[]) => unknown)
+  | (abstract new (...args: never[]) => unknown)
+  | PromiseLike<unknown>
+  ? never
+  : Event;
 
 export interface RecordContext {
   /** Manager of an open transaction. Without it the transaction of the present call chain is taken. */
@@ -74,9 +69,8 @@ export class EventRecorder {
    * @throws TransactionAbortedError when a statement of a transaction that this library opened had failed before
    * @throws TransactionEndedError when the transaction's end, or the nested one's, has been decided
    */
-  async record(event: object, context: RecordContext = {}): Promise<string> {
-    const eventType = eventTypeOf(classOf(event, 'EventRecorder.record'), 'EventRecorder.record');
-    const [id] = await this.recordAll(eventType, [event], context);
+  async record<Event extends object>(event: EventInstance<Event>, context: RecordContext = {}): Promise<string> {
+    const [id] = await this.recordAll(typeOf(event, 'EventRecorder.record'), [event], context);
     return id as string;
   }
 
@@ -123,6 +117,16 @@ export class EventRecorder {
     return this.transactions.outside(work);
   }
 
+  /** Those of `record.headers`, and over them those of the call. */
+  private headersWith(own: EventHeaders | undefined): EventHeaders | undefined {
+    const common: unknown = this.options.record.headers?.();
+    if (common === undefined) return own;
+    if (!isHeaders(common)) {
+      throw new InvalidSetupError(['record.headers must return an object of headers, or undefined, and no promise.']);
+    }
+    return own ? { ...common, ...own } : common;
+  }
+
   /** @param type of the event that is recorded in it, if one is */
   private transactionOf(manager: EntityManager, type?: string): Recording {
     const set = this.stores.of(dataSourceOf(manager));
@@ -153,7 +157,14 @@ export class EventRecorder {
     payloads: readonly unknown[],
     headers: EventHeaders | undefined,
   ): Promise<readonly string[]> {
-    const events = await this.prepareAll(eventType, payloads, headers);
+    const made = newEvents(
+      eventType,
+      payloads,
+      this.headersWith(headers),
+      this.token,
+      this.options.record.maxPayloadBytes,
+    );
+    const events = Array.isArray(made) ? made : await made;
     const { queryRunner } = guard;
     try {
       // The end waits for it if it is decided meanwhile.
@@ -170,44 +181,6 @@ export class EventRecorder {
     for (const { id, type } of events) this.hooks.run('recorded', { eventId: id, type });
     return events.map(({ id }) => id);
   }
-
-  private async prepareAll(
-    eventType: EventType,
-    payloads: readonly unknown[],
-    headers: EventHeaders | undefined,
-  ): Promise<readonly CommittedEvent[]> {
-    const { type, version, consumers, confirm } = eventType;
-    const invalid: InvalidProperty[] = headers ? [...invalidHeaders(headers)] : [];
-    const events: CommittedEvent[] = [];
-    // Before the insert: the lease must seem to end early here rather than late.
-    const claimedAtMs = performance.now();
-    for (const [index, payload] of payloads.entries()) {
-      const encoding = encodePayload(eventType.eventClass, payload);
-      const encoded = 'then' in encoding ? await encoding : encoding;
-      if ('invalid' in encoded) {
-        // Of several payloads each problem says which one.
-        const prefix = payloads.length > 1 ? `[${index}].` : '';
-        invalid.push(...encoded.invalid.map((each) => ({ ...each, property: prefix + each.property })));
-        continue;
-      }
-      const bytes = Buffer.byteLength(encoded.json);
-      const { maxPayloadBytes } = this.options.record;
-      if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(type, bytes, maxPayloadBytes);
-      events.push({
-        id: newEventId(),
-        type,
-        version,
-        payload: encoded.json,
-        headers: headers && Object.keys(headers).length > 0 ? { ...headers } : null,
-        consumers,
-        confirm,
-        token: this.token,
-        claimedAtMs,
-      });
-    }
-    if (invalid.length > 0) throw new InvalidEventError(type, invalid);
-    return events;
-  }
 }
 
 interface Recording extends OpenLevel {
@@ -218,14 +191,24 @@ function begun(type: string | undefined): string {
   return type === undefined ? 'A transaction was joined' : `Event "${type}" was recorded`;
 }
 
-/** What is looked up as the class of a value, which plain JavaScript may have given in the place of an event. */
-function classOf(event: object, where: string): EventClass {
+/**
+ * The event type of a value, which plain JavaScript may have given in the place of an event.
+ * @throws NotAnEventError
+ */
+function typeOf(event: object, where: string): EventType {
   if (typeof event === 'function') {
     const eventClass = event as EventClass;
-    if (findEventType(eventClass)) throw new NotAnEventError(eventClass.name, where, true);
-    return eventClass;
+    if (findEventType(eventClass)) throw new NotAnEventError(eventClass.name, where, 'class');
+    return eventTypeOf(eventClass, where);
   }
-  return (event?.constructor ?? event) as EventClass;
+  // Of the prototype: a plain object may have a property of that name.
+  const prototype = Object.getPrototypeOf(Object(event ?? Object.create(null))) as object | null;
+  if (prototype === Object.prototype) throw new NotAnEventError('a plain object', where, 'plain');
+  return eventTypeOf((prototype?.constructor ?? event) as EventClass, where);
+}
+
+function isHeaders(value: unknown): value is EventHeaders {
+  return typeof value === 'object' && value !== null && !('then' in value);
 }
 
 /** TypeScript refuses both of these; JavaScript would have options ignored, and a transaction opened beside the one that was meant. */
@@ -250,19 +233,4 @@ function managerOf({ manager, dataSource, isolation }: TransactionChoice): Entit
 function abortedBefore(type: string, cause: unknown): TransactionAbortedError {
   const why = `one of its statements had failed before event "${type}" was recorded, and the error was swallowed`;
   return new TransactionAbortedError(why, { cause });
-}
-
-type EncodedPayload = { readonly json: string } | { readonly invalid: readonly InvalidProperty[] };
-
-/**
- * The payload as JSON, which its class accepts. What is validated is what the consumer will see, the class made from the
- * JSON again: nested objects that are not instances of their classes yet are validated too, and an event that its
- * consumers would refuse (a Date property without `@Type(() => Date)`) is refused here.
- */
-function encodePayload(eventClass: EventClass, payload: unknown): EncodedPayload | Promise<EncodedPayload> {
-  const serialized = serializePayload(payload);
-  if ('invalid' in serialized) return serialized;
-  const validated = validatePayload(eventClass, JSON.parse(serialized.json));
-  const encoded = (result: ValidatedPayload<object>): EncodedPayload => ('invalid' in result ? result : serialized);
-  return 'then' in validated ? validated.then(encoded) : encoded(validated);
 }

@@ -2,7 +2,8 @@ import { Inject, Optional } from '@nestjs/common';
 import { InvalidSetupError } from '../event/errors';
 import type { EventClass, EventType } from '../event/event-type';
 import { copyMetadata } from '../event/copy-metadata';
-import { EventRecorder, type EventHeaders, type TransactionOptions } from './event-recorder';
+import type { EventHeaders } from '../event/message-headers';
+import { EventRecorder, type TransactionOptions } from './event-recorder';
 import { eventTypeOf } from '../event/reliable-event.decorator';
 
 /** One payload, several, or none. */

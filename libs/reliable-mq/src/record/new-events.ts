@@ -1,0 +1,63 @@
+import { performance } from 'node:perf_hooks';
+import { InvalidEventError, type InvalidProperty, PayloadTooLargeError } from '../event/errors';
+import { newEventId } from '../event/event-id';
+import type { EventClass, EventType } from '../event/event-type';
+import { type EventHeaders, invalidHeaders } from '../event/message-headers';
+import { serializePayload } from '../event/serialize-payload';
+import { type ValidatedPayload, validatePayload } from '../event/validate-payload';
+import type { CommittedEvent } from '../transaction/committed-event';
+
+/**
+ * Events that are ready to be inserted.
+ * @returns a promise only if a payload has to be waited for: each one costs whoever follows asynchronous calls
+ * @throws InvalidEventError, PayloadTooLargeError; so does the promise
+ */
+export function newEvents(
+  eventType: EventType,
+  payloads: readonly unknown[],
+  headers: EventHeaders | undefined,
+  token: string,
+  maxPayloadBytes: number,
+): CommittedEvent[] | Promise<CommittedEvent[]> {
+  // Before the insert: the lease must seem to end early here rather than late.
+  const claimedAtMs = performance.now();
+  const { type, version, consumers, confirm, eventClass } = eventType;
+  const ofHeaders = headers ? invalidHeaders(headers) : [];
+  const finish = (encoded: readonly EncodedPayload[]): CommittedEvent[] => {
+    const invalid = [...ofHeaders, ...encoded.flatMap((each, index) => invalidOf(each, index, encoded.length))];
+    if (invalid.length > 0) throw new InvalidEventError(type, invalid);
+    return encoded.map((each) => {
+      const payload = 'json' in each ? each.json : '';
+      const bytes = Buffer.byteLength(payload);
+      if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(type, bytes, maxPayloadBytes);
+      const ownHeaders = headers && Object.keys(headers).length > 0 ? { ...headers } : null;
+      return { id: newEventId(), type, version, payload, headers: ownHeaders, consumers, confirm, token, claimedAtMs };
+    });
+  };
+  const encoded = payloads.map((payload) => encodePayload(eventClass, payload));
+  return encoded.some((each) => 'then' in each)
+    ? Promise.all(encoded.map((each) => Promise.resolve(each))).then(finish)
+    : finish(encoded as readonly EncodedPayload[]);
+}
+
+type EncodedPayload = { readonly json: string } | { readonly invalid: readonly InvalidProperty[] };
+
+/** Of several payloads each problem says which one. */
+function invalidOf(encoded: EncodedPayload, index: number, count: number): readonly InvalidProperty[] {
+  if (!('invalid' in encoded)) return [];
+  const prefix = count > 1 ? `[${index}].` : '';
+  return encoded.invalid.map((each) => ({ ...each, property: prefix + each.property }));
+}
+
+/**
+ * The payload as JSON, which its class accepts. What is validated is what the consumer will see, the class made from the
+ * JSON again: nested objects that are not instances of their classes yet are validated too, and an event that its
+ * consumers would refuse (a Date property without `@Type(() => Date)`) is refused here.
+ */
+function encodePayload(eventClass: EventClass, payload: unknown): EncodedPayload | Promise<EncodedPayload> {
+  const serialized = serializePayload(payload);
+  if ('invalid' in serialized) return serialized;
+  const validated = validatePayload(eventClass, JSON.parse(serialized.json));
+  const encoded = (result: ValidatedPayload<object>): EncodedPayload => ('invalid' in result ? result : serialized);
+  return 'then' in validated ? validated.then(encoded) : encoded(validated);
+}
