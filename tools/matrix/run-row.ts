@@ -8,7 +8,7 @@ import type { Suite } from './options';
 import { nameOf } from './plan';
 import { runCommand } from './run-command';
 import { type JestResults, resultsBySuite, type SuiteResult } from './suite-results';
-import { type Axis, RABBITMQ, type Versions } from './versions';
+import { type Axis, NODE_FLAGS_FOR_NEST_12, RABBITMQ, type Versions } from './versions';
 import { workspaceWith } from './workspace-copy';
 
 export interface RowResult {
@@ -45,7 +45,8 @@ export async function runRow(asked: Versions, suites: readonly Suite[], around: 
     const env = await environmentFor(asked, around.cache);
     const folder = await workspaceWith(asked, around.root, around.cache);
     around.say(`${name}: running ${suites.join(', ')}`);
-    const { results, output } = await runJest(folder, suites, env, around.cache);
+    const nodeFlags = asked.nest === '12' ? NODE_FLAGS_FOR_NEST_12 : [];
+    const { results, output } = await runJest(folder, suites, { nodeFlags, env, cache: around.cache });
     const ran = versionsOf(folder, output, await nodeVersion(env));
     for (const [axis, version] of Object.entries(asked) as [Axis, string][]) {
       if (!`${ran[axis] ?? ''}.`.startsWith(`${version}.`))
@@ -76,16 +77,29 @@ async function environmentFor({ node, postgres, rabbitmq }: Versions, cache: str
   return { ...env, PATH: pathWith(folders) };
 }
 
+interface JestSurroundings {
+  readonly nodeFlags: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** For the file with its results. */
+  readonly cache: string;
+}
+
 async function runJest(
   folder: string,
   suites: readonly Suite[],
-  env: NodeJS.ProcessEnv,
-  cache: string,
+  { nodeFlags, env, cache }: JestSurroundings,
 ): Promise<{ readonly results: JestResults; readonly output: string }> {
   mkdirSync(cache, { recursive: true });
   const file = join(cache, `results-${process.pid}.json`);
   const paths = suites.map((suite) => `/test/${suite}/`);
-  const args = ['node_modules/jest/bin/jest.js', '--json', `--outputFile=${file}`, '--testPathPatterns', ...paths];
+  const args = [
+    ...nodeFlags,
+    'node_modules/jest/bin/jest.js',
+    '--json',
+    `--outputFile=${file}`,
+    '--testPathPatterns',
+    ...paths,
+  ];
   const child = spawn('node', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));

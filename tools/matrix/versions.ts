@@ -60,8 +60,9 @@ export const TYPEORM: Readonly<Record<string, Readonly<Record<string, string>>>>
   '0.3': { typeorm: '0.3' },
 };
 
-/** Jest can load ES modules by `require`, which Nest 12 consists of, from this Node on. */
+/** Jest can load ES modules by `require`, which Nest 12 consists of, from this Node on and with these flags (seen on Jest 30.5). */
 export const NODE_FOR_NEST_12 = '24';
+export const NODE_FLAGS_FOR_NEST_12: readonly string[] = ['--experimental-vm-modules'];
 
 export const KNOWN: Readonly<Record<Axis, readonly string[]>> = {
   node: Object.keys(NODE),

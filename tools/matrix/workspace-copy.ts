@@ -14,8 +14,8 @@ const INSTALLED_FILE = 'installed-versions';
  */
 export async function workspaceWith(row: Versions, root: string, cache: string): Promise<string> {
   if (row.nest === undefined && row.typeorm === undefined) return root;
-  const name = ['nest', row.nest, 'typeorm', row.typeorm].filter((part) => part !== undefined).join('-');
-  const copy = join(cache, `workspace-${name}`);
+  const parts = [row.nest && `nest-${row.nest}`, row.typeorm && `typeorm-${row.typeorm}`];
+  const copy = join(cache, ['workspace', ...parts].filter((part) => part !== undefined).join('-'));
   mkdirSync(copy, { recursive: true });
   for (const entry of readdirSync(copy)) {
     if (entry !== 'node_modules' && entry !== INSTALLED_FILE) rmSync(join(copy, entry), { recursive: true });
