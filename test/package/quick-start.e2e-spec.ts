@@ -76,6 +76,17 @@ describe('the quick start of the README, compiled as it is written, against the 
     await expect(call('inventory', 'GET', '/stock/mug')).resolves.toMatchObject({ available: 3 });
   });
 
+  it('has a test of its handler that passes', async () => {
+    const database = await createTestDatabase();
+    const env = { ...process.env, DATABASE_URL: database.url };
+    const args = ['--test', 'dist/inventory/stock.test.js'];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: shop, env });
+    await database.drop();
+
+    expect(stdout).toMatch(/pass 1\n/);
+    expect(stdout).toMatch(/fail 0\n/);
+  });
+
   async function call(service: Service, method: string, path: string, body?: object): Promise<Record<string, unknown>> {
     const response = await fetch(`http://127.0.0.1:${ports.get(service)}${path}`, {
       method,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import type { OwnedFolder } from './owned-folder';
@@ -60,7 +60,7 @@ export class PostgresServer {
       throw new Error('This PostgreSQL was disposed, its data is gone. Start another one with startPostgres().');
     if (this.running()) return;
     if (this.boundPort !== 0) return this.launch(this.boundPort);
-    this.initialise();
+    if (!existsSync(join(this.dataDir, 'PG_VERSION'))) this.initialise();
     for (let attempt = 1; this.boundPort === 0; attempt += 1) {
       const port = await freePort();
       try {
@@ -91,6 +91,35 @@ export class PostgresServer {
     for (const pid of all) signal(pid, 'SIGKILL');
     await untilGone(all, STOP_WITHIN_MS);
     this.forget();
+  }
+
+  /** A hot standby that follows this server, made of a copy of its data: this one is down meanwhile. */
+  async startStandby(folder: OwnedFolder): Promise<PostgresServer> {
+    const primary = `host=127.0.0.1 port=${this.boundPort} user=postgres`;
+    const standby = new PostgresServer(folder, this.user, this.binaries, {
+      ...this.settings,
+      primary_conninfo: primary,
+    });
+    await this.stop();
+    const { status, stderr } = spawnSync('cp', ['-a', this.dataDir, standby.dataDir], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`The data could not be copied: ${stderr}`);
+    writeFileSync(join(standby.dataDir, 'standby.signal'), '');
+    await this.start();
+    await standby.start();
+    return standby;
+  }
+
+  /** Makes a standby a primary. Resolves when it takes writes. */
+  async promote(): Promise<void> {
+    await this.withClient((client) => client.query('SELECT pg_promote()'));
+  }
+
+  /** Lets the server take no writes any more, also in sessions that are open, from their next transaction on. */
+  async becomeReadOnly(): Promise<void> {
+    await this.withClient(async (client) => {
+      await client.query('ALTER SYSTEM SET default_transaction_read_only = on');
+      await client.query('SELECT pg_reload_conf()');
+    });
   }
 
   /** Stops it and removes its folder. */

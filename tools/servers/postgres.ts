@@ -6,6 +6,11 @@ import { unprivilegedUser } from './unprivileged-user';
 export { findPostgres } from './find-postgres';
 export { PostgresServer } from './postgres-server';
 
+/** A hot standby of the server, which is down for a moment. */
+export function startStandby(primary: PostgresServer): Promise<PostgresServer> {
+  return primary.startStandby(createOwnedFolder());
+}
+
 export interface PostgresOptions {
   /**
    * Parameters of postgresql.conf. By default `fsync` and `full_page_writes` are off: that survives `kill()`, because the

@@ -24,7 +24,7 @@ export class TcpProxy {
   private boundPort = 0;
   private closed = false;
 
-  constructor(private readonly target: { readonly host: string; readonly port: number }) {
+  constructor(private target: { readonly host: string; readonly port: number }) {
     // allowHalfOpen: an end is passed on in its direction only.
     this.server = createServer({ allowHalfOpen: true }, (client) => this.accept(client));
     this.server.on('error', () => undefined);
@@ -66,6 +66,11 @@ export class TcpProxy {
   async restore(): Promise<void> {
     if (this.closed) throw new Error('The proxy is closed. Start another one with startProxy().');
     if (!this.server.listening) await this.listen(this.boundPort);
+  }
+
+  /** From now on new connections go there; those that are open stay, as with an address that moves at a failover. */
+  leadTo(target: { readonly host: string; readonly port: number }): void {
+    this.target = target;
   }
 
   /** Resets every connection once; clients may connect again at once. */

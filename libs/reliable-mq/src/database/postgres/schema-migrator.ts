@@ -136,8 +136,9 @@ function stateMessage(dataSource: DataSource, version: number): string {
 
 /** psql stops, and exits with 3, at a statement that fails only when it is told so. */
 function scriptCommand(dataSource: DataSource, url: string): string {
-  const { schema } = dataSource.options as ConnectionOptions;
-  return `npx nestjs-reliable-mq schema${schema ? ` --schema ${schema}` : ''} | psql -v ON_ERROR_STOP=1 "${withoutPassword(url)}"`;
+  const { schema, entityPrefix } = dataSource.options as ConnectionOptions;
+  const where = `${schema ? ` --schema ${schema}` : ''}${entityPrefix ? ` --prefix ${entityPrefix}` : ''}`;
+  return `npx nestjs-reliable-mq schema${where} | psql -v ON_ERROR_STOP=1 "${withoutPassword(url)}"`;
 }
 
 function databaseUrl(dataSource: DataSource): string {
@@ -155,4 +156,5 @@ interface ConnectionOptions {
   readonly username?: string;
   readonly database?: string;
   readonly schema?: string;
+  readonly entityPrefix?: string;
 }
