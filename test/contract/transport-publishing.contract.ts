@@ -145,6 +145,7 @@ export function describePublishing(bench: TransportBench): void {
         replyTo: 'order.receipts',
         appId: 'order',
         headers: { version: 2, test: true, name: 'x' },
+        properties: expect.objectContaining({ messageId: 'id-1', type: 'order.created', appId: 'order' }),
         routingKey: type,
         redelivered: false,
       });
