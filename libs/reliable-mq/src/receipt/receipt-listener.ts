@@ -1,9 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { finishesWithin } from '../wait/deadline';
 import { HookRunner } from '../event/hook-runner';
 import { Wakeups } from '../event/wakeups';
 import type { AppliedReceipt } from '../outbox/outbox.store';
 import { type StoreSet, Stores } from '../database/stores';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { Delivery } from '../broker/transport';
 import { describeError } from '../log/describe-error';
 import { createLog } from '../log/log';
@@ -65,6 +66,7 @@ export class ReceiptListener {
     private readonly stores: Stores,
     private readonly hooks: HookRunner,
     private readonly wakeups: Wakeups,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'retention'>,
   ) {}
 
   /** Receipts for events that no outbox here holds, since the start of this process. */
@@ -95,7 +97,8 @@ export class ReceiptListener {
     const from = delivery.message.appId ?? 'unknown';
     if (invalid > 0) this.useless.add(undefined, { reason: 'no receipts', from }, { count: invalid });
     for (const { eventId, source } of receipts) {
-      if (!this.stores.find(source)) this.useless.add(eventId, { reason: 'receipts for an unknown DataSource', source });
+      if (!this.stores.find(source))
+        this.useless.add(eventId, { reason: 'receipts for an unknown DataSource', source });
     }
     this.hooks.run('receiptsReceived', { count: receipts.length });
     this.write({ delivery, receipts });
@@ -162,7 +165,8 @@ export class ReceiptListener {
   ): Promise<{ readonly unwritten: readonly string[]; readonly unknown: number }> {
     for (;;) {
       try {
-        const { applied, busy, unknown, refused } = await set.outbox.applyReceipts(receipts);
+        const { outboxHours } = this.options.retention;
+        const { applied, busy, unknown, refused } = await set.outbox.applyReceipts(receipts, outboxHours);
         this.intake.resume();
         this.report(receipts, applied);
         for (const { eventId, consumer, because } of refused) this.refused.add(eventId, { consumer, because });

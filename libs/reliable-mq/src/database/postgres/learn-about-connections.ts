@@ -7,7 +7,7 @@ import { keepStatementsPrepared } from './prepared-statements';
 import { queryOn } from './sql';
 
 /** What statements have to know of a DataSource's sessions beside where the tables are. */
-export interface LearntAboutConnections {
+interface LearntAboutConnections {
   /** `server_encoding` of the database. */
   readonly encoding: string;
 }

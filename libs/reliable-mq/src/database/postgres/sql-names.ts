@@ -58,7 +58,7 @@ export class SqlNames {
 }
 
 /** As TypeORM would call the tables' entities: by the DataSource's naming strategy and its `entityPrefix`. */
-export function namesOf(dataSource: DataSource): Readonly<Record<TableRole, string>> {
+function namesOf(dataSource: DataSource): Readonly<Record<TableRole, string>> {
   const { namingStrategy } = dataSource;
   const { entityPrefix } = dataSource.options;
   return mapRoles((role) => {
