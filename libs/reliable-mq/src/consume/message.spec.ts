@@ -217,6 +217,16 @@ describe('a message that is read', () => {
     });
   });
 
+  it.each([
+    ['Ada Lovelace', 'its body is not JSON'],
+    ['4111111111111111;Ada Lovelace', 'its body is not JSON at position 16'],
+    ['{"card": 4111x}', 'its body is not JSON at position 13'],
+  ])('says that a body is no JSON without a word of it: %s', async (body, reason) => {
+    const text = await reasonOf({ ...raw(), body: Buffer.from(body) });
+    expect(text).toMatch(/^its body is not JSON( at position \d+)?$/);
+    expect(text).toBe(reason);
+  });
+
   it('counts the bytes before it parses', async () => {
     await expect(reasonOf(raw(), queueOf(1), 5)).resolves.toContain('more than consume.maxMessageBytes (5)');
   });

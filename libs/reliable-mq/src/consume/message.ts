@@ -219,7 +219,7 @@ function parseBody(raw: IncomingMessage, maxBytes: number): { readonly value: un
     return { value: JSON.parse(text) as unknown };
   } catch (error) {
     return {
-      problem: error instanceof RangeError ? TOO_DEEP : `its body is not JSON: ${describeError(error, 200)}`,
+      problem: error instanceof RangeError ? TOO_DEEP : notJson(error),
     };
   }
 }
@@ -256,4 +256,10 @@ const LIBRARY_HEADERS: ReadonlySet<string> = new Set<string>(Object.values(HEADE
 function bytesId(raw: IncomingMessage, queue: QueueHandlers): string {
   const properties = JSON.stringify([queue.type, raw.messageId, raw.type]);
   return `sha256:${createHash('sha256').update(properties).update('\n').update(raw.body).digest('hex')}`;
+}
+
+/** The engine's own text quotes the body, which may be a customer's data. */
+function notJson(error: unknown): string {
+  const [position] = / at position \d+/.exec(describeError(error)) ?? [''];
+  return `its body is not JSON${position}`;
 }
