@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseOptions, USAGE, UsageError } from './options';
 import { nameOf, rowsOf } from './plan';
-import { hasPassed, reportOf } from './report';
+import { hasPassed, pageOf, reportOf } from './report';
 import { type RowResult, runRow } from './run-row';
 
 const SOMETHING_FAILED = 1;
@@ -30,7 +30,7 @@ async function main(): Promise<number> {
   for (const row of rows) {
     results.push(await runRow(row, suites, { root: ROOT, cache: join(ROOT, '.tmp/matrix'), say }));
     // After each row: a run of hours that is interrupted has said what it knew.
-    if (options.report) writeFileSync(options.report, reportOf(results, suites));
+    if (options.report) writeFileSync(options.report, pageOf(results, suites));
   }
   out.write(`\n${reportOf(results, suites)}\n`);
   if (options.json) process.stdout.write(`${JSON.stringify({ suites, rows: results })}\n`);

@@ -15,6 +15,11 @@ export function reportOf(rows: readonly RowResult[], suites: readonly Suite[]): 
   return [...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n');
 }
 
+/** The same as a page of its own. */
+export function pageOf(rows: readonly RowResult[], suites: readonly Suite[]): string {
+  return `# The suites on other versions\n\nMade by \`npm run matrix\`. A row says what was exchanged, what ran, and how many tests passed.\n\n${reportOf(rows, suites)}`;
+}
+
 /** Whether every suite that was asked for ran, and nothing failed in it. */
 export function hasPassed({ problem, suites }: RowResult, asked: readonly Suite[]): boolean {
   return problem === undefined && asked.every((suite) => suites[suite]?.failures.length === 0);
