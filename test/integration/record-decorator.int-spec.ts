@@ -294,7 +294,7 @@ describe('@TransactionalEvent on a controller', () => {
         TypeOrmModule.forRoot({ type: 'postgres', url: recording.database.url, entities: [Note], retryAttempts: 0 }),
         TypeOrmModule.forFeature([Note]),
         ReliableMqModule.forRoot({
-          service: 'http',
+          service: 'notes',
           transport: recording.broker,
           consumer: false,
           compensation: { enabled: false },

@@ -81,7 +81,9 @@ describe('statements of a transaction', () => {
   afterAll(() => recording.close());
 
   const summaryOf = (sql: unknown): string =>
-    (/^\s*(INSERT INTO \S+|(RELEASE |ROLLBACK TO )?SAVEPOINT|\S+)/.exec(String(sql))?.[1] ?? '').replaceAll('"', '');
+    (/^\s*(INSERT INTO \S+|(RELEASE |ROLLBACK TO )?SAVEPOINT|\S+)/.exec(String(sql))?.[1] ?? '')
+      .replaceAll('"', '')
+      .replace('public.', '');
   /** Without those of the publisher, which settles what it has published. */
   const business = (): string[] => sent.filter((text) => !text.startsWith('WITH'));
 
