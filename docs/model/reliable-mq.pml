@@ -116,7 +116,7 @@
 #ifdef NO_QUARANTINE
 #define KILLER(c) false
 #else
-#define KILLER(c) (i_unfinished[c] - 1 >= MAX_UNFINISHED)
+#define KILLER(c) (i_unfinished[c] >= MAX_UNFINISHED)
 #endif
 
 #ifdef RECEIPTS_WITHOUT_LIFE
@@ -136,7 +136,7 @@ mtype = {
   idle,                                                 /* relays and workers */
   holds, routed, refused, unavailable, gives_up, stuck, /* a relay with a publication */
   to_compensate, compensating, compensation_failed,     /* a relay with a dead event */
-  delivered, redelivered, claimed, in_handler,          /* a worker with a message or an inbox row */
+  delivered, redelivered, starting, claimed, in_handler, /* a worker with a message or an inbox row */
   attempt_failed, attempt_rejected, killer, gives_back, concluded
 };
 
@@ -582,20 +582,20 @@ inline conclude(i, c, outcome) {
 
 #define REPORTED(c) (i_status[c] == failed -> retrying : i_status[c])
 
-/* Handling.concludeExisting: InboxStore.claimRedriven, InboxStore.find. Hook: duplicate */
+/* Consumer.existing: InboxStore.claimAnew, InboxStore.find. Hook: duplicate */
 inline conclude_existing(i, c) {
   if
   :: i_life[c] < w_life[i] && (i_status[c] == dead || i_status[c] == rejected) ->
      printf("worker %d: the message was redriven, a new start\n", i);
-     i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 1; i_unfinished[c] = 1; i_life[c] = w_life[i];
-     w_phase[i] = claimed
+     i_status[c] = failed; i_due[c] = leased; i_token[c] = i; i_attempts[c] = 0; i_unfinished[c] = 0; i_life[c] = w_life[i];
+     w_phase[i] = starting
   :: else ->
      printf("worker %d: a duplicate, its inbox row is %e\n", i, i_status[c]);
      conclude(i, c, REPORTED(c))
   fi
 }
 
-/* failureAfter, and the columns that it becomes */
+/* failedAttempt, and the columns that it becomes */
 inline store_failure(i, c) {
   if
   :: w_phase[i] == attempt_rejected -> i_status[c] = rejected; i_due[c] = none
@@ -618,12 +618,12 @@ inline commit_effects(c) {
   promise(EFFECT_ONCE, effects[c] == 1)
 }
 
-/* One process of consumer c: QueueConsumer, Handling, AttemptRunner, RetryFailedJob, ReceiptSender */
+/* One process of consumer c: Consumer, Attempts, RetryFailedJob, ReceiptSender */
 proctype Worker(byte i; byte c) {
 end:
   do
 #ifndef CONSUMER_DOWN
-  /* QueueConsumer.take. Hook: received */
+  /* Consumer.take. Hook: received */
   :: atomic { WORKER_TURN(i) && q_fresh[c * LIVES] > 0 -> q_fresh[c * LIVES]--; w_unacked[i] = true; w_phase[i] = delivered }
   :: atomic { WORKER_TURN(i) && q_redelivered[c * LIVES] > 0 -> q_redelivered[c * LIVES]--; w_unacked[i] = true; w_phase[i] = redelivered }
 #if REDRIVES > 0
@@ -632,25 +632,35 @@ end:
 #endif
 #endif
 
-  /* RetryFailedJob.claim: InboxStore.claim. Hook: jobBatch */
+  /* RetryFailedJob: InboxStore.claim. It takes a lease, and counts nothing. Hook: jobBatch */
 #ifndef NO_RETRY_JOB
   :: atomic { WORKER_TURN(i) && i_status[c] == failed && i_due[c] == due && i_lock[c] == NOBODY ->
        i_token[c] = i; i_due[c] = leased;
-       if
-       :: i_attempts[c] < MAX_HANDLINGS + 1 -> i_attempts[c]++
-       :: else
-       fi;
-       if
-       :: i_unfinished[c] < MAX_UNFINISHED + 2 -> i_unfinished[c]++
-       :: else
-       fi;
        w_owned[i] = true; w_life[i] = i_life[c];
-       printf("worker %d: claims the failed inbox row, attempt %d\n", i, i_attempts[c]);
+       printf("worker %d: claims the failed inbox row\n", i);
        if
        :: KILLER(c) -> w_phase[i] = killer
-       :: else -> w_phase[i] = claimed
+       :: else -> w_phase[i] = starting
        fi }
 #endif
+  /* HeldClaim.start: InboxStore.start. The attempt and its start are counted, if the claim is still there. The counters stop where no
+   * comparison can see it. */
+  :: atomic { w_phase[i] == starting && i_lock[c] == NOBODY ->
+       w_unacked[i] = false; w_owned[i] = true;
+       if
+       :: HANDLING_ALLOWED(i, c) ->
+          i_due[c] = leased;
+          if
+          :: i_attempts[c] < MAX_HANDLINGS + 1 -> i_attempts[c]++
+          :: else
+          fi;
+          if
+          :: i_unfinished[c] < MAX_UNFINISHED + 2 -> i_unfinished[c]++
+          :: else
+          fi;
+          w_phase[i] = claimed; printf("worker %d: starts attempt %d\n", i, i_attempts[c])
+       :: else -> printf("worker %d: its claim is lost\n", i); rest(i)
+       fi }
 
 #ifdef NO_INBOX
   :: atomic { w_phase[i] == delivered || w_phase[i] == redelivered -> w_phase[i] = in_handler }
@@ -668,7 +678,7 @@ end:
        :: else -> conclude_existing(i, c)
        fi }
 #endif
-  /* onOwned acknowledges: the inbox has it. InboxStore.settleHandled, first in the handler's transaction */
+  /* onStored acknowledges: the inbox has it. InboxStore.settleHandled, first in the handler's transaction */
   :: atomic { w_phase[i] == claimed && i_lock[c] == NOBODY ->
        w_unacked[i] = false; w_owned[i] = true;
        if
