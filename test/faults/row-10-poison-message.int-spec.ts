@@ -101,6 +101,7 @@ describe('a slow message that has lost its process twice, and runs alone', () =>
     );
 
   it('is not taken along by a fresh message that kills when it is read', async () => {
+    await (await field.start()).stop();
     const innocent = field.publish('sleep 3000');
     for (let times = 0; times < 2; times += 1) {
       const app = await field.start();

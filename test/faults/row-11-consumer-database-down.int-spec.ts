@@ -38,7 +38,7 @@ class KeepingLogger implements LoggerService {
 
   private keep(parts: unknown[]): void {
     const [message] = parts;
-    if (parts.at(-1) === 'ReliableMq' && typeof message === 'string') this.lines.push(message);
+    if (parts.at(-1) === 'ReliableMq' && typeof message === 'string') this.lines.push(message.split(' {')[0] as string);
   }
 }
 
