@@ -165,7 +165,10 @@ export default defineConfig(
         {
           paths: [
             { name: 'nestjs-reliable-mq', message: 'Inside the library, import the file itself.' },
-            ...DRIVERS.map((name) => ({ name, message: 'TypeORM loads the driver; no type of it is part of the library.' })),
+            ...DRIVERS.map((name) => ({
+              name,
+              message: 'TypeORM loads the driver; no type of it is part of the library.',
+            })),
           ],
           // Applications whose bundler resolves packages would not find the types of such a path.
           patterns: [

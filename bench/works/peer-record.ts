@@ -22,7 +22,9 @@ export default async function work(config: PeerRecordConfig, stage: Stage): Prom
       published += 1;
     },
   });
-  const place = async (number: number): Promise<void> => void (await running.place(number));
+  const place = async (number: number): Promise<void> => {
+    await running.place(number);
+  };
   await runClients(clients, warmUp, place);
   stage.begin();
   const latencies = await runClients(clients, transactions, place);

@@ -56,7 +56,9 @@ export default async function work(config: RoundTripsConfig, stage: Stage): Prom
   const measure = async (
     action: (number: number) => Promise<unknown>,
   ): Promise<{ p50: number; statements: number }> => {
-    const act = async (number: number): Promise<void> => void (await action(number));
+    const act = async (number: number): Promise<void> => {
+      await action(number);
+    };
     await runClients(1, WARM_UP, act);
     const before = countedStatements() - settles;
     const latencies = await runClients(1, transactions, act);

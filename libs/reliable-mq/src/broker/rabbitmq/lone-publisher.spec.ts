@@ -40,10 +40,11 @@ describe('LonePublisher', () => {
 
   it('does not send what the one before it has decided', () => {
     const { sent, channel, outcomes, record } = scripted();
-    let refused: PublishOutcome | undefined;
-    const alone = new LonePublisher(channel, 1_000, () => refused);
+    const decided: PublishOutcome[] = [];
+    const alone = new LonePublisher(channel, 1_000, () => decided[0]);
     for (const id of ['1', '2', '3']) alone.publish(message(id), record(id));
-    refused = { status: 'refused', reason: 'no right' };
+    const refused: PublishOutcome = { status: 'refused', reason: 'no right' };
+    decided.push(refused);
     sent[0]?.confirm(refused);
     expect(sent).toHaveLength(1);
     expect(outcomes).toEqual({ '1': 'refused', '2': 'refused', '3': 'refused' });

@@ -5,12 +5,12 @@ const nack = (sentAt: number) => ({ reason: 'nack', isNack: true, sentAt });
 describe('TargetTroubles', () => {
   it('tell of a target that is refused for ten seconds, until something of it is confirmed', () => {
     const troubles = new TargetTroubles();
-    expect(troubles.note('queue \"a\"', nack(0), 0)).toEqual({ changed: false, replace: false });
-    expect(troubles.note('queue \"a\"', nack(9_999), 9_999)).toEqual({ changed: false, replace: false });
+    expect(troubles.note('queue "a"', nack(0), 0)).toEqual({ changed: false, replace: false });
+    expect(troubles.note('queue "a"', nack(9_999), 9_999)).toEqual({ changed: false, replace: false });
     expect(troubles.reasons).toEqual([]);
 
-    expect(troubles.note('queue \"a\"', nack(10_000), 10_000)).toMatchObject({ changed: true });
-    expect(troubles.note('queue \"a\"', nack(10_001), 10_001)).toMatchObject({ changed: false });
+    expect(troubles.note('queue "a"', nack(10_000), 10_000)).toMatchObject({ changed: true });
+    expect(troubles.note('queue "a"', nack(10_001), 10_001)).toMatchObject({ changed: false });
     expect(troubles.reasons).toEqual(['queue "a": nack']);
     expect(troubles.clear('queue "b"')).toBe(false);
     expect(troubles.clear('queue "a"')).toBe(true);
