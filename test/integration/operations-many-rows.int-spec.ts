@@ -59,6 +59,17 @@ describe('EventOperations after an incident', () => {
     expect(new Set(seen)).toEqual(new Set(expected.map((row) => row.event_id)));
   });
 
+  it('returns a thousand at once, whatever the limit says, and the last one leads to the rest', async () => {
+    await fillInbox(1_003, 'now()');
+    await fillOutbox(1_003);
+    const handlings = await operations.listInbox({ status: 'dead', limit: 5_000 });
+    expect(handlings).toHaveLength(1_000);
+    expect(await operations.listInbox({ status: 'dead', limit: 5_000, before: handlings.at(-1)?.cursor })).toHaveLength(3);
+    const events = await operations.list({ status: 'dead', limit: 5_000 });
+    expect(events).toHaveLength(1_000);
+    expect(await operations.list({ status: 'dead', limit: 5_000, before: events.at(-1)?.id })).toHaveLength(3);
+  });
+
   it('redrives, tries again and discards as many as it is given', async () => {
     await fillOutbox(12_345);
     await fillInbox(2_345, 'now()');

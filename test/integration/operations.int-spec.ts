@@ -111,7 +111,7 @@ describe('EventOperations', () => {
       { stauts: 'dead' },
       'filter "stauts" is unknown; did you mean "status"? There are status, type, overdue, before, limit.',
     ],
-    ['a limit', (x) => operations.list(x), { limit: 0 }, 'limit must be a whole number from 1 to 1000, not 0.'],
+    ['a limit', (x) => operations.list(x), { limit: 0 }, 'limit must be a whole number from 1, not 0.'],
     [
       'an inbox status',
       (x) => operations.listInbox(x),

@@ -50,7 +50,7 @@ export interface HandlingState extends InboxKey {
   readonly status: InboxStatus;
 }
 
-/** Rows that are returned at once at most, and ids or keys that one statement is given. */
+/** Rows that are returned at once, whatever `limit` says, and ids or keys that one statement is given. */
 export const MAX_LIMIT = 1000;
 
 export interface EventFilter {
@@ -63,7 +63,7 @@ export interface EventFilter {
   /** Id of the last event of the page before: only older ones. What is recorded meanwhile moves no page. */
   readonly before?: string;
   /**
-   * From 1 to 1000.
+   * From 1; no more than 1000 are returned at once. `before` gets the next page.
    * @default 100
    */
   readonly limit?: number;
@@ -82,7 +82,7 @@ export interface InboxFilter {
   /** `cursor` of the last record of the page before: only what came before it. What comes meanwhile moves no page. */
   readonly before?: string;
   /**
-   * From 1 to 1000.
+   * From 1; no more than 1000 are returned at once. `before` gets the next page.
    * @default 100
    */
   readonly limit?: number;

@@ -24,13 +24,12 @@ describe('what EventOperations is asked for', () => {
   });
 
   it.each([
-    [{ limit: '20' }, 'limit must be a whole number from 1 to 1000, not "20".'],
-    [{ limit: 0 }, 'limit must be a whole number from 1 to 1000, not 0.'],
-    [{ limit: 1001 }, 'limit must be a whole number from 1 to 1000, not 1001.'],
+    [{ limit: '20' }, 'limit must be a whole number from 1, not "20".'],
+    [{ limit: 0 }, 'limit must be a whole number from 1, not 0.'],
     [{ type: 'a\u0000' }, 'type holds a NUL character or half a surrogate pair, which no stored text does.'],
     [{ type: '\ud800' }, 'type holds a NUL character or half a surrogate pair, which no stored text does.'],
-    [{ limit: NaN }, 'limit must be a whole number from 1 to 1000, not NaN.'],
-    [{ limit: null }, 'limit must be a whole number from 1 to 1000, not null.'],
+    [{ limit: NaN }, 'limit must be a whole number from 1, not NaN.'],
+    [{ limit: null }, 'limit must be a whole number from 1, not null.'],
     [{ overdue: 'false' }, 'overdue must be true or false, not "false".'],
     [{ type: '' }, 'type must be a text, not "".'],
     [{ type: ['a', 'b'] }, 'type must be a text, not an array.'],

@@ -6,7 +6,7 @@ import { show } from '../input/option-reader';
 import { suggest } from '../input/suggest';
 import type { OutboxStatus } from '../outbox/outbox.entity';
 import { parseCursor } from '../database/cursor';
-import { type EventFilter, type InboxFilter, MAX_LIMIT } from '../database/operations.store';
+import type { EventFilter, InboxFilter } from '../database/operations.store';
 import { isStorableText } from '../event/storable';
 
 /** What one of `listInbox` is made of: when it came, and its key. */
@@ -46,9 +46,9 @@ const cursor: Check = (name, value) => {
 const flag: Check = (name, value) =>
   typeof value === 'boolean' ? undefined : `${name} must be true or false, not ${show(value)}.`;
 const limit: Check = (name, value) =>
-  Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_LIMIT
+  Number.isInteger(value) && (value as number) >= 1
     ? undefined
-    : `${name} must be a whole number from 1 to ${MAX_LIMIT}, not ${show(value)}.`;
+    : `${name} must be a whole number from 1, not ${show(value)}.`;
 const oneOf =
   (names: Readonly<Record<string, true>>): Check =>
   (name, value) =>

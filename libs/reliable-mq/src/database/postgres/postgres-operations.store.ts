@@ -49,7 +49,7 @@ export class PostgresOperationsStore implements OperationsStore {
     if (type !== undefined) where('type = ?', type);
     if (before !== undefined) where('id < ?::uuid', before);
     if (overdue) conditions.push('due_at <= statement_timestamp()');
-    parameters.push(limit);
+    parameters.push(Math.min(limit, MAX_LIMIT));
     const rows = await queryAlone<OutboxRow>(
       this.dataSource,
       `SELECT * FROM ${this.outbox} WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT $${parameters.length}`,
@@ -91,7 +91,7 @@ export class PostgresOperationsStore implements OperationsStore {
       const [at, ...key] = ORDER.map((_, index) => `$${from + index}`);
       conditions.push(`(${ORDER.join(', ')}) < (${[`${at ?? ''}::timestamptz`, ...key].join(', ')})`);
     }
-    parameters.push(limit);
+    parameters.push(Math.min(limit, MAX_LIMIT));
     const rows = await queryAlone<InboxTableRow>(
       this.dataSource,
       `SELECT *, ${utcText('received_at')} AS received_at_text FROM ${this.inbox} WHERE ${conditions.join(' AND ')}
