@@ -4,11 +4,13 @@ import { RabbitMqTransport } from '../../libs/reliable-mq/src/broker/rabbitmq/ra
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { startProxy, type TcpProxy } from '../../tools/servers/tcp-proxy';
 import { uniquePrefix } from '../support/rabbitmq';
+import type { Log } from '../../libs/reliable-mq/src/log/log';
 import { silentLogger } from './transport-silent-logger';
 import type { TransportHarness } from './transport-bench';
 
 export interface TransportSettings extends Partial<ResolvedRabbitMqOptions> {
   readonly confirmTimeoutMs?: number;
+  readonly logger?: Log;
 }
 
 /** RabbitMQ behind a proxy, with names of its own for exchange and queues, and hands on the broker itself. */
@@ -113,7 +115,7 @@ export function createTransport(
   uri: string | readonly string[],
   settings: TransportSettings & { readonly exchange: string },
 ): RabbitMqTransport {
-  const { confirmTimeoutMs = 10_000, ...rabbitmq } = settings;
+  const { confirmTimeoutMs = 10_000, logger = silentLogger, ...rabbitmq } = settings;
   return new RabbitMqTransport(
     {
       service: 'contract',
@@ -131,6 +133,6 @@ export function createTransport(
         ...rabbitmq,
       },
     },
-    silentLogger,
+    logger,
   );
 }

@@ -3,6 +3,7 @@ import type { QueueSpec, Transport } from '../../libs/reliable-mq/src/broker/tra
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { eventually } from '../support/eventually';
 import { RabbitMqHarness, createTransport, type TransportSettings } from './transport-rabbitmq-harness';
+import { silentLogger } from './transport-silent-logger';
 import { available, collector, publish } from './transport-requests';
 
 jest.setTimeout(120_000);
@@ -50,7 +51,10 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
     await node.ctl('add_vhost', 'small');
     await node.ctl('set_permissions', '-p', 'small', 'guest', '.*', '.*', '.*');
     await node.ctl('set_vhost_limits', '-p', 'small', '{"max-queues": 1}');
-    const transport = await started(`${node.url}/small`);
+    const lines: string[] = [];
+    const tell = (line: string): number => lines.push(line);
+    const logger = { ...silentLogger, log: tell, error: tell };
+    const transport = await started(`${node.url}/small`, { logger });
     const deliveries = collector();
     const spec = eventsQueue();
 
@@ -58,10 +62,15 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
 
     await eventually(() => expect(transport.status().reason).toContain('queue limit in vhost'));
     expect(transport.status().reason).not.toMatch(/delete|other properties/);
+    await eventually(() => expect(node.log().split("queue limit in vhost 'small'").length).toBeGreaterThan(4));
     await node.ctl('clear_vhost_limits', '-p', 'small');
     await eventually(() => expect(transport.status()).toEqual({ available: true }));
     await publish(transport, { queue: spec.name });
     await deliveries.next(1);
+    expect(lines.filter((line) => line.includes('consumed'))).toEqual([
+      'RabbitMQ queue cannot be consumed',
+      'RabbitMQ queue is consumed again',
+    ]);
   });
 
   it('says that a virtual host takes no more connections, and connects once it does', async () => {

@@ -90,6 +90,18 @@ export function describeTopology(bench: TransportBench): void {
       expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' });
     });
 
+    it('puts it back beside a queue that is only consumed if it exists, and does not', async () => {
+      const transport = await bench.started();
+      const { spec, type } = bench.eventsQueue();
+      await transport.subscribe({ name: `${spec.name}.old`, kind: 'existing', bindings: [] }, 1, () => undefined);
+      await transport.subscribe(spec, 1, () => undefined);
+      await bench.harness.unbind(spec.name, type);
+
+      await transport.refreshTopology();
+
+      expect(await publish(transport, { routingKey: type })).toEqual({ status: 'routed' });
+    });
+
     it('does not mind refreshing without a broker', async () => {
       const transport = bench.harness.create();
       await transport.refreshTopology();

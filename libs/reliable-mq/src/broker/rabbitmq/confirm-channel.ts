@@ -128,8 +128,10 @@ export class ConfirmedChannel {
   }
 
   private onFailed(error: unknown): void {
-    this.reason = problemText(error);
-    this.logger.error('RabbitMQ publishing channel cannot be opened', { reason: this.reason });
+    const reason = problemText(error);
+    // It is tried again and again, and told once.
+    if (this.reason !== reason) this.logger.error('RabbitMQ publishing channel cannot be opened', { reason });
+    this.reason = reason;
     this.options.onChange();
   }
 

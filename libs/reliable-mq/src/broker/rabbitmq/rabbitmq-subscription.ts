@@ -35,6 +35,8 @@ export interface SubscriptionOptions {
 export class RabbitMqSubscription implements Subscription {
   /** Why nothing is consumed although the broker is there. */
   problem: string | undefined;
+  /** The reason that was told, while nothing is consumed: it is tried again and again, and told once. */
+  private told: string | undefined;
   private closed = false;
   /** Deliveries of the latest channel that were handed on and not acknowledged. */
   private load = { unsettled: 0 };
@@ -111,6 +113,8 @@ export class RabbitMqSubscription implements Subscription {
     // close(), or the end of the consumer, may have come while the channel was being prepared.
     if (this.closed) return void this.cancel().then(() => this.giveBackTheRest());
     if (this.present && this.consumerTag === undefined) return this.channel.replace();
+    if (this.told !== undefined) this.logger.log('RabbitMQ queue is consumed again', { queue: this.options.spec.name });
+    this.told = undefined;
     this.setProblem(undefined);
   }
 
@@ -185,13 +189,17 @@ export class RabbitMqSubscription implements Subscription {
   /** The queue can't be declared or consumed; tried again and again, because a person may mend it. */
   private reportFailure(error: unknown): void {
     const reason = problemText(error);
-    this.logger.error('RabbitMQ queue cannot be consumed', { queue: this.options.spec.name, reason });
+    if (this.told !== reason)
+      this.logger.error('RabbitMQ queue cannot be consumed', { queue: this.options.spec.name, reason });
+    this.told = reason;
     this.setProblem(reason);
   }
 
   /** Consuming ended, and goes on soon. */
   private reportPause(reason: string): void {
-    this.logger.warn('RabbitMQ queue is not consumed at present', { queue: this.options.spec.name, reason });
+    if (this.told !== reason)
+      this.logger.warn('RabbitMQ queue is not consumed at present', { queue: this.options.spec.name, reason });
+    this.told = reason;
     this.setProblem(reason);
   }
 

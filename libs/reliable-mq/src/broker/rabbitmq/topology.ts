@@ -21,6 +21,8 @@ export class Topology {
   /** Names of queues that their operator has declared with a single active consumer. */
   private readonly singleActive = new Set<string>();
   private refreshing: Promise<void> | undefined;
+  /** Why the refresh before failed: told once, for as long as it stays so. */
+  private failures: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly connection: BrokerConnection,
@@ -80,8 +82,12 @@ export class Topology {
     if (!this.connection.model) return;
     const steps = [
       (channel: Channel) => provideExchange(channel, this.options),
-      ...[...this.specs.values()].map((spec) => (channel: Channel) => this.provide(channel, spec)),
+      // One that is only consumed if it exists is not declared; and looking for it in vain would close the channel of the others.
+      ...[...this.specs.values()]
+        .filter((spec) => spec.kind !== 'existing')
+        .map((spec) => (channel: Channel) => this.provide(channel, spec)),
     ];
+    const failures = new Set<string>();
     // A failed step has closed its channel: the rest goes on with a new one, as long as there is a connection.
     while (steps.length > 0 && this.connection.model) {
       const left = steps.length;
@@ -90,12 +96,15 @@ export class Topology {
           for (let step = steps.shift(); step; step = steps.shift()) await step(channel);
         });
       } catch (error) {
-        this.logger.warn('RabbitMQ topology could not be refreshed', { reason: problemText(error) });
+        const reason = problemText(error);
+        if (!this.failures.has(reason)) this.logger.warn('RabbitMQ topology could not be refreshed', { reason });
+        failures.add(reason);
       }
       // Not even a channel: the connection has ended, and is about to say so. Asking on would keep it from being heard for ever,
       // because rejections that come at once leave the event loop no turn.
       if (steps.length === left) return;
     }
+    this.failures = failures;
   }
 
   private async onOwnChannel(work: (channel: Channel) => Promise<void>): Promise<void> {
