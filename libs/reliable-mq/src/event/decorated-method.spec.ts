@@ -41,6 +41,11 @@ describe('what a decorated method came to', () => {
     await expect(settled(failing, 'Orders#cancel')).rejects.toThrow('errored');
   });
 
+  it('leaves none unheard of a list of promises that fail', async () => {
+    const begun = ['a', 'b'].map(() => Promise.reject(new Error('unheard')));
+    await expect(settled(begun, 'Orders#cancel')).rejects.toThrow('returned a list of promises');
+  });
+
   it.each<[string, unknown]>([
     ['an iterator', walked()],
     ['an async iterator', walkedLater()],
@@ -49,6 +54,8 @@ describe('what a decorated method came to', () => {
     ['a stream that is no Observable of RxJS', { subscribe: () => undefined }],
     ['a subscription', new Subscription()],
     ['a function', () => undefined],
+    ['a list of promises (see Promise.all)', [Promise.resolve()]],
+    ['a list of promises (see Promise.all)', Promise.resolve([undefined, of(1)])],
   ])('is refused when it is %s, which nobody can await', async (what, result) => {
     await expect(settled(result, 'Orders#cancel')).rejects.toThrow(
       `Orders#cancel returned ${what}, whose end cannot be awaited: what it was to do is not done.`,
@@ -85,11 +92,21 @@ describe('the type of a decorator', () => {
       @decorate throws(): never {
         throw new Error('always');
       }
+      @decorate async lists(): Promise<string[]> {
+        return ['a'];
+      }
       @decorate streams() {
         return of(1, 2);
       }
       // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a method that was written without types
       @decorate untyped(..._: any[]): any {}
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what a query returns
+      @decorate async rows(): Promise<any[]> {
+        return [];
+      }
+      @decorate async empty() {
+        return [];
+      }
     }
     class Refused {
       // @ts-expect-error -- another event
@@ -105,6 +122,14 @@ describe('the type of a decorator', () => {
       // @ts-expect-error -- nothing of it would run
       @decorate async *walkedLater(): AsyncGenerator<number> {
         yield 1;
+      }
+      // @ts-expect-error -- nobody would wait for them
+      @decorate begun() {
+        return [1, 2].map(() => Promise.resolve());
+      }
+      // @ts-expect-error -- nobody would wait for them
+      @decorate async begunLater() {
+        return [1, 2].map(() => Promise.resolve());
       }
       // @ts-expect-error -- nobody would know when it ends
       @decorate subscribed(): Subscription {
