@@ -122,7 +122,7 @@ describe('ReliableMqModule', () => {
         ReliableMqModule.forRootAsync({ consumer: false, useFactory: () => ({ service: 'shop', transport: broker }) }),
       );
       expect(context.get(EventRecorder, { strict: false })).toBeInstanceOf(EventRecorder);
-      expect(broker.queueNames()).toEqual(['shop.receipts']);
+      expect(broker.queueNames()).toEqual(['shop.receipts.quorum']);
     });
 
     it('fails as forRoot does', async () => {
@@ -269,9 +269,9 @@ describe('ReliableMqModule', () => {
 
     const shop = (consumer = true): DynamicModule =>
       ReliableMqModule.forRoot({ service: 'shop', transport: broker, consumer });
-    const warning = (poolSize: number, needed: number, prefetch: Record<string, number>): unknown[] => [
+    const warning = (poolSize: number, needed: number, handlersAtOnce: Record<string, number>): unknown[] => [
       'The connection pool is too small for the handlers: raise poolSize of the DataSource, or lower prefetch ' +
-        JSON.stringify({ dataSource: 'default', poolSize, needed, prefetch }),
+        JSON.stringify({ dataSource: 'default', poolSize, needed, handlersAtOnce }),
       'ReliableMq',
     ];
 
