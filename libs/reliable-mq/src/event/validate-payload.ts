@@ -1,6 +1,6 @@
 import { plainToInstance } from 'class-transformer';
-import { validate, Validator, type ValidationError, type ValidatorOptions } from 'class-validator';
-import type { ValidationExecutor } from 'class-validator/types/validation/ValidationExecutor';
+import { Validator, type ValidationError, type ValidatorOptions } from 'class-validator';
+import { ValidationExecutor } from 'class-validator/cjs/validation/ValidationExecutor.js';
 import { describeError, type InvalidProperty } from './errors';
 import type { EventClass } from './event-type';
 
@@ -43,28 +43,13 @@ function checked<T extends object>(
   return errors.length === 0 ? { instance } : { invalid: errors.flatMap((error) => flatten(error, '')) };
 }
 
-type Executor = new (...args: ConstructorParameters<typeof ValidationExecutor>) => ValidationExecutor;
-
 /**
- * What class-validator's own `validate` is made of. That one loses sight of the promises of asynchronous rules when a rule after them
- * throws at once, and one that rejects then ends the process (class-validator 0.14 and 0.15, `Validator.coreValidate`). Undefined where
- * a bundler has left it out.
+ * By what class-validator's own `validate` is made of. That one loses sight of the promises of asynchronous rules when a rule after them
+ * throws at once, and one that rejects then ends the process (class-validator 0.14 and 0.15, `Validator.coreValidate`).
+ * @throws what a rule throws at once
  */
-const executorClass = ((): Executor | undefined => {
-  try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import that is not found could not be caught
-    return (require('class-validator/cjs/validation/ValidationExecutor') as { ValidationExecutor: Executor })
-      .ValidationExecutor;
-  } catch {
-    // Not found: class-validator's `validate` does the same but for that.
-    return undefined;
-  }
-})();
-
-/** @throws what a rule throws at once */
 function errorsOf(instance: object): ValidationError[] | Promise<ValidationError[]> {
-  if (!executorClass) return validate(instance, OPTIONS);
-  const executor = new executorClass(new Validator(), OPTIONS);
+  const executor = new ValidationExecutor(new Validator(), OPTIONS);
   const errors: ValidationError[] = [];
   try {
     executor.execute(instance, undefined as unknown as string, errors);
