@@ -22,7 +22,7 @@ describe('toIncomingMessage', () => {
         headers: null,
       },
     ],
-  ])('takes properties that are %s for missing', (_, properties) => {
+  ])('takes properties that are %s for missing, and keeps them as they came', (_, properties) => {
     expect(toIncomingMessage('q', { body, properties, routingKey: 'key' }, false)).toEqual({
       queue: 'q',
       body,
@@ -33,6 +33,7 @@ describe('toIncomingMessage', () => {
       replyTo: undefined,
       appId: undefined,
       headers: {},
+      properties,
       routingKey: 'key',
       redelivered: false,
     });
