@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import type { StoreSet } from '../database/stores';
-import type { InboxClaim, InboxKey, StartCounts } from '../inbox/inbox.store';
+import type { ClaimedInboxRow, InboxClaim, InboxKey, StartCounts } from '../inbox/inbox.store';
 import { createLog } from '../log/log';
 import { handlingLeaseMs } from './handler';
 import type { InboxWriter } from './inbox-writer';
@@ -26,6 +26,12 @@ interface ClaimSteps {
   settle(failure: Failure): Promise<boolean | undefined>;
   /** As if it had never been. */
   giveBack(): Promise<void>;
+}
+
+/** A row of the inbox, and the claim on it. */
+export interface ClaimedRow {
+  readonly row: ClaimedInboxRow;
+  readonly token: string;
 }
 
 /** The inbox does not know the message yet: its row is a part of the handler's transaction. */

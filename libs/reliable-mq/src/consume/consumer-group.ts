@@ -10,11 +10,12 @@ import { ReceiptSender } from '../receipt/receipt-sender';
 import { TransactionContext } from '../transaction/transaction-context';
 import { finishesWithin } from '../wait/deadline';
 import { Attempts } from './attempt';
-import { Consumer, type ConsumerParts } from './consumer';
+import { Consumer } from './consumer';
 import { HandlerRegistry } from './handler-registry';
 import { InboxWriter } from './inbox-writer';
 import { Isolation } from './isolation';
 import { Parking } from './parking';
+import type { PipelineParts } from './pipeline';
 
 /** How long cut-off attempts may take to roll back and give their rows back, in milliseconds. */
 const CUT_OFF_MS = 5000;
@@ -25,7 +26,7 @@ export class ConsumerGroup {
   readonly isolation = new Isolation();
   private readonly stopping = new AbortController();
   private readonly receipts: ReceiptSender;
-  private readonly parts: ConsumerParts;
+  private readonly parts: PipelineParts;
   private readonly parkings = new Map<string, Parking>();
   private consumers: readonly Consumer[] = [];
 
@@ -33,7 +34,7 @@ export class ConsumerGroup {
     @Inject(RESOLVED_OPTIONS) options: ResolvedOptions,
     private readonly handlers: HandlerRegistry,
     transactions: TransactionContext,
-    @Inject(TRANSPORT) transport: Transport,
+    @Inject(TRANSPORT) private readonly transport: Transport,
     hooks: HookRunner,
     wakeups: Wakeups,
   ) {
@@ -43,12 +44,11 @@ export class ConsumerGroup {
     this.receipts = new ReceiptSender(options.service, options.receipts.coalesceMs, transport, hooks);
     this.parts = {
       options,
-      transport,
       attempts: new Attempts(transactions, hooks, stop),
       isolation: this.isolation,
       writer: new InboxWriter(stop),
       receipts: this.receipts,
-      parkingOf: (consumer) => this.parkingOf(consumer, transport),
+      parkingOf: (consumer) => this.parkingOf(consumer),
       hooks,
       wakeups,
       stop,
@@ -60,7 +60,7 @@ export class ConsumerGroup {
     const added = this.handlers
       .all()
       .filter((queue) => !this.find(queue))
-      .map((queue) => new Consumer(queue, this.parts));
+      .map((queue) => new Consumer(queue, this.transport, this.parts));
     this.consumers = [...this.consumers, ...added];
     await Promise.all(added.map((consumer) => consumer.start()));
   }
@@ -107,8 +107,8 @@ export class ConsumerGroup {
   }
 
   /** One for all queues of a consumer: they share the parking queue. */
-  private parkingOf(consumer: string, transport: Transport): Parking {
-    const parking = this.parkings.get(consumer) ?? new Parking(consumer, transport);
+  private parkingOf(consumer: string): Parking {
+    const parking = this.parkings.get(consumer) ?? new Parking(consumer, this.transport);
     this.parkings.set(consumer, parking);
     return parking;
   }

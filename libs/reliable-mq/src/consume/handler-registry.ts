@@ -1,6 +1,6 @@
 import { consumerQueue } from '../event/queue-names';
 import type { StoreSet } from '../database/stores';
-import { type Handler, runsAtOnce } from './handler';
+import { type Handler, handlingLeaseMs, runsAtOnce } from './handler';
 
 /** All handlers of one queue: one consumer and event type, one handler per version, one DataSource. */
 export interface QueueHandlers {
@@ -14,6 +14,11 @@ export interface QueueHandlers {
   readonly runsAtOnce: number;
   /** Those of each handler: whatever becomes of a message, its inbox row is here. */
   readonly stores: StoreSet;
+}
+
+/** How long a claimed row of the queue belongs to its claimer, in milliseconds: the longest an attempt of any of its handlers takes. */
+export function leaseMsOf({ byVersion }: Pick<QueueHandlers, 'byVersion'>): number {
+  return handlingLeaseMs(Math.max(...[...byVersion.values()].map(({ timeoutMs }) => timeoutMs)));
 }
 
 /** The handlers of this application. */

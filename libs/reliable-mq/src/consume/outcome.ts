@@ -39,6 +39,11 @@ export const HANDLED: Outcome = { kind: 'handled' };
 export const TAKEN: Undecided = { kind: 'undecided', because: 'taken' };
 export const STOPPING: Undecided = { kind: 'undecided', because: 'stopping' };
 
+/** Whether no handler can take the message, so that it is put aside. */
+export function isParked(outcome: Outcome): outcome is Failure & { readonly isParked: true } {
+  return 'isParked' in outcome && outcome.isParked === true;
+}
+
 export interface RetryPolicy {
   readonly maxAttempts: number;
   readonly backoff: Backoff;

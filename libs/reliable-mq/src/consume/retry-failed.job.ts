@@ -5,7 +5,8 @@ import type { StoreSet } from '../database/stores';
 import { Wakeups } from '../event/wakeups';
 import type { ClaimedInboxRow } from '../inbox/inbox.store';
 import { type Job, type ReportBatch, reportClaimed } from '../repair/job';
-import type { ClaimedRow, Consumer } from './consumer';
+import type { ClaimedRow } from './claim';
+import type { Consumer } from './consumer';
 import { ConsumerGroup } from './consumer-group';
 
 /** Rows that wait for a release which one statement wakes. */
