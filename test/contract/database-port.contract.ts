@@ -180,7 +180,20 @@ export function describeDatabasePort(name: string, open: () => Promise<DatabaseH
         expect(await database.hasLostTransaction(queryRunner)).toBe(false);
         await queryRunner.query('ROLLBACK');
         expect(await database.hasLostTransaction(queryRunner)).toBe(true);
+        expect(await database.isWhole(queryRunner)).toBe(false);
         await database.discard(queryRunner, new Error('done with it'));
+      });
+
+      it('is whole until a statement of it fails, or its connection is gone', async () => {
+        const queryRunner = await database.acquire(WAIT_MS);
+        await queryRunner.startTransaction();
+        expect(await database.isWhole(queryRunner)).toBe(true);
+        await expect(dataSource.query('SELECT * FROM nothing_of_this_name')).rejects.toThrow();
+        expect(await database.isWhole(queryRunner)).toBe(true);
+        await expect(queryRunner.query('SELECT * FROM nothing_of_this_name')).rejects.toThrow();
+        expect(await database.isWhole(queryRunner)).toBe(false);
+        await database.discard(queryRunner, new Error('done with it'));
+        expect(await database.isWhole(queryRunner)).toBe(false);
       });
 
       it('whose connection is cut while a statement waits for a lock ends at the server too', async () => {

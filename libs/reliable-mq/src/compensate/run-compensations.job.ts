@@ -116,7 +116,7 @@ export class RunCompensationsJob implements Job {
     token: string,
   ): Promise<void> {
     const { timeoutMs } = this.options;
-    const { dataSource, outbox, database } = set;
+    const { outbox, database } = set;
     const payload = plainToInstance(handler.eventType.eventClass, JSON.parse(event.payload) as object);
     const outcomes = Object.entries(event.outcomes).map(([consumer, stored]) => ({ consumer, ...stored }));
     const failure = new EventFailure(event.id, event.type, event.reason ?? 'unknown', outcomes);
@@ -126,7 +126,7 @@ export class RunCompensationsJob implements Job {
       await database.limitIdleTime(queryRunner.manager, timeoutMs + LEASE_MARGIN_MS);
       // First, so that two runs of one compensation wait for each other instead of both calling the handler.
       if (!(await outbox.settleCompensated(queryRunner.manager, event.id, token, true))) throw new ClaimLost();
-      await this.transactions.inside(dataSource, queryRunner, true, () => handler.invoke(payload, failure));
+      await this.transactions.inside(queryRunner, () => handler.invoke(payload, failure));
       this.hooks.run('compensationReturned', { eventId: event.id, type: event.type });
     });
     try {

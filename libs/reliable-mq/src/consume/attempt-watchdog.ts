@@ -1,15 +1,8 @@
-import { DatabaseDeadlineError } from '../database/port';
-import { HandlerTimeoutError } from '../event/errors';
 import { onAbort } from '../wait/on-abort';
 
 /** The process must stop, and the attempt was cut off for it. */
 export class Stopped extends Error {
   override readonly name = 'Stopped';
-}
-
-/** Whether the error is a watchdog's: the work still runs, and must be cut off. */
-export function isCutOff(error: unknown): error is Error {
-  return error instanceof Stopped || error instanceof HandlerTimeoutError || error instanceof DatabaseDeadlineError;
 }
 
 /** Ends an attempt from outside: when a phase of it takes too long, or the process has to stop. */
@@ -49,6 +42,11 @@ export class AttemptWatchdog {
   enterLast(phaseMs: number, tooLong: () => Error): void {
     this.enter(phaseMs, tooLong);
     this.stopListening();
+  }
+
+  /** Whether the error is why it has expired: the work may still run, and must be cut off. */
+  hasExpiredBy(error: unknown): error is Error {
+    return this.reason !== undefined && error === this.reason;
   }
 
   throwIfExpired(): void {

@@ -4,7 +4,7 @@ import { describeError, HandlerTimeoutError } from '../event/errors';
 import type { HandlingRef } from '../event/hooks';
 import type { HookRunner } from '../event/hook-runner';
 import type { TransactionContext } from '../transaction/transaction-context';
-import { AttemptWatchdog, isCutOff, Stopped } from './attempt-watchdog';
+import { AttemptWatchdog, Stopped } from './attempt-watchdog';
 import { BatchContext, CutOff, EventContext } from './event-context';
 import { COMMIT_DEADLINE_MS, type Handler, handlingLeaseMs } from './handler';
 import { applicationHeaders, type ReadMessage } from './message';
@@ -35,6 +35,8 @@ interface Progress {
   handled: readonly HandlingRef[];
   /** Why it is being rolled back. */
   failure?: { readonly error: unknown };
+  /** The transaction was whole when it failed: what has failed was another database, or another connection. */
+  isWhole?: boolean;
 }
 
 class RowTaken extends Error {}
@@ -68,7 +70,7 @@ export class Attempts {
       return HANDLED;
     } catch (error) {
       if (error instanceof RowTaken) return TAKEN;
-      if (!isCutOff(error)) return await afterFailure(attempt, queryRunner, progress, error);
+      if (!watchdog.hasExpiredBy(error)) return await afterFailure(attempt, queryRunner, progress, error);
       cutOff.because(error);
       return afterCutOff(attempt, progress, error, await database.cut(queryRunner, error));
     } finally {
@@ -84,7 +86,7 @@ export class Attempts {
     progress: Progress,
   ): Promise<void> {
     const { handler } = attempt;
-    const { dataSource, database } = handler.stores;
+    const { database } = handler.stores;
     const leaseMs = handlingLeaseMs(handler.timeoutMs);
     watchdog.enter(handler.timeoutMs, BEGIN_TOO_LONG);
     return this.transactions.runNew(queryRunner, undefined, async () => {
@@ -98,17 +100,18 @@ export class Attempts {
         progress.phase = 'handling';
         progress.startedAt = performance.now();
         for (const ref of progress.handled) this.hooks.run('handling', ref);
-        await this.transactions.inside(dataSource, queryRunner, true, () =>
-          invoke(attempt, messages, queryRunner.manager, cutOff),
-        );
+        await this.transactions.inside(queryRunner, () => invoke(attempt, messages, queryRunner.manager, cutOff));
         // The COMMIT would look fine, and commit nothing.
         if (await database.hasLostTransaction(queryRunner))
           throw new Error("it ended the library's transaction by SQL of its own");
       } catch (error) {
         if (progress.phase === 'handling') progress.failure = { error };
         watchdog.enter(COMMIT_DEADLINE_MS, END_TOO_LONG);
-        // One that takes no writes any more, after a failover, must not be given to the next one.
-        if (failureIn(error, database) === 'unavailable') await database.discard(queryRunner, error as Error);
+        if (failureIn(error, database) === 'unavailable') {
+          progress.isWhole = progress.phase === 'handling' && (await database.isWhole(queryRunner));
+          // One that takes no writes any more, after a failover, must not be given to the next one.
+          if (!progress.isWhole) await database.discard(queryRunner, error as Error);
+        }
         throw error;
       }
       // A handler that returns after it was cut off finds its transaction gone.
@@ -163,7 +166,7 @@ function invoke(
 async function afterFailure(
   { handler, number }: Attempt,
   queryRunner: QueryRunner,
-  { phase, failure }: Progress,
+  { phase, failure, isWhole }: Progress,
   error: unknown,
 ): Promise<Outcome> {
   const { database } = handler.stores;
@@ -175,6 +178,7 @@ async function afterFailure(
   if (kind !== 'unavailable' && !connectionLost) return failureOf(error, number, handler);
   const away = await whyAway(database);
   if (away !== undefined) return unavailable(away, started);
+  if (isWhole && !connectionLost) return failureOf(error, number, handler);
   // The handler has done its part; whether that was committed, its inbox row says. Or its connection was given up, and another one
   // may do.
   if (kind === 'unavailable' || (phase === 'ending' && !failure))

@@ -2,11 +2,20 @@ import type { EntityManager } from 'typeorm';
 import { createLog } from '../log/log';
 import type { Attempts } from './attempt';
 import type { BatchPolicy, Handler } from './handler';
+import type { QueueHandlers } from './handler-registry';
 import type { InboxWriter } from './inbox-writer';
 import type { Isolation } from './isolation';
 import { type OpenedMessage, readPayload, type ReadMessage } from './message';
 import { HANDLED, type Outcome } from './outcome';
 import type { Slots } from './slots';
+
+export interface BatchParts {
+  readonly attempts: Attempts;
+  readonly isolation: Isolation;
+  readonly writer: InboxWriter;
+  /** Aborted when the process can't wait any longer. */
+  readonly stop: AbortSignal;
+}
 
 interface Waiting {
   readonly message: OpenedMessage;
@@ -25,11 +34,8 @@ export class Batches {
 
   constructor(
     private readonly handler: Handler,
-    private readonly attempts: Attempts,
     private readonly slots: Slots,
-    private readonly isolation: Isolation,
-    private readonly writer: InboxWriter,
-    private readonly stop: AbortSignal,
+    private readonly parts: BatchParts,
     /** Brings one message to its end by itself. */
     private readonly alone: (message: OpenedMessage) => Promise<Outcome>,
   ) {
@@ -72,7 +78,7 @@ export class Batches {
       const outcome = await this.inSlot(async () => {
         const readable = await this.read(messages);
         if (readable.length === 0) return undefined;
-        return this.attempts.run({
+        return this.parts.attempts.run({
           handler: this.handler,
           number: 1,
           begin: async (manager, idleLimitMs) => (claimed = await this.begin(readable, manager, idleLimitMs)),
@@ -91,15 +97,15 @@ export class Batches {
   private async inSlot<T>(work: () => Promise<T>): Promise<T> {
     await this.slots.take();
     try {
-      await this.writer.available(this.handler.stores);
-      return await this.isolation.beside(work);
+      await this.parts.writer.available(this.handler.stores);
+      return await this.parts.isolation.beside(work);
     } finally {
       this.slots.give();
     }
   }
 
   private async read(messages: readonly OpenedMessage[]): Promise<readonly ReadMessage[]> {
-    const readings = await Promise.all(messages.map(async (message) => readPayload(message, this.stop)));
+    const readings = await Promise.all(messages.map(async (message) => readPayload(message, this.parts.stop)));
     return readings.flatMap((reading) => (reading?.kind === 'event' ? [reading.message] : []));
   }
 
@@ -128,4 +134,15 @@ export class Batches {
       reason,
     });
   }
+}
+
+/** Of each batch handler of a queue. */
+export function batchesOf(
+  { byVersion }: QueueHandlers,
+  slots: Slots,
+  parts: BatchParts,
+  alone: (message: OpenedMessage) => Promise<Outcome>,
+): ReadonlyMap<Handler, Batches> {
+  const handlers = [...byVersion.values()].filter(({ batch }) => batch);
+  return new Map(handlers.map((handler) => [handler, new Batches(handler, slots, parts, alone)]));
 }

@@ -6,14 +6,11 @@ import { createLog } from '../log/log';
 import type { ResolvedOptions } from '../options/resolved-options';
 import type { ReceiptSender } from '../receipt/receipt-sender';
 import { OneAtATime } from '../wait/one-at-a-time';
-import type { Attempts } from './attempt';
-import { Batches } from './batch';
+import { type BatchParts, type Batches, batchesOf } from './batch';
 import { type Claim, type ClaimedRow, FreshClaim, HeldClaim } from './claim';
 import type { Handler } from './handler';
 import { HandlingLog } from './handling-log';
 import { leaseMsOf, type QueueHandlers } from './handler-registry';
-import type { InboxWriter } from './inbox-writer';
-import type { Isolation } from './isolation';
 import { KnownMessages } from './known-messages';
 import { type OpenedMessage, type Opening, openMessage, openRow, readPayload, type UnhandledMessage } from './message';
 import {
@@ -35,17 +32,12 @@ import { Conflicts, UncountedAttempts } from './uncounted-attempts';
 const HOUR_MS = 60 * 60 * 1000;
 
 /** What the pipelines of an application share. */
-export interface PipelineParts {
+export interface PipelineParts extends BatchParts {
   readonly options: Pick<ResolvedOptions, 'consume'>;
-  readonly attempts: Attempts;
-  readonly isolation: Isolation;
-  readonly writer: InboxWriter;
   readonly receipts: ReceiptSender;
   readonly parkingOf: (consumer: string) => Parking;
   readonly hooks: HookRunner;
   readonly wakeups: Wakeups;
-  /** Aborted when the process can't wait any longer. */
-  readonly stop: AbortSignal;
 }
 
 /**
@@ -69,7 +61,7 @@ export class Pipeline {
   private readonly uncounted: UncountedAttempts;
   private readonly known: KnownMessages;
   private readonly parked: ParkedMessages;
-  private readonly batches = new Map<Handler, Batches>();
+  private readonly batches: ReadonlyMap<Handler, Batches>;
   /**
    * By event id: a lost connection to the broker delivers again what still runs here. Without this each copy would wait in the database
    * for the first one, and take a connection from it.
@@ -81,7 +73,7 @@ export class Pipeline {
     private readonly slots: Slots,
     private readonly parts: PipelineParts,
   ) {
-    const { attempts, isolation, writer, hooks, stop } = parts;
+    const { writer, hooks } = parts;
     this.told = new HandlingLog(hooks);
     this.uncounted = new UncountedAttempts(this.told);
     this.known = new KnownMessages(queue, writer, hooks);
@@ -91,9 +83,7 @@ export class Pipeline {
         message,
         fresh(message, writer, () => undefined),
       );
-    for (const handler of queue.byVersion.values())
-      if (handler.batch)
-        this.batches.set(handler, new Batches(handler, attempts, slots, isolation, writer, stop, alone));
+    this.batches = batchesOf(queue, slots, parts, alone);
   }
 
   /** A message from the broker. Never rejects. */

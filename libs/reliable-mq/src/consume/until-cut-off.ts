@@ -1,17 +1,25 @@
 import { isObservable, Observable } from 'rxjs';
 import type { BatchContext, EventContext } from './event-context';
 
-/** An Observable that a handler has returned, unsubscribed from when the attempt is cut off; anything else as it is. */
-export function untilCutOff(result: unknown, context: Pick<EventContext | BatchContext, 'signal'>): unknown {
-  if (!isObservable(result)) return result;
+/** What a handler has returned. An Observable, also one that was promised, ends when the attempt is cut off. */
+export async function untilCutOff(
+  result: unknown,
+  context: Pick<EventContext | BatchContext, 'signal'>,
+): Promise<unknown> {
+  const value = await result;
+  if (!isObservable(value)) return value;
   return new Observable((subscriber) => {
-    const subscription = result.subscribe(subscriber);
     const { signal } = context;
-    const stop = (): void => subscription.unsubscribe();
+    const stop = (): void => subscriber.error(signal.reason);
+    if (signal.aborted) return stop();
     signal.addEventListener('abort', stop, { once: true });
-    return () => {
-      signal.removeEventListener('abort', stop);
-      stop();
-    };
+    subscriber.add(() => signal.removeEventListener('abort', stop));
+    subscriber.add(
+      value.subscribe({
+        next: (each) => subscriber.next(each),
+        error: (error) => subscriber.error(error),
+        complete: () => subscriber.complete(),
+      }),
+    );
   });
 }

@@ -81,6 +81,9 @@ export interface DatabasePort {
    */
   limitIdleTime(manager: EntityManager, limitMs: number): Promise<void>;
 
+  /** Whether the open transaction is whole, as far as the server has said: no statement of it has failed. False when that is not known. */
+  isWhole(queryRunner: QueryRunner): Promise<boolean>;
+
   /** Whether the server has no transaction open although TypeORM thinks so: somebody wrote `ROLLBACK` or `COMMIT`. */
   hasLostTransaction(queryRunner: QueryRunner): Promise<boolean>;
 

@@ -101,7 +101,7 @@ export class TransactionContext {
     const current = this.current(dataSource, 'A transaction was joined');
     if (current) return this.join(current, work);
     const queryRunner = dataSource.createQueryRunner();
-    return this.runNew(queryRunner, isolation, () => this.inside(dataSource, queryRunner, true, work));
+    return this.runNew(queryRunner, isolation, () => this.inside(queryRunner, work));
   }
 
   /** Run a function in a new transaction on a query runner of the caller's, whatever transaction this call chain is in. */
@@ -132,20 +132,8 @@ export class TransactionContext {
     return this.own.has(queryRunner);
   }
 
-  /** Waits for events that are being recorded in this query runner's transaction. @returns why one could not be */
-  async failureOfRecordings(queryRunner: QueryRunner): Promise<{ readonly error: unknown } | undefined> {
-    const level = this.guardOf(queryRunner).present('A transaction was looked at');
-    await level?.settled();
-    return level?.failure;
-  }
-
   /** Run a function as part of this query runner's transaction. */
-  async inside<T>(
-    _dataSource: DataSource,
-    queryRunner: QueryRunner,
-    _join: boolean,
-    work: () => Promise<T> | T,
-  ): Promise<T> {
+  async inside<T>(queryRunner: QueryRunner, work: () => Promise<T> | T): Promise<T> {
     const open = this.levelOf(queryRunner, 'A transaction was joined');
     if (!open) throw new NoTransactionError();
     return this.join(open, work);

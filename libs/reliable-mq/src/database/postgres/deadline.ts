@@ -65,9 +65,18 @@ interface PostgresConnection {
 
 /** Whether the server has no transaction open on a connection that TypeORM thinks is in one: somebody wrote `ROLLBACK` or `COMMIT`. */
 export async function hasLostTransaction(queryRunner: QueryRunner): Promise<boolean> {
-  if (queryRunner.isReleased) return false;
+  return (await transactionStatus(queryRunner)) === 'I';
+}
+
+/** Whether a transaction is open on the connection, and no statement of it has failed. */
+export async function isWhole(queryRunner: QueryRunner): Promise<boolean> {
+  return (await transactionStatus(queryRunner)) === 'T';
+}
+
+async function transactionStatus(queryRunner: QueryRunner): Promise<string | null | undefined> {
+  if (queryRunner.isReleased) return undefined;
   const connection = (await queryRunner.connect()) as PostgresConnection;
-  return connection.getTransactionStatus?.() === 'I';
+  return connection.getTransactionStatus?.();
 }
 
 interface PostgresQueryRunner extends QueryRunner {

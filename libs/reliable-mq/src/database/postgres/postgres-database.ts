@@ -5,7 +5,7 @@ import type { DatabaseFailure, DatabasePort, OwnedPart, SchemaMode } from '../po
 import { claimOwnership } from './claim-ownership';
 import { callersWaitingFor, poolSizeOf } from './connection-pool';
 import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
-import { acquireQueryRunner, destroyConnection, hasLostTransaction } from './deadline';
+import { acquireQueryRunner, destroyConnection, hasLostTransaction, isWhole } from './deadline';
 import { findSchema } from './find-schema';
 import { limitIdleTime } from './idle-limit';
 import { learnAboutConnections } from './learn-about-connections';
@@ -103,6 +103,10 @@ export class PostgresDatabase implements DatabasePort {
 
   limitIdleTime(manager: EntityManager, limitMs: number): Promise<void> {
     return limitIdleTime(manager, limitMs);
+  }
+
+  isWhole(queryRunner: QueryRunner): Promise<boolean> {
+    return isWhole(queryRunner);
   }
 
   hasLostTransaction(queryRunner: QueryRunner): Promise<boolean> {
