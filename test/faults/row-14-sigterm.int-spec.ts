@@ -13,8 +13,11 @@ describe('a consumer process that is asked to end', () => {
 
   async function begun(app: App, ids: readonly string[]): Promise<void> {
     await eventually(() => {
-      const started = stepsOf(app).filter(({ what }) => what === 'handling');
+      const steps = stepsOf(app);
+      const started = steps.filter(({ what }) => what === 'handling');
       expect(started.map(({ eventId }) => eventId)).toEqual(expect.arrayContaining([...ids]));
+      // It handles before it has started to its end, and before that nobody listens to signals.
+      expect(steps.map(({ what }) => what)).toContain('ready');
     });
   }
 

@@ -1,6 +1,5 @@
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { type DataSource, QueryFailedError } from 'typeorm';
-import { DatabaseDeadlineError, NoConnectionError } from '../../libs/reliable-mq/src/database/port';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { Consuming, type HandlerCall } from './consume-harness';
@@ -32,8 +31,6 @@ describe('a handler that uses another database of the application', () => {
       'whose session ends, in an error of its own',
       () => ledger.query(END_OWN_SESSION).catch((cause: unknown) => Promise.reject(new Error('no booking', { cause }))),
     ],
-    ['that does not answer this library', () => Promise.reject(new DatabaseDeadlineError('late'))],
-    ['that has no connection for this library', () => Promise.reject(new NoConnectionError('none'))],
     ['of another kind, which refuses a row', () => Promise.reject(new QueryFailedError('INSERT', [], notUnique()))],
   ])('fails as it does by any error, and keeps its connection, for one %s', async (_, fail) => {
     const sessions: number[] = [];

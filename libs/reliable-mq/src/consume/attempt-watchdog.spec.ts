@@ -24,6 +24,18 @@ describe('AttemptWatchdog', () => {
     await expect(expiry(watchdog)).resolves.toBe('the second took too long');
   });
 
+  it('knows its own reason from one that the work has failed with', async () => {
+    const watchdog = new AttemptWatchdog(new AbortController().signal);
+    const reason = new Error('too long');
+    watchdog.enter(100, () => reason);
+    expect(watchdog.hasExpiredBy(reason)).toBe(false);
+    expect(watchdog.hasExpiredBy(undefined)).toBe(false);
+    jest.advanceTimersByTime(100);
+    expect(watchdog.hasExpiredBy(new Error('too long'))).toBe(false);
+    await expect(watchdog.expired).rejects.toBe(reason);
+    expect(watchdog.hasExpiredBy(reason)).toBe(true);
+  });
+
   it('lets no phase begin after it has expired', () => {
     const watchdog = new AttemptWatchdog(new AbortController().signal);
     watchdog.enter(100, tooLong('the first'));

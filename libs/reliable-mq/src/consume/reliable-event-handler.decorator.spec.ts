@@ -25,7 +25,6 @@ describe('@ReliableEventHandler', () => {
       @ReliableEventHandler(OrderPlaced, BATCH) async batch(_: OrderPlaced[], __: BatchContext): Promise<void> {}
       @ReliableEventHandler(OrderPlaced, BATCH) async readonlyBatch(_: readonly OrderPlaced[]): Promise<void> {}
     }
-    // eslint-disable-next-line @typescript-eslint/unbound-method -- only its metadata is looked at
     expect(handlersOf(Accepted.prototype.either).map(({ eventClass }) => eventClass)).toEqual([
       OrderCancelled,
       OrderPlaced,
