@@ -682,21 +682,6 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       });
     });
 
-    it('abandoned names the queues of unfinished rows that nobody handles', async () => {
-      const [handled, ended] = [newKey(), newKey('stock', 'order.ended')];
-      await failing(handled, 0);
-      await store.park(ended, message(), 'no');
-      for (const type of ['order.moved', 'order.paid']) await failing(newKey('stock', type), 60_000);
-      await failing(newKey('stock.audit'), 0);
-      const found = await store.abandoned([queue]);
-      expect(found.map(({ consumer, type }) => `${consumer} ${type}`).toSorted()).toEqual([
-        'stock order.moved',
-        'stock order.paid',
-        'stock.audit order.created',
-      ]);
-      await expect(store.abandoned([...found, queue])).resolves.toEqual([]);
-    });
-
     it('find tells where a row stands', async () => {
       const key = newKey();
       await expect(store.find(key)).resolves.toBeUndefined();

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
-import { PostgresInboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { PostgresOperationsStore } from '../../libs/reliable-mq/src/database/postgres/postgres-operations.store';
 import type { Claim } from '../../libs/reliable-mq/src/outbox/outbox.store';
@@ -13,6 +12,7 @@ const DUE = 'reliable_mq_outbox_due';
 const DEAD = 'reliable_mq_outbox_dead';
 const PRIMARY = 'reliable_mq_outbox_pkey';
 const INBOX_DUE = 'reliable_mq_inbox_due';
+const INBOX_ENDED = 'reliable_mq_inbox_ended';
 const INBOX_GIVEN_UP = 'reliable_mq_inbox_given_up';
 const INBOX_PRIMARY = 'reliable_mq_inbox_pkey';
 
@@ -20,7 +20,6 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
   let database: TestDatabase;
   let dataSource: DataSource;
   let outbox: PostgresOutboxStore;
-  let inbox: PostgresInboxStore;
   let operations: PostgresOperationsStore;
   let explained: ExplainedStatements;
   let unfinished: string[];
@@ -42,7 +41,6 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     await dataSource.query('VACUUM ANALYZE reliable_mq_inbox');
     explained = new ExplainedStatements(dataSource);
     outbox = new PostgresOutboxStore(dataSource);
-    inbox = new PostgresInboxStore(dataSource);
     operations = new PostgresOperationsStore(dataSource);
     const rows = await dataSource.query<{ id: string }[]>(
       `SELECT id FROM reliable_mq_outbox WHERE status IN ('pending', 'published', 'dead')`,
@@ -167,8 +165,8 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     expect(await accessPaths(() => operations.listInbox(filter))).toEqual(new Set(indexes));
   });
 
-  it('finding queues of the inbox that nobody handles reads the index of unfinished rows', async () => {
-    expect(await accessPaths(() => inbox.abandoned([]))).toEqual(new Set([INBOX_DUE]));
+  it('finding what the inbox has handlings of reads the index of unfinished rows, and the end of that of ended ones', async () => {
+    expect(await accessPaths(() => operations.inboxKinds())).toEqual(new Set([INBOX_DUE, INBOX_ENDED]));
   });
 
   it('redriving and discarding read no table', async () => {

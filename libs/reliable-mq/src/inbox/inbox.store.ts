@@ -111,11 +111,6 @@ export interface InboxStore {
    */
   wakeWaiting(queues: readonly ClaimableQueue[], limit: number): Promise<number>;
 
-  /** Consumers and types of unfinished rows that are none of these queues': a release has taken their handler away. */
-  abandoned(
-    queues: readonly Pick<InboxKey, 'consumer' | 'type'>[],
-  ): Promise<readonly Pick<InboxKey, 'consumer' | 'type'>[]>;
-
   /**
    * Delete up to `limit` ended rows that ended more than `olderThanHours` ago, those that ended first.
    * @param endedFrom look only at what ended from this moment on (`lastEndedAt` of an earlier call), so that the dead index
@@ -206,6 +201,4 @@ export interface InboxRow {
 
 export interface ClaimedInboxRow extends InboxKey, InboxMessage, StartCounts {
   readonly overdueMs: number;
-  /** Since the message was received first. */
-  readonly ageMs: number;
 }

@@ -282,26 +282,6 @@ export class PostgresInboxStore implements InboxStore {
     return rows.length;
   }
 
-  /** Steps from one queue to the next in reliable_mq_inbox_due, however many rows each has. */
-  async abandoned(
-    queues: readonly Pick<InboxKey, 'consumer' | 'type'>[],
-  ): Promise<readonly Pick<InboxKey, 'consumer' | 'type'>[]> {
-    return queryAlone(
-      this.dataSource,
-      `WITH RECURSIVE found AS (
-         (SELECT consumer, type FROM ${this.table} WHERE due_at IS NOT NULL ORDER BY consumer, type LIMIT 1)
-         UNION ALL
-         SELECT next.* FROM found CROSS JOIN LATERAL (
-           SELECT i.consumer, i.type FROM ${this.table} AS i
-           WHERE due_at IS NOT NULL AND (i.consumer, i.type) > (found.consumer, found.type) ORDER BY i.consumer, i.type LIMIT 1
-         ) AS next
-       )
-       SELECT consumer, type FROM found
-       EXCEPT SELECT consumer, type FROM json_to_recordset($1::json) AS q (consumer text, type text)`,
-      [JSON.stringify(queues.map(({ consumer, type }) => ({ consumer, type })))],
-    );
-  }
-
   /** Index reliable_mq_inbox_ended. */
   async prune(olderThanHours: number, limit: number, endedFrom?: string): Promise<Pruned> {
     const [row] = await queryAlone<{ count: number; last_ended_at: string | null }>(
@@ -357,8 +337,7 @@ const QUEUES = `json_to_recordset($1::json) AS q (consumer text, type text, vers
 const DUE = `i.consumer = q.consumer AND i.type = q.type AND i.due_at <= statement_timestamp()
              AND (i.version = ANY (q.versions) OR i.received_at < statement_timestamp() - q.wait_ms * ${MS})`;
 
-const CLAIMED = `i.event_id, i.consumer, i.type, i.version, i.attempts, i.unfinished_starts, i.body, i.body_hash, i.properties, i.redrives,
-         extract(epoch FROM statement_timestamp() - i.received_at) * 1000 AS age_ms`;
+const CLAIMED = `i.event_id, i.consumer, i.type, i.version, i.attempts, i.unfinished_starts, i.body, i.body_hash, i.properties, i.redrives`;
 
 function queuesAsJson(queues: readonly ClaimableQueue[]): string {
   return JSON.stringify(
@@ -389,7 +368,6 @@ interface ClaimedRow {
   properties: Record<string, unknown> | null;
   redrives: number;
   overdue_ms: string;
-  age_ms: string;
 }
 
 function toClaimedInboxRow(row: ClaimedRow): ClaimedInboxRow {
@@ -405,7 +383,6 @@ function toClaimedInboxRow(row: ClaimedRow): ClaimedInboxRow {
     properties: row.properties ?? {},
     redrives: row.redrives,
     overdueMs: Number(row.overdue_ms),
-    ageMs: Number(row.age_ms),
   };
 }
 
