@@ -83,6 +83,23 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
     await available(transport);
   });
 
+  it('says once that a user may open no more channels, however often the broker closes its connections for it', async () => {
+    const lines: string[] = [];
+    const tell = (line: string): number => lines.push(line);
+    await node.ctl('set_permissions', 'limited', '.*', '.*', '.*');
+    await node.ctl('set_user_limits', 'limited', '{"max-channels": 0}');
+    const transport = await started(asLimited(), { logger: { ...silentLogger, log: tell, warn: tell } });
+    await eventually(() => expect(node.log().split('maximum allowed user limit of (0)').length).toBeGreaterThan(10));
+    expect(transport.status().reason).toContain('maximum allowed user limit');
+    await node.ctl('clear_user_limits', 'limited', 'all');
+    await available(transport);
+
+    // Of two connections, one that publishes and one that consumes.
+    const count = (text: string): number => lines.filter((line) => line === text).length;
+    expect(count('RabbitMQ is not connected')).toBeLessThanOrEqual(2);
+    expect(count('RabbitMQ connected')).toBeLessThanOrEqual(2);
+  });
+
   it('does with the rights that are documented, and says which one is missing', async () => {
     const documented = (rights: string): string => `^(${harness.exchange}|.*stock\\..*${rights})$`;
     await node.ctl('set_permissions', 'limited', documented(''), documented(''), documented(''));

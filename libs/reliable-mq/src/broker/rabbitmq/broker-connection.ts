@@ -6,6 +6,8 @@ import type { Log } from '../../log/log';
 
 /** How long whoever starts up waits to see whether the broker is there. */
 const FIRST_ATTEMPT_WITHIN_MS = 3_000;
+/** One that is lost sooner did not last: the broker closes it each time, for a limit that is reached, say. */
+const LASTS_AFTER_MS = 10_000;
 
 export interface ConnectionListener {
   /** The connection is there; open channels now. */
@@ -32,6 +34,13 @@ export class BrokerConnection {
   private readonly failures = new Map<string, string>();
   /** Why this side dropped the connection, if it did. */
   private dropped: string | undefined;
+  /** The problem that was told, until a connection lasts: one that comes and goes is one outage. */
+  private told: string | undefined;
+  private openedAt = 0;
+  /** Whether the connection before did not last. */
+  private isBrief = false;
+  /** Tells of a connection once it has lasted. */
+  private lasting: NodeJS.Timeout | undefined;
   private started = false;
   private closing = false;
   private closed: Promise<void> | undefined;
@@ -120,9 +129,16 @@ export class BrokerConnection {
     this.blocked = undefined;
     this.dropped = undefined;
     this.failures.clear();
-    this.logger.log('RabbitMQ connected', { purpose: this.purpose, uri: this.uri });
+    this.openedAt = performance.now();
+    if (this.isBrief) this.lasting = setTimeout(() => this.tellConnected(), LASTS_AFTER_MS);
+    else this.tellConnected();
     this.attempted();
     this.tell((listener) => listener.connected?.(model));
+  }
+
+  private tellConnected(): void {
+    this.told = undefined;
+    this.logger.log('RabbitMQ connected', { purpose: this.purpose, uri: this.uri });
   }
 
   private onFailed(error: unknown, endpoint: Endpoint): void {
@@ -137,9 +153,13 @@ export class BrokerConnection {
 
   private becomeDown(problem: string): void {
     if (!this.state.model && this.state.problem === problem) return;
+    if (this.state.model) this.isBrief = performance.now() - this.openedAt < LASTS_AFTER_MS;
+    clearTimeout(this.lasting);
     this.state = { problem };
     this.blocked = undefined;
-    if (!this.closing) this.logger.warn('RabbitMQ is not connected', { purpose: this.purpose, reason: problem });
+    if (!this.closing && this.told !== problem)
+      this.logger.warn('RabbitMQ is not connected', { purpose: this.purpose, reason: problem });
+    this.told = problem;
     this.tell((listener) => listener.disconnected?.());
   }
 
