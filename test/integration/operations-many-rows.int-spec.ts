@@ -64,7 +64,9 @@ describe('EventOperations after an incident', () => {
     await fillOutbox(1_003);
     const handlings = await operations.listInbox({ status: 'dead', limit: 5_000 });
     expect(handlings).toHaveLength(1_000);
-    expect(await operations.listInbox({ status: 'dead', limit: 5_000, before: handlings.at(-1)?.cursor })).toHaveLength(3);
+    expect(await operations.listInbox({ status: 'dead', limit: 5_000, before: handlings.at(-1)?.cursor })).toHaveLength(
+      3,
+    );
     const events = await operations.list({ status: 'dead', limit: 5_000 });
     expect(events).toHaveLength(1_000);
     expect(await operations.list({ status: 'dead', limit: 5_000, before: events.at(-1)?.id })).toHaveLength(3);
