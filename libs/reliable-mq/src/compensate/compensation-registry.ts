@@ -6,7 +6,8 @@ export interface CompensationHandler {
   readonly eventType: EventType;
   /** `OrderService#cancel`, for messages. */
   readonly label: string;
-  invoke(event: object, failure: EventFailure): Promise<unknown>;
+  /** @param run its signal is aborted when the run is cut off */
+  invoke(event: object, failure: EventFailure, run: { readonly signal: AbortSignal }): Promise<unknown>;
 }
 
 /** The compensation handlers of this application, one per event type and version. */

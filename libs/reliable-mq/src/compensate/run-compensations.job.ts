@@ -121,12 +121,13 @@ export class RunCompensationsJob implements Job {
     const outcomes = Object.entries(event.outcomes).map(([consumer, stored]) => ({ consumer, ...stored }));
     const failure = new EventFailure(event.id, event.type, event.reason ?? 'unknown', outcomes);
     const queryRunner = await database.acquire(timeoutMs);
+    const run = new AbortController();
     this.hooks.run('compensating', { eventId: event.id, type: event.type, attempt: event.compensationAttempts });
     const work = this.transactions.runNew(queryRunner, undefined, async () => {
       await database.limitIdleTime(queryRunner.manager, timeoutMs + LEASE_MARGIN_MS);
       // First, so that two runs of one compensation wait for each other instead of both calling the handler.
       if (!(await outbox.settleCompensated(queryRunner.manager, event.id, token, true))) throw new ClaimLost();
-      await this.transactions.inside(queryRunner, () => handler.invoke(payload, failure));
+      await this.transactions.inside(queryRunner, () => handler.invoke(payload, failure, run));
       this.hooks.run('compensationReturned', { eventId: event.id, type: event.type });
     });
     try {
@@ -136,6 +137,7 @@ export class RunCompensationsJob implements Job {
         () => new DatabaseDeadlineError(`${handler.label} did not finish within ${timeoutMs} ms`),
       );
     } catch (error) {
+      run.abort(error);
       if (error instanceof DatabaseDeadlineError) await database.cut(queryRunner, error);
       throw error;
     }

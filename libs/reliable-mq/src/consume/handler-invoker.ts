@@ -6,9 +6,9 @@ import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creato
 import { describeError, isRejectEvent, remarkOn } from '../event/errors';
 import { settled } from '../event/decorated-method';
 import { copyMetadata } from '../event/copy-metadata';
+import { untilCutOff } from '../event/until-cut-off';
 import { createLog } from '../log/log';
 import type { BatchContext, EventContext } from './event-context';
-import { untilCutOff } from './until-cut-off';
 import { CONTEXT_ARGUMENT, HANDLER_ARGUMENTS, PAYLOAD_ARGUMENT } from './reliable-event-handler.decorator';
 
 /** `ExecutionContext.getType()` inside a handler's guards, interceptors, pipes and filters. */

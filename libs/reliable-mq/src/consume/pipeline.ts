@@ -30,6 +30,7 @@ import type { Slots } from './slots';
 import { Conflicts, UncountedAttempts } from './uncounted-attempts';
 
 const HOUR_MS = 60 * 60 * 1000;
+const NOTHING = (): void => undefined;
 
 /** What the pipelines of an application share. */
 export interface PipelineParts extends BatchParts {
@@ -78,11 +79,7 @@ export class Pipeline {
     this.uncounted = new UncountedAttempts(this.told);
     this.known = new KnownMessages(queue, writer, hooks);
     this.parked = new ParkedMessages(queue, parts.parkingOf(queue.consumer), writer, hooks);
-    const alone = (message: OpenedMessage): Promise<Outcome> =>
-      this.handle(
-        message,
-        fresh(message, writer, () => undefined),
-      );
+    const alone = (message: OpenedMessage): Promise<Outcome> => this.handle(message, fresh(message, writer, NOTHING));
     this.batches = batchesOf(queue, slots, parts, alone);
   }
 

@@ -5,7 +5,10 @@ import { settled } from '../../event/decorated-method';
 import { eventTypeLabel } from '../../event/event-type';
 import { EventTypes } from '../../event/event-types';
 import type { EventFailure } from '../../event/outcome';
+import { untilCutOff } from '../../event/until-cut-off';
 import { type DiscoveredMethod, typeTakenBy, whyTwice } from './decorated-methods';
+
+type CompensationMethod = (event: object, failure: EventFailure) => unknown;
 
 /** Finds every `@Compensate`. */
 @Injectable()
@@ -33,8 +36,8 @@ export class CompensationExplorer {
           eventType,
           label,
           // Straight, not through guards and interceptors: those are about who may ask for something, and nobody asks here.
-          invoke: async (event: object, failure: EventFailure) =>
-            settled((instance as Record<string, CompensationHandler['invoke']>)[name]?.(event, failure), label),
+          invoke: async (event, failure, run) =>
+            settled(untilCutOff((instance as Record<string, CompensationMethod>)[name]?.(event, failure), run), label),
         };
         discoveredAs.set(handler, discovered);
         const taken = this.registry.add(handler);

@@ -203,7 +203,7 @@ describe('the explorers', () => {
     const { calls } = context.get(Handlers);
     calls.length = 0;
     const [event, failure] = [new OrderCreated(), { eventId: '1' } as EventFailure];
-    await handler?.invoke(event, failure);
+    await handler?.invoke(event, failure, new AbortController());
     expect(calls).toEqual([[event, failure]]);
   });
 

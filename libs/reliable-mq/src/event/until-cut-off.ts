@@ -1,15 +1,14 @@
 import { isObservable, Observable } from 'rxjs';
-import type { BatchContext, EventContext } from './event-context';
 
-/** What a handler has returned. An Observable, also one that was promised, ends when the attempt is cut off. */
-export async function untilCutOff(
-  result: unknown,
-  context: Pick<EventContext | BatchContext, 'signal'>,
-): Promise<unknown> {
+/**
+ * What a method of the application has returned. An Observable, also one that was promised, ends when its run is cut off.
+ * @param run its signal is asked for only when there is an Observable
+ */
+export async function untilCutOff(result: unknown, run: { readonly signal: AbortSignal }): Promise<unknown> {
   const value = await result;
   if (!isObservable(value)) return value;
   return new Observable((subscriber) => {
-    const { signal } = context;
+    const { signal } = run;
     const stop = (): void => subscriber.error(signal.reason);
     if (signal.aborted) return stop();
     signal.addEventListener('abort', stop, { once: true });
