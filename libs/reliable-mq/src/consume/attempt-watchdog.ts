@@ -7,9 +7,7 @@ export class Stopped extends Error {
 
 /** Ends an attempt from outside: when a phase of it takes too long, or the process has to stop. */
 export class AttemptWatchdog {
-  /** Rejects with why the attempt must end. */
-  readonly expired: Promise<never>;
-  private expire: (reason: Error) => void = () => undefined;
+  private cutOff: (reason: Error) => void = () => undefined;
   private readonly stopListening: () => void;
   private timer: NodeJS.Timeout | undefined;
   /** When the timer calls, by `performance.now()`. */
@@ -19,14 +17,16 @@ export class AttemptWatchdog {
   private reason: Error | undefined;
 
   constructor(stop: AbortSignal) {
-    this.expired = new Promise<never>((_, reject) => {
-      this.expire = (reason) => {
-        this.reason ??= reason;
-        reject(reason);
-      };
-    });
-    this.expired.catch(() => undefined);
     this.stopListening = onAbort(stop, () => this.expire(new Stopped('the process is stopping')));
+  }
+
+  /** The work's end, or why the attempt must end if that comes first. The work itself goes on; its later failure is ignored. */
+  limit<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      work.then(resolve, reject);
+      this.cutOff = reject;
+      if (this.reason) reject(this.reason);
+    });
   }
 
   /** A phase begins, and may take so many milliseconds. */
@@ -56,6 +56,11 @@ export class AttemptWatchdog {
   dispose(): void {
     clearTimeout(this.timer);
     this.stopListening();
+  }
+
+  private expire(reason: Error): void {
+    this.reason ??= reason;
+    this.cutOff(this.reason);
   }
 
   private callIn(delayMs: number): void {

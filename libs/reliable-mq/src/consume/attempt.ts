@@ -64,7 +64,7 @@ export class Attempts {
     const progress: Progress = { phase: 'claiming', startedAt: 0, handled: [] };
     const cutOff = new CutOff();
     try {
-      await Promise.race([this.transact(attempt, queryRunner, watchdog, cutOff, progress), watchdog.expired]);
+      await watchdog.limit(this.transact(attempt, queryRunner, watchdog, cutOff, progress));
       const durationMs = performance.now() - progress.startedAt;
       for (const ref of progress.handled) this.hooks.run('handled', { ...ref, durationMs });
       return HANDLED;

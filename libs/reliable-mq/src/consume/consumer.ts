@@ -89,7 +89,13 @@ export class Consumer {
   }
 
   private begin(work: () => Promise<void>): Promise<void> {
-    const running: Promise<void> = this.root.runInAsyncScope(work).finally(() => this.active.delete(running));
+    const running: Promise<void> = this.root.runInAsyncScope(async () => {
+      try {
+        await work();
+      } finally {
+        this.active.delete(running);
+      }
+    });
     this.active.add(running);
     return running;
   }

@@ -180,7 +180,7 @@ async function readInTime(
   const watchdog = new AttemptWatchdog(stop);
   try {
     watchdog.enter(timeoutMs, () => new Error(`it did not end within ${timeoutMs} ms`));
-    return asReading(opened, await Promise.race([validation, watchdog.expired]));
+    return asReading(opened, await watchdog.limit(validation));
   } catch (error) {
     if (error instanceof Stopped) return undefined;
     return { kind: 'failed', reason: `the validation of its payload failed: ${describeError(error, 300)}` };

@@ -125,7 +125,7 @@ export class Pipeline {
     const { raw } = opening;
     if (opening.kind === 'unreadable')
       return this.parked.park(opening, opening.reason, raw.redelivered || opening.mayBeAnother === true);
-    return this.inHand.run(opening.key.eventId, async () => {
+    return this.inHand.run(opening.key.eventId, () => {
       if (opening.kind === 'unhandled') return this.keep(opening);
       const batches = raw.redelivered ? undefined : this.batches.get(opening.handler);
       if (batches && !opening.isMovedBack) return batches.add(opening);

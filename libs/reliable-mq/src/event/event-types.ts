@@ -20,9 +20,18 @@ const BACKOFF_RANGES: Readonly<Record<string, { readonly min: number; readonly m
 /** The event types that this application has shown so far, checked; one class per type and version. */
 export class EventTypes {
   private readonly byLabel = new Map<string, EventType>();
+  /** The same by what decorators hold: recording asks each time. */
+  private readonly known = new Set<EventType>();
 
   /** @returns what is wrong with it, each a full sentence; nothing when it is known or fine */
   add(eventType: EventType): readonly string[] {
+    if (this.known.has(eventType)) return [];
+    const problems = this.check(eventType);
+    if (problems.length === 0) this.known.add(eventType);
+    return problems;
+  }
+
+  private check(eventType: EventType): readonly string[] {
     const label = eventTypeLabel(eventType);
     const known = this.byLabel.get(label);
     if (known?.eventClass === eventType.eventClass) return [];

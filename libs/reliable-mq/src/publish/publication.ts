@@ -47,13 +47,7 @@ function publicationOf(event: NewOutboxEvent, claim: Omit<Publication, keyof New
 /** One message per target; the body is made once. */
 export function toMessages(publication: Publication, origin: MessageOrigin): readonly OutgoingMessage[] {
   const body = Buffer.from(publication.payload);
-  const headers = {
-    ...publication.headers,
-    [HEADER.version]: publication.version,
-    [HEADER.source]: origin.source,
-    [HEADER.attempt]: publication.attempt,
-    ...(publication.redrives > 0 ? { [HEADER.redrives]: publication.redrives } : {}),
-  };
+  const headers = headersOf(publication, origin);
   return publication.targets.map((target) => ({
     target,
     messageId: publication.id,
@@ -63,6 +57,35 @@ export function toMessages(publication: Publication, origin: MessageOrigin): rea
     appId: origin.service,
     ...(publication.confirm ? { replyTo: origin.receiptQueue } : {}),
   }));
+}
+
+type Headers = OutgoingMessage['headers'];
+
+/** Headers of messages that have nothing of their own in them, by the version of the event. */
+const common = new WeakMap<MessageOrigin, Map<number, Headers>>();
+
+/**
+ * Most first attempts have the same headers, and share one object: amqplib makes what it is given the prototype of another object, and V8 lets go of
+ * all that it knows of an object that becomes one.
+ */
+function headersOf(publication: Publication, origin: MessageOrigin): Headers {
+  const { headers, version, attempt, redrives } = publication;
+  if (headers !== null || attempt > 1 || redrives > 0) return makeHeaders(publication, origin);
+  let byVersion = common.get(origin);
+  if (!byVersion) common.set(origin, (byVersion = new Map<number, Headers>()));
+  let shared = byVersion.get(version);
+  if (!shared) byVersion.set(version, (shared = makeHeaders(publication, origin)));
+  return shared;
+}
+
+function makeHeaders({ headers, version, attempt, redrives }: Publication, { source }: MessageOrigin): Headers {
+  return {
+    ...headers,
+    [HEADER.version]: version,
+    [HEADER.source]: source,
+    [HEADER.attempt]: attempt,
+    ...(redrives > 0 ? { [HEADER.redrives]: redrives } : {}),
+  };
 }
 
 const SEVERITY = { routed: 0, unavailable: 1, unroutable: 2, refused: 3 } as const;

@@ -20,7 +20,7 @@ export interface Frame {
    */
   readonly runs: 'function' | 'end' | 'begun';
   /** The function, if it has joined a transaction that was open. */
-  readonly joining?: JoinedFunction;
+  readonly joining?: JoinedFunction | undefined;
   readonly outer: Frame | undefined;
 }
 

@@ -233,7 +233,8 @@ export class QueryRunnerGuard {
 
   /** TypeORM's subscribers may have begun something before the end that nobody awaits. */
   private async sendEnd(level: TransactionLevel, sql: string, send: () => Promise<unknown>): Promise<unknown> {
-    await level.settled();
+    const unsettled = level.settled();
+    if (unsettled) await unsettled;
     const result = await send();
     const isKept = KEEPS.test(sql) && !(sql === 'COMMIT' && this.isAnsweredByRollback);
     if (sql !== 'COMMIT') level.conclude(isKept);
@@ -249,20 +250,28 @@ export class QueryRunnerGuard {
   }
 
   private async finish(level: TransactionLevel, how: 'commit' | 'rollback'): Promise<void> {
-    if (how === 'commit') await level.joinedSettled();
+    if (how === 'commit') {
+      const joined = level.joinedSettled();
+      if (joined) await joined;
+      level.decideEndOfNested();
+    }
     for (let { inner } = level; inner; inner = level.inner) {
       if (how === 'commit' && inner.isByHand && !level.isByHand) {
         throw new TransactionAbortedError('a nested transaction was left open');
       }
       await this.end(inner, 'rollback');
     }
-    await level.settled();
+    const unsettled = level.settled();
+    if (unsettled) await unsettled;
     if (!this.levels.includes(level)) {
       // It waited for its turn, or could not be begun.
       level.conclude(false);
       return level.outer?.unnest(level);
     }
-    if (how === 'commit') await this.beforeCommit(level);
+    if (how === 'commit') {
+      if (level.failure) throw level.failure.error;
+      if (!level.outer && level.events.length > 0) await this.lookForTransaction();
+    }
     const { commitTransaction, rollbackTransaction } = this.typeorm;
     try {
       await this.inFrame(level, 'end', () =>
@@ -274,9 +283,7 @@ export class QueryRunnerGuard {
     }
   }
 
-  private async beforeCommit(level: TransactionLevel): Promise<void> {
-    if (level.failure) throw level.failure.error;
-    if (level.outer || level.events.length === 0) return;
+  private async lookForTransaction(): Promise<void> {
     this.isLost = await this.guarding.database.hasLostTransaction(this.queryRunner);
     if (this.isLost) this.isDoubtful = true;
   }

@@ -10,7 +10,7 @@ import { CommittedEvents } from './committed-events';
 import type { IsolationLevel } from './isolation-level';
 import { type Guarding, QueryRunnerGuard } from './query-runner-guard';
 import { refusingQueryRunner } from './refusing-query-runner';
-import type { TransactionLevel } from './transaction-level';
+import type { JoinedFunction, TransactionLevel } from './transaction-level';
 import { type AmbientTransactions, letDataSourceTakePart, letManagerTakePart } from './transaction-participation';
 
 /** A level that is open, and what it is on. */
@@ -97,7 +97,7 @@ export class TransactionContext {
    * fulfils and rolls back when it rejects.
    * @throws TransactionAbortedError when the database rolled back at the commit, because a statement had failed before
    */
-  async run<T>(dataSource: DataSource, isolation: IsolationLevel | undefined, work: () => Promise<T> | T): Promise<T> {
+  run<T>(dataSource: DataSource, isolation: IsolationLevel | undefined, work: () => Promise<T> | T): Promise<T> {
     const current = this.current(dataSource, 'A transaction was joined');
     if (current) return this.join(current, work);
     const queryRunner = dataSource.createQueryRunner();
@@ -133,7 +133,7 @@ export class TransactionContext {
   }
 
   /** Run a function as part of this query runner's transaction. */
-  async inside<T>(queryRunner: QueryRunner, work: () => Promise<T> | T): Promise<T> {
+  inside<T>(queryRunner: QueryRunner, work: () => Promise<T> | T): Promise<T> {
     const open = this.levelOf(queryRunner, 'A transaction was joined');
     if (!open) throw new NoTransactionError();
     return this.join(open, work);
@@ -164,9 +164,9 @@ export class TransactionContext {
   }
 
   /** Run a function as part of a transaction that is open. */
-  async join<T>({ guard, level }: OpenLevel, work: () => Promise<T> | T): Promise<T> {
+  join<T>({ guard, level }: OpenLevel, work: () => Promise<T> | T): Promise<T> {
     const joining = { isRunning: true };
-    const frame: Frame = { ...this.frameOf(guard, level, true), joining };
+    const frame = this.frameOf(guard, level, true, joining);
     return level.joinWith(joining, () => this.chain.run(frame, work));
   }
 
@@ -214,11 +214,11 @@ export class TransactionContext {
     });
   }
 
-  private frameOf(guard: QueryRunnerGuard, level: TransactionLevel, joins: boolean): Frame {
+  private frameOf(guard: QueryRunnerGuard, level: TransactionLevel, joins: boolean, joining?: JoinedFunction): Frame {
     const { queryRunner } = guard;
     const isJoined = joins || (this.chain.onQueryRunner(queryRunner)?.isJoined ?? false);
     const dataSource = dataSourceOf(queryRunner);
-    return { dataSource, queryRunner, level, isJoined, runs: 'function', outer: this.chain.innermost };
+    return { dataSource, queryRunner, level, isJoined, runs: 'function', joining, outer: this.chain.innermost };
   }
 
   private joinedRunner(dataSource: DataSource): QueryRunner | undefined {

@@ -18,7 +18,7 @@ describe('a level', () => {
     level.decideEnd('rollback');
     expect(() => level.assertOpen('A statement was begun')).toThrow(TransactionEndedError);
     let isSettled = false;
-    const settled = level.settled().then(() => (isSettled = true));
+    const settled = level.settled()?.then(() => (isSettled = true));
     await jest.advanceTimersByTimeAsync(0);
     expect(isSettled).toBe(false);
     statement.resolve();

@@ -90,7 +90,8 @@ export class TransactionLevel {
     if (how === 'rollback' || this.joined === 0) this.decideEndOfNested();
   }
 
-  private decideEndOfNested(): void {
+  /** What is nested can be ended: no function that has joined is left to end it. */
+  decideEndOfNested(): void {
     this.nested?.decideEnd('rollback');
     for (const turn of this.turns.filter(({ nested }) => nested)) {
       this.takeBack(turn);
@@ -161,15 +162,18 @@ export class TransactionLevel {
     this.next();
   }
 
-  /** Resolves when every function that has joined has settled, and what is nested can be ended. */
-  async joinedSettled(): Promise<void> {
-    while (this.joined > 0) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    this.decideEndOfNested();
+  /** @returns when every function that has joined has settled; undefined: now */
+  joinedSettled(): Promise<void> | undefined {
+    return this.joined > 0 ? this.until(() => this.joined === 0) : undefined;
   }
 
-  /** Resolves when every statement and recording that was begun has settled. */
-  async settled(): Promise<void> {
-    while (this.unsettled > 0) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  /** @returns when every statement and recording that was begun has settled; undefined: now */
+  settled(): Promise<void> | undefined {
+    return this.unsettled > 0 ? this.until(() => this.unsettled === 0) : undefined;
+  }
+
+  private async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 
   private wake(): void {

@@ -7,6 +7,7 @@ import { problemText, provideExchange, type ExchangeOptions } from './declaratio
 import { InFlight, type InFlightMessage } from './in-flight';
 import { SelfHealingChannel, type ChannelEnd } from './self-healing-channel';
 import { addressOf, propertiesOf } from './wire-message';
+import { writeTogether } from './write-together';
 
 const ROUTED: PublishOutcome = { status: 'routed' };
 const NACKED: PublishOutcome = { status: 'refused', reason: 'the broker refused the message (basic.nack)' };
@@ -70,6 +71,7 @@ export class ConfirmedChannel {
     try {
       // Its return value says that a buffer is above its mark; what bounds the memory is the caller's window.
       channel.publish(exchange, routingKey, message.body, propertiesOf(message, true));
+      writeTogether(channel);
     } catch (error) {
       return this.answerLater(done, outcomeOfThrow(error));
     }

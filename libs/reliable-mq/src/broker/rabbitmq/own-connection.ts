@@ -7,6 +7,7 @@ import type { RabbitMqCredentials } from './resolved-rabbitmq-options';
 
 /** How long a TCP (and TLS, and AMQP) handshake may be silent, and credentials may take, before the next URI is tried. */
 const CONNECT_TIMEOUT_MS = 10_000;
+const WRITTEN_TOGETHER_BYTES = 256 * 1024;
 /** How long the broker may take to agree to the end of a connection, before the socket is destroyed. */
 const CLOSE_WITHIN_MS = 1_500;
 
@@ -110,6 +111,8 @@ export class OwnConnection implements ConnectionSource {
       // A message above 2 kB is written in two pieces; Nagle's algorithm would hold the second one back for 40 ms.
       noDelay: true,
       keepAlive: true,
+      // What one turn of the event loop writes leaves together, and must fit.
+      writableHighWaterMark: WRITTEN_TOGETHER_BYTES,
       // amqplib hands it to the socket, which is destroyed when it is aborted.
       signal: this.socket.signal,
       ...(given && { credentials: credentials.plain(given.username, given.password) }),

@@ -1,6 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { toIncomingMessage } from '../incoming-message';
 import type { Delivery, IncomingMessage } from '../transport';
+import { writeTogether } from './write-together';
 
 /** One delivered message, acknowledged on the channel that delivered it: tags mean nothing on another one. */
 export class RabbitMqDelivery implements Delivery {
@@ -27,6 +28,7 @@ export class RabbitMqDelivery implements Delivery {
     this.acknowledged = true;
     try {
       this.channel.ack(this.raw);
+      writeTogether(this.channel);
     } catch {
       // The channel is closed. The broker has taken the message back and delivers it again.
       return;

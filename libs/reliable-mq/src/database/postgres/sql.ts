@@ -116,14 +116,14 @@ export async function queryOn<Row>(
 }
 
 /** Run one statement in the transaction of this manager. A named one is prepared where the connection leads to one server. */
-export async function queryIn<Row>(
+export function queryIn<Row>(
   { queryRunner }: EntityManager,
   sql: string | NamedStatement,
   parameters: readonly unknown[] = [],
 ): Promise<Row[]> {
-  if (!queryRunner) throw new Error('queryIn needs the manager of an open transaction');
+  if (!queryRunner) return Promise.reject(new Error('queryIn needs the manager of an open transaction'));
   if (typeof sql === 'string') return queryOn<Row>(queryRunner, sql, parameters);
   return keepsStatementsPrepared(dataSourceOf(queryRunner))
-    ? ((await queryPrepared(queryRunner, sql, parameters)) as Row[])
+    ? (queryPrepared(queryRunner, sql, parameters) as Promise<Row[]>)
     : queryOn<Row>(queryRunner, sql.text, parameters);
 }
