@@ -195,6 +195,29 @@ describe('the explorers', () => {
     ]);
   });
 
+  it('refuse shareCommits with what takes its place; false says what every handler does', () => {
+    const explore = (shareCommits: boolean): readonly string[] => {
+      class Sharing {
+        @ReliableEventHandler(OrderRecorded, { consumer: 'shop.sharing', ...({ shareCommits } as object) })
+        async handle(): Promise<void> {}
+      }
+      const [handled] = methods.filter(({ label }) => label === 'OrdersController#handle') as [DiscoveredMethod];
+      const method = { ...handled, instance: new Sharing(), method: Sharing.prototype.handle };
+      const contexts = context.get(ExternalContextCreator);
+      const explorer = new HandlerExplorer(
+        new HandlerRegistry(),
+        new EventTypes(),
+        stores,
+        options,
+        contexts,
+        new ApplicationConfig(),
+      );
+      return explorer.explore([method]);
+    };
+    expect(explore(false)).toEqual([]);
+    expect(explore(true)).toEqual([expect.stringContaining('batch: { size: 100 }')]);
+  });
+
   it('register compensations, which are called on their instance', async () => {
     const [registry, types] = [new CompensationRegistry(), new EventTypes()];
     expect(new CompensationExplorer(registry, types).explore(methods)).toEqual([]);

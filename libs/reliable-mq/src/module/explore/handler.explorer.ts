@@ -88,8 +88,8 @@ function readSettings(
     backoff: reader.backoff('backoff', consume.backoff),
     batch: readBatch(reader, found),
   };
-  if (Object.hasOwn(own, 'shareCommits')) {
-    reader.raw('shareCommits');
+  // `false` says what every handler does now.
+  if (reader.raw('shareCommits') === true) {
     found.push('shareCommits is gone. Let the handler take several events at once: batch: { size: 100 }.');
   }
   reader.refuseUnknown();
