@@ -9,6 +9,8 @@ const EXCHANGE = 'reliable-mq';
 /** The library declares its topology again every 15 s: a new instance of it must not find the damage undone by a neighbour. */
 const TOPOLOGY_SECONDS = 16;
 
+const PUT_RIGHT_ATTEMPTS = 20;
+
 const clusterOnly = ({ cluster }: ChaosOptions): string | undefined => (cluster ? undefined : 'needs --cluster');
 const singleOnly = ({ cluster }: ChaosOptions): string | undefined =>
   cluster ? 'the cluster loses single nodes instead' : undefined;
@@ -68,10 +70,13 @@ export const RABBITMQ_FAULTS: readonly FaultKind[] = [
       const type = random.pick(['order.cancelled', 'inventory.deduction-failed']);
       const node = landscape.node();
       await node.ctl('set_topic_permissions', 'guest', EXCHANGE, `^(?!${type.replaceAll('.', '\\.')}$)`, '.*');
-      // Orders that record it, beside all the others.
-      await load.place(skuThatFails({ what: 'reject', attempts: EACH_TIME, eventType: 'order.created' }));
-      await pause(ms);
-      await node.ctl('clear_topic_permissions', 'guest', EXCHANGE);
+      try {
+        // Orders that record it, beside all the others.
+        await load.place(skuThatFails({ what: 'reject', attempts: EACH_TIME, eventType: 'order.created' }));
+        await pause(ms);
+      } finally {
+        await putRight(() => node.ctl('clear_topic_permissions', 'guest', EXCHANGE));
+      }
       return `${type} for ${ms} ms`;
     },
   },
@@ -86,8 +91,11 @@ export const RABBITMQ_FAULTS: readonly FaultKind[] = [
       const node = landscape.node();
       const pattern = `^${queue.replaceAll('.', '\\.')}$`;
       await node.ctl('set_policy', 'chaos-bound', pattern, '{"max-length": 1}', '--apply-to', 'queues');
-      await pause(ms);
-      await node.ctl('clear_policy', 'chaos-bound');
+      try {
+        await pause(ms);
+      } finally {
+        await putRight(() => node.ctl('clear_policy', 'chaos-bound'));
+      }
       return `${queue} for ${ms} ms`;
     },
   },
@@ -188,6 +196,19 @@ export const RABBITMQ_FAULTS: readonly FaultKind[] = [
     },
   },
 ];
+
+/** What a fault has changed must not stay because the machine was busy: the events that it keeps back would have no end. */
+async function putRight(command: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await command();
+      return;
+    } catch (error) {
+      if (attempt >= PUT_RIGHT_ATTEMPTS) throw error;
+      await pause(1_000);
+    }
+  }
+}
 
 async function killNode(node: RabbitmqNode, downMs: number): Promise<string> {
   await node.syncQueueRegistry();
