@@ -4,6 +4,7 @@ import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
 import { Connection } from 'pg';
 import { DataSource, type DataSourceOptions, QueryFailedError, Repository } from 'typeorm';
 import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { eventually } from '../support/eventually';
 
 @Injectable()
 class Notes {
@@ -36,6 +37,8 @@ class Notes {
   }
 }
 
+const PENDING = "SELECT count(*)::int AS pending FROM reliable_mq_outbox WHERE status = 'pending'";
+
 /** What an event adds to a transaction: one statement, for which the server is asked once more. */
 describe('statements of a transaction', () => {
   let recording: Recording;
@@ -50,6 +53,11 @@ describe('statements of a transaction', () => {
   });
 
   beforeEach(async () => {
+    // A row that is gone when it is settled would have the tables looked at, by statements of its own.
+    await eventually(async () => {
+      const [left] = await recording.app.query<{ pending: number }>(PENDING);
+      return left?.pending === 0;
+    });
     await recording.reset();
     sent = [];
     parsed = [];
