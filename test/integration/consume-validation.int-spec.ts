@@ -195,7 +195,7 @@ describe('a message that is delivered again', () => {
         reason: 'its payload is invalid: text: no such badge',
         body: Buffer.from('{"text":"Ada"}'),
       });
-      expect(parkedIds(consuming)).toEqual([id]);
+      await eventually(() => expect(parkedIds(consuming)).toEqual([id]));
       await eventually(() => expect(consuming.receipts(id)).toMatchObject([{ outcome: 'rejected' }]));
       Registered.find = () => Promise.resolve(true);
       consuming.send('Ada', {
