@@ -1,6 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { deferred } from '../../../../../test/support/deferred';
-import { acquireQueryRunner } from './deadline';
+import { acquireQueryRunner, isWhole } from './deadline';
 import { NoConnectionError } from '../port';
 import { finishesWithin, within } from '../../wait/deadline';
 
@@ -92,6 +92,20 @@ describe('acquireQueryRunner', () => {
     await jest.advanceTimersByTimeAsync(0);
     expect(release).not.toHaveBeenCalled();
   });
+});
+
+describe('isWhole', () => {
+  const asked = (status: string | null, query: () => Promise<unknown>): Promise<boolean> =>
+    isWhole({ isReleased: false, query, connect: async () => ({ getTransactionStatus: () => status }) } as never);
+
+  it('is true in a transaction that answers', () => expect(asked('T', () => Promise.resolve([]))).resolves.toBe(true));
+
+  it.each([null, 'I'])('is false when the state is %s', (status) =>
+    expect(asked(status, () => Promise.resolve([]))).resolves.toBe(false),
+  );
+
+  it('does not take the state from before a failure, whose message has not come yet', () =>
+    expect(asked('T', () => Promise.reject(new Error('current transaction is aborted')))).resolves.toBe(false));
 });
 
 describe('within', () => {

@@ -68,8 +68,17 @@ export async function hasLostTransaction(queryRunner: QueryRunner): Promise<bool
   return (await transactionStatus(queryRunner)) === 'I';
 }
 
-/** Whether a transaction is open on the connection, and no statement of it has failed. */
+/**
+ * Whether a transaction is open on the connection, and no statement of it has failed. The server is asked: it reports the state of a
+ * transaction after the error, in a message of its own that may not have come yet.
+ */
 export async function isWhole(queryRunner: QueryRunner): Promise<boolean> {
+  if (queryRunner.isReleased) return false;
+  try {
+    await queryRunner.query('SELECT 1');
+  } catch {
+    return false;
+  }
   return (await transactionStatus(queryRunner)) === 'T';
 }
 
