@@ -48,11 +48,13 @@ describe('the public API', () => {
 
   it('has these types', () => {
     expect(exportedTypes()).toEqual([
+      'Around',
       'AttemptRecord',
       'Backoff',
       'BatchHandlerOptions',
       'BatchMessage',
       'BatchOptions',
+      'Compensation',
       'ConsumerOutcome',
       'EventClass',
       'EventFilter',
@@ -61,6 +63,9 @@ describe('the public API', () => {
       'EventMapper',
       'EventRecord',
       'EventRef',
+      'HandledMessage',
+      'Handling',
+      'HandlingEnd',
       'HandlingRef',
       'HealthReport',
       'Hooks',
@@ -77,6 +82,7 @@ describe('the public API', () => {
       'RabbitMqOptions',
       'RabbitMqTls',
       'RecordContext',
+      'Recording',
       'RedriveOptions',
       'ReliableEventHandlerOptions',
       'ReliableEventOptions',

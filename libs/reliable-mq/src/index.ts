@@ -54,6 +54,7 @@ export type { ReportedOutcome, ConsumerOutcome, AttemptRecord } from './event/ou
 export type { Backoff } from './wait/backoff';
 export type { EventClass } from './event/event-type';
 export type { EventRef, HandlingRef, Hooks, JobName } from './event/hooks';
+export type { Around, Compensation, HandledMessage, Handling, HandlingEnd, Recording } from './event/around';
 export type { InvalidProperty, ReliableMqErrorCode } from './event/errors';
 export type { OperationScope, RedriveOptions } from './operate/event-operations';
 export type { SchemaScriptOptions } from './database/databases';

@@ -71,7 +71,9 @@ export class RunCompensationsJob implements Job {
     const ref = { eventId: event.id, type: event.type };
     const attempt = event.compensationAttempts;
     try {
-      await this.runHandler(set, handler, event, token);
+      const { headers, reason } = event;
+      const about = { ...ref, attempt, reason: reason ?? 'unknown', headers: headers ?? {} };
+      await this.hooks.around('compensate', about, () => this.runHandler(set, handler, event, token));
       this.logger.log('A dead event was compensated', { ...ref, attempt, handler: handler.label });
       this.hooks.run('compensated', ref);
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { DatabaseDeadlineError, type DatabaseFailure, type DatabasePort } from '../database/port';
 import { describeError, HandlerTimeoutError } from '../event/errors';
+import type { Handling, HandlingEnd } from '../event/around';
 import type { HandlingRef } from '../event/hooks';
 import type { HookRunner } from '../event/hook-runner';
 import type { TransactionContext } from '../transaction/transaction-context';
@@ -8,7 +9,7 @@ import { AttemptWatchdog, Stopped } from './attempt-watchdog';
 import { BatchContext, CutOff, EventContext } from './event-context';
 import { COMMIT_DEADLINE_MS, type Handler, handlingLeaseMs } from './handler';
 import { applicationHeaders, type ReadMessage } from './message';
-import { failedAttempt, failureOf, HANDLED, type Outcome, STOPPING, TAKEN, type Undecided } from './outcome';
+import { failedAttempt, failureOf, HANDLED, type Outcome, reportOf, STOPPING, TAKEN, type Undecided } from './outcome';
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
 const PING_DEADLINE_MS = 2000;
@@ -18,6 +19,8 @@ const MAX_CAUSES = 5;
 /** What is attempted. */
 export interface Attempt {
   readonly handler: Handler;
+  /** What may be handled. */
+  readonly candidates: readonly ReadMessage[];
   /** Number of the attempt, from 1. */
   readonly number: number;
   /**
@@ -52,6 +55,16 @@ export class Attempts {
 
   /** @returns a `rejected`, `retry` or `dead` that is rolled back and not stored yet, `handled` when all is committed */
   async run(attempt: Attempt): Promise<Outcome> {
+    if (!this.hooks.isSurrounded) return this.runBare(attempt);
+    let outcome: Outcome = STOPPING;
+    await this.hooks.around('handle', handlingOf(attempt), async () => {
+      outcome = await this.runBare(attempt);
+      return endOf(outcome);
+    });
+    return outcome;
+  }
+
+  private async runBare(attempt: Attempt): Promise<Outcome> {
     const { database } = attempt.handler.stores;
     if (this.stop.aborted) return STOPPING;
     let queryRunner: QueryRunner;
@@ -121,6 +134,28 @@ export class Attempts {
       progress.phase = 'ending';
     });
   }
+}
+
+/** As who stands around it is told. */
+function handlingOf({ handler, number, candidates }: Attempt): Handling {
+  const { consumer, eventType, batch } = handler;
+  return {
+    type: eventType.type,
+    version: eventType.version,
+    consumer,
+    attempt: number,
+    isBatch: batch !== undefined,
+    messages: candidates.map(({ opened: { key, raw } }) => ({
+      eventId: key.eventId,
+      headers: applicationHeaders(raw.headers),
+    })),
+  };
+}
+
+function endOf(outcome: Outcome): HandlingEnd {
+  if (outcome.kind === 'undecided') return { outcome: 'undecided', reason: outcome.because };
+  const { outcome: reported, reason } = reportOf(outcome);
+  return { outcome: reported, ...(reason !== null && { reason }) };
 }
 
 const BEGIN_TOO_LONG = (): Error => new DatabaseDeadlineError('the beginning of the transaction was not answered');

@@ -80,6 +80,7 @@ export class Batches {
         if (readable.length === 0) return undefined;
         return this.parts.attempts.run({
           handler: this.handler,
+          candidates: readable,
           number: 1,
           begin: async (manager, idleLimitMs) => (claimed = await this.begin(readable, manager, idleLimitMs)),
         });

@@ -87,14 +87,15 @@ export class Pipeline {
   async take(delivery: Delivery): Promise<void> {
     const { hooks, options } = this.parts;
     const { queue, messageId, redelivered: isRedelivered } = delivery.message;
-    hooks.run('received', { queue, messageId, redelivered: isRedelivered });
+    const { consumer, type } = this.queue;
+    hooks.run('received', { queue, consumer, type, messageId, redelivered: isRedelivered });
     const opening = openMessage(delivery.message, this.queue, options.consume.maxMessageBytes);
     let isAcknowledged = false;
     const acknowledge = (): void => {
       if (isAcknowledged) return;
       isAcknowledged = true;
       delivery.ack();
-      hooks.run('acknowledged', { queue, messageId });
+      hooks.run('acknowledged', { queue, consumer, type, messageId });
     };
     const outcome = await this.conclude(opening, acknowledge).catch((error: unknown) =>
       this.keepUnexpected(opening, error),
@@ -214,6 +215,7 @@ export class Pipeline {
     }
     return this.parts.attempts.run({
       handler,
+      candidates: [reading.message],
       number: claim.attempt,
       begin: async (manager, idleLimitMs) => ((await claim.begin(manager, idleLimitMs)) ? [reading.message] : []),
     });

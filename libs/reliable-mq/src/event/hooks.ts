@@ -46,6 +46,9 @@ export interface Hooks {
   /** A message came from the broker. */
   received(message: {
     readonly queue: string;
+    /** Whose queue it is, and what for; the message itself may say something else. */
+    readonly consumer: string;
+    readonly type: string;
     readonly messageId: string | undefined;
     readonly redelivered: boolean;
   }): void;
@@ -73,7 +76,12 @@ export interface Hooks {
     readonly reason: string;
   }): void;
   /** The message was acknowledged to the broker. */
-  acknowledged(message: { readonly queue: string; readonly messageId: string | undefined }): void;
+  acknowledged(message: {
+    readonly queue: string;
+    readonly consumer: string;
+    readonly type: string;
+    readonly messageId: string | undefined;
+  }): void;
 
   /** A message of receipts is about to be sent. */
   receiptsSending(receipts: { readonly to: string; readonly count: number }): void;

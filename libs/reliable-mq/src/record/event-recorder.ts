@@ -89,7 +89,11 @@ export class EventRecorder {
     const open = context.manager
       ? this.transactionOf(context.manager, eventType.type)
       : this.presentTransaction(eventType.type);
-    return open.level.trackRecording(this.recordIn(open, eventType, payloads, context.headers));
+    const { type, version } = eventType;
+    const recorded = this.hooks.around('record', { type, version, count: payloads.length }, (surrounding) =>
+      this.recordIn(open, eventType, payloads, context.headers, surrounding),
+    );
+    return open.level.trackRecording(recorded);
   }
 
   /**
@@ -156,11 +160,13 @@ export class EventRecorder {
     eventType: EventType,
     payloads: readonly unknown[],
     headers: EventHeaders | undefined,
+    surrounding: EventHeaders | undefined,
   ): Promise<readonly string[]> {
+    const own = this.headersWith(headers);
     const made = newEvents(
       eventType,
       payloads,
-      this.headersWith(headers),
+      surrounding ? { ...surrounding, ...own } : own,
       this.token,
       this.options.record.maxPayloadBytes,
     );
