@@ -209,6 +209,5 @@ export async function expectPlansToAgree(recording: Recording, style: Transactio
   // Nobody has left a transaction open, or kept a connection.
   const { master } = dataSource.driver as unknown as { master: { totalCount: number; idleCount: number } };
   await eventually(() => expect(master.idleCount).toBe(master.totalCount));
-  const open = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`;
-  expect(await recording.app.query(open)).toEqual([]);
+  expect(await recording.database.idleTransactions()).toEqual([]);
 }

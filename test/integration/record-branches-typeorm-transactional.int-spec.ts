@@ -11,7 +11,7 @@ import {
 } from 'typeorm-transactional';
 import { deferred } from '../support/deferred';
 import { expectPlansToAgree, type Operations } from './branches-harness';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 // Before any repository is created, as its documentation has it.
 initializeTransactionalContext({ storageDriver: StorageDriver.ASYNC_LOCAL_STORAGE });
@@ -35,13 +35,13 @@ describe('branches of a transaction of typeorm-transactional', () => {
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await startRecording({ providers: [Notes], onDataSource: addTransactionalDataSource });
+    recording = await Recording.start({ providers: [Notes], onDataSource: addTransactionalDataSource });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());
   afterAll(async () => {
     deleteDataSourceByName('default');
-    await recording.close();
+    await recording.dispose();
   });
 
   const operations: Operations = {

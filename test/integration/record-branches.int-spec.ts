@@ -1,12 +1,12 @@
-import { Injectable, Module } from '@nestjs/common';
-import { InjectRepository, TypeOrmModule, getDataSourceToken } from '@nestjs/typeorm';
-import { ClsPluginTransactional, Propagation, TransactionHost } from '@nestjs-cls/transactional';
-import { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
-import { ClsModule } from 'nestjs-cls';
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Propagation, TransactionHost } from '@nestjs-cls/transactional';
+import type { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
 import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
 import { type DataSource, type EntityManager, Repository } from 'typeorm';
 import { expectPlansToAgree, type Operations, type TransactionStyle } from './branches-harness';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { nestjsCls } from './nestjs-cls';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 @Injectable()
 class Notes {
@@ -27,9 +27,6 @@ class Notes {
   }
 }
 
-@Module({ imports: [TypeOrmModule] })
-class Connections {}
-
 /** Tables and outbox agree, whatever a transaction does at once, whatever of it fails, and whoever goes on all the same. */
 describe('branches of one transaction', () => {
   let recording: Recording;
@@ -37,25 +34,15 @@ describe('branches of one transaction', () => {
   let dataSource: DataSource;
 
   beforeAll(async () => {
-    recording = await startRecording({
+    recording = await Recording.start({
       providers: [Notes],
-      imports: [
-        ClsModule.forRoot({
-          global: true,
-          plugins: [
-            new ClsPluginTransactional({
-              imports: [Connections],
-              adapter: new TransactionalAdapterTypeOrm({ dataSourceToken: getDataSourceToken() }),
-            }),
-          ],
-        }),
-      ],
+      imports: [nestjsCls()],
     });
     notes = recording.app.get(Notes);
     dataSource = recording.app.dataSource;
   });
   beforeEach(() => recording.reset());
-  afterAll(() => recording.close());
+  afterAll(() => recording.dispose());
 
   /** By repositories, in a transaction that they join. */
   const joined: Operations = {

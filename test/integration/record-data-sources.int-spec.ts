@@ -3,7 +3,7 @@ import { InjectRepository, getDataSourceToken } from '@nestjs/typeorm';
 import { EventRecorder, InvalidSetupError, NoTransactionError, TransactionalEvent } from 'nestjs-reliable-mq';
 import { DataSource, type QueryRunner, Repository } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 @Injectable()
 class Notes {
@@ -37,9 +37,9 @@ describe('several DataSources', () => {
   beforeAll(async () => {
     archiveDatabase = await createTestDatabase();
     unlistedDatabase = await createTestDatabase();
-    recording = await startRecording({
+    recording = await Recording.start({
       providers: [Notes],
-      more: { archive: archiveDatabase.url, unlisted: unlistedDatabase.url },
+      more: { archive: archiveDatabase, unlisted: unlistedDatabase },
       featuresOf: ['archive'],
       reliableMq: { dataSources: ['default', 'archive'] },
     });
@@ -49,19 +49,19 @@ describe('several DataSources', () => {
   });
   beforeEach(async () => {
     await recording.reset();
-    await archive.query('TRUNCATE note, reliable_mq_outbox');
+    await archiveDatabase.empty('note', 'reliable_mq_outbox');
   });
   afterAll(async () => {
-    await recording.close();
+    await recording.dispose();
     await archiveDatabase.drop();
     await unlistedDatabase.drop();
   });
 
   async function expectStored(expected: { readonly main?: string[]; readonly archive?: string[] }): Promise<void> {
-    expect(await recording.notes(main)).toEqual([...(expected.main ?? [])].sort());
-    expect(await recording.stored(main)).toEqual(expected.main ?? []);
-    expect(await recording.notes(archive)).toEqual([...(expected.archive ?? [])].sort());
-    expect(await recording.stored(archive)).toEqual(expected.archive ?? []);
+    expect(await recording.notes()).toEqual([...(expected.main ?? [])].sort());
+    expect(await recording.stored()).toEqual(expected.main ?? []);
+    expect(await recording.notes(archiveDatabase)).toEqual([...(expected.archive ?? [])].sort());
+    expect(await recording.stored(archiveDatabase)).toEqual(expected.archive ?? []);
   }
 
   it('have an outbox each, and the events of both are published', async () => {

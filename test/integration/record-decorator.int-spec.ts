@@ -1,5 +1,3 @@
-import type { AddressInfo } from 'node:net';
-import type { Server } from 'node:http';
 import {
   Body,
   type CallHandler,
@@ -7,10 +5,8 @@ import {
   Controller,
   type ExecutionContext,
   HttpCode,
-  type INestApplication,
   Inject,
   Injectable,
-  Module,
   type NestInterceptor,
   Param,
   ParseIntPipe,
@@ -22,21 +18,20 @@ import {
   UseInterceptors,
   UsePipes,
 } from '@nestjs/common';
-import { NestFactory, REQUEST, Reflector } from '@nestjs/core';
-import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
+import { REQUEST, Reflector } from '@nestjs/core';
+import { InjectRepository } from '@nestjs/typeorm';
 import { IsInt, IsString } from 'class-validator';
 import {
   EventRecorder,
   InvalidSetupError,
   NotAnEventError,
   ReliableEvent,
-  ReliableMqModule,
   TransactionalEvent,
 } from 'nestjs-reliable-mq';
 import { type Observable, map } from 'rxjs';
 import { Repository } from 'typeorm';
 import { eventually } from '../support/eventually';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 @ReliableEvent({ type: 'note.counted' })
 class NoteCounted {
@@ -108,14 +103,14 @@ describe('@TransactionalEvent', () => {
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await startRecording({
+    recording = await Recording.start({
       providers: [Notes, LoudNotes, CarefulNotes],
       types: ['note.written', 'note.counted'],
     });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());
-  afterAll(() => recording.close());
+  afterAll(() => recording.dispose());
 
   it('hands on `this`, all arguments and the result', async () => {
     await expect(notes.takeAll(1, 'b', null, { c: 3 })).resolves.toEqual({
@@ -185,8 +180,8 @@ describe('@TransactionalEvent', () => {
 describe('two applications in one process', () => {
   it('share nothing, not even through the classes they have in common', async () => {
     const [first, second] = await Promise.all([
-      startRecording({ providers: [Notes] }),
-      startRecording({ providers: [Notes] }),
+      Recording.start({ providers: [Notes] }),
+      Recording.start({ providers: [Notes] }),
     ]);
     try {
       const [one, two] = [first.app.get(Notes), second.app.get(Notes)];
@@ -215,7 +210,7 @@ describe('two applications in one process', () => {
       await two.write('still there');
       expect(await second.published()).toEqual(['two', 'two, too', 'two, kept', 'still there']);
     } finally {
-      await Promise.all([first.close(), second.close()]);
+      await Promise.all([first.dispose(), second.dispose()]);
     }
   });
 });
@@ -284,38 +279,15 @@ class NotesController {
 
 describe('@TransactionalEvent on a controller', () => {
   let recording: Recording;
-  let http: INestApplication<Server>;
-  let url: string;
 
   beforeAll(async () => {
-    recording = await startRecording();
-    @Module({
-      imports: [
-        TypeOrmModule.forRoot({ type: 'postgres', url: recording.database.url, entities: [Note], retryAttempts: 0 }),
-        TypeOrmModule.forFeature([Note]),
-        ReliableMqModule.forRoot({
-          service: 'notes',
-          transport: recording.broker,
-          consumer: false,
-          compensation: { enabled: false },
-        }),
-      ],
-      providers: [RequestNotes],
-      controllers: [NotesController],
-    })
-    class HttpModule {}
-    http = await NestFactory.create(HttpModule, { logger: false, abortOnError: false });
-    await http.listen(0, '127.0.0.1');
-    url = `http://127.0.0.1:${(http.getHttpServer().address() as AddressInfo).port}`;
+    recording = await Recording.start({ providers: [RequestNotes], controllers: [NotesController] });
   });
   beforeEach(() => recording.reset());
-  afterAll(async () => {
-    await http.close();
-    await recording.close();
-  });
+  afterAll(() => recording.dispose());
 
   async function post(path: string, body: object, role = 'writer'): Promise<{ status: number; body: unknown }> {
-    const response = await fetch(`${url}/notes/${path}`, {
+    const response = await fetch(`${recording.app.url}/notes/${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', connection: 'close', role },
       body: JSON.stringify(body),

@@ -1,17 +1,16 @@
-import type { DynamicModule, Provider, Type } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { IsString } from 'class-validator';
 import {
+  type EventHeaders,
   EventRecorder,
+  type InvalidEventError,
   MemoryBroker,
   ReliableEvent,
-  type ReliableMqModuleExtras,
-  type ReliableMqOptions,
 } from 'nestjs-reliable-mq';
-import { Column, type DataSource, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { OutboxRow, TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { TestApp, type TestAppOptions } from '../support/test-app';
 
 /** The business row of the record specs. */
 @Entity()
@@ -33,99 +32,112 @@ export function noteWritten(text: string): NoteWritten {
 const END = '(end)';
 const TAP = 'tap';
 
-/** An application on a database of its own, and a queue that shows what it has published. */
-export interface Recording {
-  readonly app: ReliableApp;
-  readonly database: TestDatabase;
-  readonly broker: MemoryBroker;
-  readonly events: EventRecorder;
-  /** Texts of the business rows, sorted. */
-  notes(dataSource?: DataSource): Promise<string[]>;
-  /** Texts of the outbox rows, in the order of their ids. */
-  stored(dataSource?: DataSource): Promise<string[]>;
-  /** Texts of what was published, in order, once everything that was committed before the call has been published. */
-  published(): Promise<string[]>;
-  /** Empties tables and queues. */
-  reset(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export interface RecordingOptions {
-  readonly providers?: readonly Provider[];
-  readonly imports?: readonly (DynamicModule | Type)[];
-  readonly entities?: readonly Type[];
-  /** Further DataSources by name. */
-  readonly more?: Readonly<Record<string, string>>;
-  /** Those of them whose repositories are injected. */
+export interface RecordingOptions extends TestAppOptions {
+  /** Further DataSources whose repositories are injected. */
   readonly featuresOf?: readonly string[];
+  /** Types of the events that the queue shows. */
   readonly types?: readonly string[];
-  readonly poolSize?: number;
-  readonly onDataSource?: (dataSource: DataSource) => DataSource;
-  readonly reliableMq?: Partial<ReliableMqOptions> & ReliableMqModuleExtras;
 }
 
-/** The compensation task is off: what is published has come straight from a commit. */
-export async function startRecording(options: RecordingOptions = {}): Promise<Recording> {
-  const {
-    providers,
-    imports = [],
-    more,
-    featuresOf = [],
-    poolSize,
-    onDataSource,
-    entities = [],
-    types = ['note.written'],
-  } = options;
-  const database = await createTestDatabase();
-  const broker = new MemoryBroker();
-  broker.declare({ name: TAP, kind: 'events', bindings: types });
-  const app = await startReliableApp({
-    url: database.url,
-    more,
-    poolSize,
-    onDataSource,
-    imports: [...featuresOf.map((name) => TypeOrmModule.forFeature([Note, ...entities], name)), ...imports],
-    entities: [Note, ...entities],
-    providers,
-    reliableMq: {
-      service: 'notes',
-      transport: broker,
-      consumer: false,
-      compensation: { enabled: false },
-      ...options.reliableMq,
-    },
-  });
-  const events = app.get(EventRecorder);
+/** An application that records, and a queue that shows what it has published. */
+export class Recording {
+  readonly events: EventRecorder;
 
-  const texts = async (dataSource: DataSource, sql: string): Promise<string[]> =>
-    (await dataSource.query<{ text: string }[]>(sql)).map(({ text }) => text);
-  const inTap = (): string[] =>
-    broker.messages(TAP).map(({ body }) => (JSON.parse(body.toString()) as NoteWritten).text);
+  private constructor(readonly app: TestApp) {
+    this.events = app.get(EventRecorder);
+  }
 
-  return {
-    app,
-    database,
-    broker,
-    events,
-    notes: (dataSource = app.dataSource) => texts(dataSource, 'SELECT text FROM note ORDER BY text'),
-    stored: (dataSource = app.dataSource) =>
-      texts(
-        dataSource,
-        `SELECT payload ->> 'text' AS text FROM reliable_mq_outbox WHERE payload ->> 'text' <> '${END}' ORDER BY id`,
-      ),
-    published: async () => {
-      // Events leave in commit order: when this one is out, so is whatever will ever come of those before.
-      await events.transaction(() => events.record(noteWritten(END)));
-      await eventually(() => inTap().includes(END));
-      return inTap().filter((text) => text !== END);
-    },
-    reset: async () => {
-      await app.query('TRUNCATE note, reliable_mq_outbox');
-      broker.purge(TAP);
-    },
-    close: async () => {
-      await app.close();
-      await database.drop();
-    },
-  };
+  /** The compensation task is off: what is published has come straight from a commit. */
+  static async start(options: RecordingOptions = {}): Promise<Recording> {
+    const { featuresOf = [], types = ['note.written'], entities = [], imports = [], reliableMq, ...rest } = options;
+    const broker = new MemoryBroker();
+    broker.declare({ name: TAP, kind: 'events', bindings: types });
+    const app = await TestApp.start({
+      ...rest,
+      broker,
+      imports: [...featuresOf.map((name) => TypeOrmModule.forFeature([Note, ...entities], name)), ...imports],
+      entities: [Note, ...entities],
+      reliableMq: { service: 'notes', consumer: false, compensation: { enabled: false }, ...reliableMq },
+    });
+    return new Recording(app);
+  }
+
+  get broker(): MemoryBroker {
+    return this.app.broker;
+  }
+
+  get database(): TestDatabase {
+    return this.app.database;
+  }
+
+  /** Texts of the business rows, sorted. */
+  async notes(database = this.database): Promise<string[]> {
+    const rows = await database.query<{ text: string }>('SELECT text FROM note');
+    return rows.map(({ text }) => text).toSorted();
+  }
+
+  /** Texts of the outbox rows, in the order of their ids. */
+  async stored(database = this.database): Promise<string[]> {
+    const rows = await database.outbox();
+    return rows.map(textOf).filter((text): text is string => typeof text === 'string' && text !== END);
+  }
+
+  /** Texts of what was published, in order, once everything that was committed before the call has been published. */
+  async published(): Promise<string[]> {
+    // Events leave in commit order: when this one is out, so is whatever will ever come of those before.
+    await this.events.transaction(() => this.events.record(noteWritten(END)));
+    await eventually(() => this.inTap().includes(END));
+    return this.inTap().filter((text) => text !== END);
+  }
+
+  /** What is published of these texts, stored in the outbox and in the business table, in any order. */
+  async expectEverywhere(...texts: string[]): Promise<void> {
+    expect((await this.published()).toSorted()).toEqual(texts);
+    expect((await this.stored()).toSorted()).toEqual(texts);
+    expect(await this.notes()).toEqual(texts);
+  }
+
+  /** Records an event in its own transaction. @returns its id */
+  record(event: object, headers?: EventHeaders): Promise<string> {
+    return this.events.transaction(() => this.events.record(event, headers ? { headers } : {}));
+  }
+
+  /** Writes a business row, records in the same transaction, and returns the error. Nothing of either may be left. */
+  async refusalOf(event: object, headers?: EventHeaders): Promise<InvalidEventError> {
+    const error: unknown = await this.events
+      .transaction(async () => {
+        await this.app.repository(Note).insert({ text: 'business' });
+        await this.events.record(event, headers ? { headers } : {});
+      })
+      .then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+    expect(await this.notes()).toEqual([]);
+    expect(await this.app.outbox()).toEqual([]);
+    return error as InvalidEventError;
+  }
+
+  /** Empties tables and queues. */
+  async reset(): Promise<void> {
+    await this.database.empty('note', 'reliable_mq_outbox');
+    this.broker.purge(TAP);
+  }
+
+  dispose(): Promise<void> {
+    return this.app.dispose();
+  }
+
+  /** Messages that were published, in order. */
+  waiting(): ReturnType<MemoryBroker['messages']> {
+    return this.broker.messages(TAP);
+  }
+
+  private inTap(): string[] {
+    return this.waiting().map(({ body }) => (JSON.parse(body.toString()) as NoteWritten).text);
+  }
+}
+
+function textOf({ payload }: OutboxRow): string | undefined {
+  return (JSON.parse(payload) as Partial<NoteWritten>).text;
 }

@@ -1,11 +1,11 @@
-import { Injectable, Module } from '@nestjs/common';
-import { InjectRepository, TypeOrmModule, getDataSourceToken } from '@nestjs/typeorm';
-import { ClsPluginTransactional, Propagation, Transactional, TransactionHost } from '@nestjs-cls/transactional';
-import { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
-import { ClsModule } from 'nestjs-cls';
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Propagation, Transactional, TransactionHost } from '@nestjs-cls/transactional';
+import type { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
 import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
 import { Repository } from 'typeorm';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { nestjsCls } from './nestjs-cls';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 type Adapter = TransactionalAdapterTypeOrm;
 
@@ -89,38 +89,19 @@ class Notes {
   }
 }
 
-@Module({ imports: [TypeOrmModule] })
-class Connections {}
-
 describe('beside @nestjs-cls/transactional', () => {
   let recording: Recording;
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await startRecording({
+    recording = await Recording.start({
       providers: [Notes],
-      imports: [
-        ClsModule.forRoot({
-          global: true,
-          plugins: [
-            new ClsPluginTransactional({
-              imports: [Connections],
-              adapter: new TransactionalAdapterTypeOrm({ dataSourceToken: getDataSourceToken() }),
-            }),
-          ],
-        }),
-      ],
+      imports: [nestjsCls()],
     });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());
-  afterAll(() => recording.close());
-
-  async function expectEverywhere(...texts: string[]): Promise<void> {
-    expect((await recording.published()).sort()).toEqual(texts);
-    expect((await recording.stored()).sort()).toEqual(texts);
-    expect(await recording.notes()).toEqual(texts);
-  }
+  afterAll(() => recording.dispose());
 
   const STYLES = ['outside', 'inside', 'above', 'below'] as const;
 
@@ -128,7 +109,7 @@ describe('beside @nestjs-cls/transactional', () => {
     '@Transactional %s @TransactionalEvent is one transaction, with its repositories and its events',
     async (style) => {
       await notes[style]('a');
-      await expectEverywhere('a', 'a (host)');
+      await recording.expectEverywhere('a', 'a (host)');
     },
   );
 
@@ -138,21 +119,21 @@ describe('beside @nestjs-cls/transactional', () => {
         throw new Error('undo');
       }),
     ).rejects.toThrow('undo');
-    await expectEverywhere();
+    await recording.expectEverywhere();
   });
 
   it('takes events that are recorded in @Transactional alone', async () => {
     await notes.transactional('a');
-    await expectEverywhere('a');
+    await recording.expectEverywhere('a');
   });
 
   it('follows its nested transactions', async () => {
     await notes.nested('a');
-    await expectEverywhere('a', 'a (nested)');
+    await recording.expectEverywhere('a', 'a (nested)');
   });
 
   it('follows its independent transactions', async () => {
     await expect(notes.independent('a')).rejects.toThrow('undo');
-    await expectEverywhere('a');
+    await recording.expectEverywhere('a');
   });
 });

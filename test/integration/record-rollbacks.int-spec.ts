@@ -3,7 +3,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, TransactionAbortedError, TransactionalEvent } from 'nestjs-reliable-mq';
 import { type EntityManager, QueryFailedError, type QueryRunner, Repository } from 'typeorm';
 import { eventually } from '../support/eventually';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 @Injectable()
 class Notes {
@@ -34,12 +34,12 @@ describe('what was rolled back', () => {
   const committedHook = jest.fn();
 
   beforeAll(async () => {
-    recording = await startRecording({ providers: [Notes], reliableMq: { hooks: { committed: committedHook } } });
+    recording = await Recording.start({ providers: [Notes], reliableMq: { hooks: { committed: committedHook } } });
     notes = recording.app.get(Notes);
     await recording.app.query('ALTER TABLE note ADD CONSTRAINT one_text UNIQUE (text) DEFERRABLE INITIALLY DEFERRED');
   });
   beforeEach(() => recording.reset());
-  afterAll(() => recording.close());
+  afterAll(() => recording.dispose());
 
   async function expectEverywhere(...texts: string[]): Promise<void> {
     expect(await recording.published()).toEqual(texts);
@@ -321,19 +321,10 @@ describe('what was rolled back', () => {
   describe('because the connection was lost', () => {
     /** Kills the connection of the transaction that the call chain is in, and waits until the query runner has noticed. */
     async function killConnection(): Promise<void> {
-      const [row] = await recording.events.transaction(() =>
-        recording.app.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'),
-      );
-      const other = recording.app.dataSource.createQueryRunner();
-      await other.query('SELECT pg_terminate_backend($1)', [row?.pid]);
-      await eventually(async () => {
-        const [{ alive } = { alive: 0 }] = (await other.query(
-          'SELECT count(*)::int AS alive FROM pg_stat_activity WHERE pid = $1',
-          [row?.pid],
-        )) as { alive: number }[];
-        return alive === 0;
-      });
-      await other.release();
+      const { database } = recording;
+      const session = await recording.events.transaction(() => database.sessionOf(recording.app.dataSource));
+      await database.endSession(session);
+      await eventually(async () => !(await database.hasSession(session)));
     }
 
     it('before the commit is not published, and the caller gets an error', async () => {

@@ -3,7 +3,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
 import { Connection } from 'pg';
 import { DataSource, type DataSourceOptions, QueryFailedError, Repository } from 'typeorm';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 import { eventually } from '../support/eventually';
 
 @Injectable()
@@ -48,7 +48,7 @@ describe('statements of a transaction', () => {
   const named = new Map<string, string>();
 
   beforeAll(async () => {
-    recording = await startRecording({ providers: [Notes] });
+    recording = await Recording.start({ providers: [Notes] });
     notes = recording.app.get(Notes);
   });
 
@@ -86,7 +86,7 @@ describe('statements of a transaction', () => {
   });
 
   afterEach(() => jest.restoreAllMocks());
-  afterAll(() => recording.close());
+  afterAll(() => recording.dispose());
 
   const summaryOf = (sql: unknown): string =>
     (/^\s*(INSERT INTO \S+|(RELEASE |ROLLBACK TO )?SAVEPOINT|\S+)/.exec(String(sql))?.[1] ?? '')
@@ -118,13 +118,13 @@ describe('statements of a transaction', () => {
   });
 
   it('are prepared no longer when somebody makes the server forget them, which costs one transaction', async () => {
-    const forgetful = await startRecording({ providers: [Notes] });
+    const forgetful = await Recording.start({ providers: [Notes] });
     try {
       const writer = forgetful.app.get(Notes);
       await writer.write('before');
       let failures = 0;
       for (let count = 0; count < 20; count += 1) {
-        await forgetful.app.query('DISCARD ALL');
+        await forgetful.app.dataSource.query('DISCARD ALL');
         await writer.write('after').catch((error: unknown) => {
           failures += 1;
           expect(error).toBeInstanceOf(QueryFailedError);
@@ -135,7 +135,7 @@ describe('statements of a transaction', () => {
       expect(await forgetful.stored()).toEqual(['before', ...Array<string>(19).fill('after')]);
       expect(await forgetful.notes()).toHaveLength(20);
     } finally {
-      await forgetful.close();
+      await forgetful.dispose();
     }
   });
 
@@ -185,7 +185,7 @@ describe('statements of a transaction', () => {
   });
 
   it('are the same in pg’s pipeline mode, where one is sent before those ahead of it are answered', async () => {
-    const piped = await startRecording({
+    const piped = await Recording.start({
       providers: [Notes],
       onDataSource: ({ options }) => new DataSource({ ...options, extra: { pipeline: true } } as DataSourceOptions),
     });
@@ -193,13 +193,13 @@ describe('statements of a transaction', () => {
       await Promise.all(['a', 'b', 'c', 'd'].map((text) => piped.app.get(Notes).write(text)));
       const refused = piped.events.transaction(async () => {
         await piped.app.get(Notes).write('e');
-        await piped.app.query('SELECT 1/0');
+        await piped.app.dataSource.query('SELECT 1/0');
       });
       await expect(refused).rejects.toThrow('division by zero');
       expect(await piped.notes()).toEqual(['a', 'b', 'c', 'd']);
       expect((await piped.published()).toSorted()).toEqual(['a', 'b', 'c', 'd']);
     } finally {
-      await piped.close();
+      await piped.dispose();
     }
   });
 });

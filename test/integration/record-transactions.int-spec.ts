@@ -10,7 +10,7 @@ import {
 } from 'nestjs-reliable-mq';
 import { DataSource, EntityManager, type QueryRunner, Repository } from 'typeorm';
 import { deferred } from '../support/deferred';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 /** As TypeORM's and Nest's documentation have it: with a manager of its own. */
 @Injectable()
@@ -60,11 +60,11 @@ describe('recording in a transaction', () => {
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await startRecording({ providers: [Notes, NoteRepository], poolSize: 24 });
+    recording = await Recording.start({ providers: [Notes, NoteRepository], poolSize: 24 });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());
-  afterAll(() => recording.close());
+  afterAll(() => recording.dispose());
 
   async function expectEverywhere(...texts: string[]): Promise<void> {
     expect(await recording.published()).toEqual(texts);
@@ -449,7 +449,7 @@ describe('recording in a transaction', () => {
 
   it('takes the isolation level that it is given', async () => {
     const level = async (): Promise<unknown> =>
-      (await recording.app.query<{ transaction_isolation: string }>('SHOW transaction_isolation'))[0]
+      (await recording.app.dataSource.query<{ transaction_isolation: string }[]>('SHOW transaction_isolation'))[0]
         ?.transaction_isolation;
     expect(await recording.events.transaction(level, { isolation: 'SERIALIZABLE' })).toBe('serializable');
     expect(await recording.events.transaction(level, { isolation: 'REPEATABLE READ' })).toBe('repeatable read');

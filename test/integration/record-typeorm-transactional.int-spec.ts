@@ -13,7 +13,7 @@ import {
   runInTransaction,
   runOnTransactionCommit,
 } from 'typeorm-transactional';
-import { Note, NoteWritten, type Recording, noteWritten, startRecording } from './record-harness';
+import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 // Before any repository is created, as its documentation has it.
 initializeTransactionalContext({ storageDriver: StorageDriver.ASYNC_LOCAL_STORAGE });
@@ -141,7 +141,7 @@ describe.each(['before', 'after'] as const)(
 
     beforeAll(async () => {
       const add = (dataSource: DataSource): DataSource => addTransactionalDataSource(dataSource);
-      recording = await startRecording({
+      recording = await Recording.start({
         providers: [Notes, NoteRepository],
         onDataSource: when === 'before' ? add : undefined,
       });
@@ -150,15 +150,9 @@ describe.each(['before', 'after'] as const)(
     });
     beforeEach(() => recording.reset());
     afterAll(async () => {
-      await recording.close();
+      await recording.dispose();
       deleteDataSourceByName('default');
     });
-
-    async function expectEverywhere(...texts: string[]): Promise<void> {
-      expect((await recording.published()).sort()).toEqual(texts);
-      expect((await recording.stored()).sort()).toEqual(texts);
-      expect(await recording.notes()).toEqual(texts);
-    }
 
     const STYLES = ['outside', 'inside', 'above', 'below'] as const;
 
@@ -166,7 +160,7 @@ describe.each(['before', 'after'] as const)(
       '@Transactional %s @TransactionalEvent is one transaction, with its repositories and its events',
       async (style) => {
         await notes[style]('a');
-        await expectEverywhere('a', 'a (other)');
+        await recording.expectEverywhere('a', 'a (other)');
       },
     );
 
@@ -176,14 +170,14 @@ describe.each(['before', 'after'] as const)(
           throw new Error('undo');
         }),
       ).rejects.toThrow('undo');
-      await expectEverywhere();
+      await recording.expectEverywhere();
     });
 
     it('takes events that are recorded in @Transactional alone, and leaves its hooks and options as they are', async () => {
       notes.hooks.length = 0;
       await notes.transactional('a');
       await runInTransaction(() => notes.decorated('b'));
-      await expectEverywhere('a', 'b');
+      await recording.expectEverywhere('a', 'b');
       expect(notes.hooks).toEqual(['a']);
       expect(await notes.isolation()).toEqual([{ transaction_isolation: 'serializable' }]);
     });
@@ -191,14 +185,14 @@ describe.each(['before', 'after'] as const)(
     it('follows its nested transactions', async () => {
       await notes.outer('a');
       await notes.outerEvent('b');
-      await expectEverywhere('a', 'b');
+      await recording.expectEverywhere('a', 'b');
     });
 
     it('follows its independent transactions; inside of a joined transaction they are nested ones, on its connection', async () => {
       await expect(notes.failAfter(() => notes.independent('a'))).rejects.toThrow('undo');
-      await expectEverywhere('a');
+      await recording.expectEverywhere('a');
       await expect(notes.failAfterEvent(() => notes.independent('undone'))).rejects.toThrow('undo');
-      await expectEverywhere('a');
+      await recording.expectEverywhere('a');
     });
 
     it('keeps concurrent transactions apart', async () => {
@@ -211,7 +205,7 @@ describe.each(['before', 'after'] as const)(
         ),
       );
       expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
-      await expectEverywhere('a', 'a (other)', 'c', 'c (other)', 'e', 'e (other)');
+      await recording.expectEverywhere('a', 'a (other)', 'c', 'c (other)', 'e', 'e (other)');
     });
 
     it('leaves what is outside of any transaction alone', async () => {

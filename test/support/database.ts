@@ -1,15 +1,107 @@
-import { Client } from 'pg';
-import { isLeftover, uniqueName } from './run-id';
+import { createPostgresDatabase, dropLeftoverPostgresDatabases, type PostgresEncoding } from './database-postgres';
 
-/** Sessions that are still there then belong to somebody who does not end them, such as a killed process behind a proxy. */
-const SESSIONS_END_WITHIN_MS = 5_000;
+/** The databases that the suites run on. */
+export type DatabaseName = 'postgres';
 
+/** A row of the outbox, the same whatever the database stores it as. */
+export interface OutboxRow {
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  /** The text as it was recorded. */
+  readonly payload: string;
+  readonly headers: Readonly<Record<string, unknown>> | null;
+  readonly consumers: readonly string[];
+  readonly confirm: boolean;
+  readonly status: 'pending' | 'published' | 'consumed' | 'dead';
+  readonly attempts: number;
+  readonly redrives: number;
+  readonly reason: string | null;
+  readonly history: readonly { attempt: number; reason: string }[];
+  readonly outcomes: Readonly<Record<string, { outcome: string; reason: string | null }>>;
+  readonly claim_token: string | null;
+  readonly due_at: Date | null;
+  readonly created_at: Date;
+  readonly published_at: Date | null;
+  readonly ended_at: Date | null;
+  readonly compensated_at: Date | null;
+  readonly compensation_attempts: number;
+}
+
+/** A row of the inbox, the same whatever the database stores it as. */
+export interface InboxRow {
+  readonly event_id: string;
+  readonly consumer: string;
+  readonly type: string;
+  readonly version: number;
+  readonly status: 'handled' | 'failed' | 'waiting' | 'rejected' | 'dead';
+  readonly attempts: number;
+  readonly unfinished_starts: number;
+  readonly reason: string | null;
+  readonly history: readonly { attempt: number; reason: string }[];
+  readonly body: Buffer | null;
+  readonly properties: Readonly<Record<string, unknown>> | null;
+  readonly redrives: number;
+  readonly claim_token: string | null;
+  readonly due_at: Date | null;
+  /** How long from now it is due, by the database's clock. */
+  readonly due_in_ms: number | null;
+  readonly received_at: Date;
+  readonly ended_at: Date | null;
+}
+
+/** Which rows: those of one event, or all of the table. */
+export interface RowFilter {
+  readonly id?: string;
+}
+
+/**
+ * An empty database of a test's own, and what a test does with it beside its application, on connections that the application
+ * does not have.
+ */
 export interface TestDatabase {
-  /** Connection string of the database, with the admin's user. */
+  readonly kind: DatabaseName;
+  /** Connection string, with the admin's user. */
   readonly url: string;
   readonly name: string;
+  /** Rows of one statement. Parameters are `$1`, `$2`, …; names that need it stand in double quotes; counts are numbers. */
+  query<Row = Record<string, unknown>>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
+  /** In the order of their ids. */
+  outbox(filter?: RowFilter): Promise<OutboxRow[]>;
+  /** By consumer, then as they came. */
+  inbox(filter?: RowFilter): Promise<InboxRow[]>;
+  /** Moves time on for what is due later, and what another process has claimed: it is due now, or has been for so long. */
+  makeDue(table: 'outbox' | 'inbox', sinceMs?: number): Promise<void>;
+  /** The database's clock; with `inMs`, that long from now. */
+  now(inMs?: number): Promise<Date>;
+  /** Empties tables. */
+  empty(...tables: readonly string[]): Promise<void>;
+  /** Locks rows, or the whole table without a condition, until the work is done. */
+  locking<T>(table: string, where: string | undefined, work: () => Promise<T>): Promise<T>;
+  /** How many statements wait for a lock. */
+  waitingForLocks(): Promise<number>;
+  /** Ids of sessions that have a transaction open and run no statement. */
+  idleTransactions(): Promise<number[]>;
+  /** The id of the session on which this runs its statements. */
+  sessionOf(runs: { query(sql: string): Promise<unknown> }): Promise<number>;
+  /** Whether the server has this session. */
+  hasSession(id: number): Promise<boolean>;
+  /** Ends a session, as an administrator does. */
+  endSession(id: number): Promise<void>;
   /** Drops it, whoever is still connected. Dropping twice is fine. */
   drop(): Promise<void>;
+}
+
+/**
+ * An empty database of its own for one test file.
+ *
+ * @param server which of the run's servers; or the url of a user of another one who may create databases
+ */
+export function createTestDatabase(
+  server: string = 'postgres',
+  encoding: PostgresEncoding = 'UTF8',
+): Promise<TestDatabase> {
+  return createPostgresDatabase(server === 'postgres' ? postgresUrl() : server, encoding);
 }
 
 /** The admin url that the global setup left in the environment. */
@@ -22,68 +114,7 @@ export function postgresUrl(): string {
   return url;
 }
 
-async function asAdmin<T>(adminUrl: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: adminUrl });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-/**
- * An empty database of its own for one test file.
- *
- * @param adminUrl a user there who may create databases; default: the server of the global setup
- */
-export async function createTestDatabase(
-  adminUrl: string = postgresUrl(),
-  encoding: 'UTF8' | 'LATIN1' = 'UTF8',
-): Promise<TestDatabase> {
-  const name = uniqueName();
-  // A locale that goes with every encoding, where it is not the usual one.
-  const locale = encoding === 'UTF8' ? '' : " LC_COLLATE 'C' LC_CTYPE 'C'";
-  // template0 has no sessions that could block the copy: several files create their databases at once.
-  await asAdmin(adminUrl, (admin) =>
-    admin.query(`CREATE DATABASE "${name}" TEMPLATE template0 ENCODING '${encoding}'${locale}`),
-  );
-  const url = new URL(adminUrl);
-  url.pathname = `/${name}`;
-  return {
-    name,
-    url: url.href,
-    drop: () =>
-      asAdmin(adminUrl, async (admin) => {
-        await untilSessionsEnd(admin, name);
-        await dropDatabase(admin, name);
-      }),
-  };
-}
-
 /** Drops what files of this run did not drop, and what killed runs on this host left. */
 export async function dropLeftoverDatabases(adminUrl: string): Promise<void> {
-  await asAdmin(adminUrl, async (admin) => {
-    const found = await admin.query<{ datname: string }>(
-      `SELECT datname FROM pg_database WHERE datname LIKE 'rmqt\\_%'`,
-    );
-    for (const { datname } of found.rows.filter((row) => isLeftover(row.datname))) await dropDatabase(admin, datname);
-  });
-}
-
-/**
- * Gives connections that are being closed the time for it. `end()` of a pg pool resolves before they are; one that the server
- * ends in that moment makes the pool emit an 'error' to which nobody listens any more.
- */
-async function untilSessionsEnd(admin: Client, name: string): Promise<void> {
-  const end = performance.now() + SESSIONS_END_WITHIN_MS;
-  do {
-    const { rowCount } = await admin.query('SELECT FROM pg_stat_activity WHERE datname = $1', [name]);
-    if (!rowCount) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  } while (performance.now() < end);
-}
-
-async function dropDatabase(admin: Client, name: string): Promise<void> {
-  await admin.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+  await dropLeftoverPostgresDatabases(adminUrl);
 }
