@@ -47,8 +47,18 @@ const BOUNDARIES = [
   },
   {
     target: folders(LAYERS.filter((name) => name !== 'database' && name !== 'module')),
+    from: [`./${LIBRARY}/database/postgres`, `./${LIBRARY}/database/mysql`],
+    message: 'What knows one kind of database is behind database/port.ts.',
+  },
+  {
+    target: `./${LIBRARY}/database/mysql`,
     from: `./${LIBRARY}/database/postgres`,
-    message: 'What knows PostgreSQL is behind database/port.ts.',
+    message: 'What both need belongs to the folder above.',
+  },
+  {
+    target: `./${LIBRARY}/database/postgres`,
+    from: `./${LIBRARY}/database/mysql`,
+    message: 'What both need belongs to the folder above.',
   },
 ];
 

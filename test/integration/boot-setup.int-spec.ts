@@ -138,7 +138,7 @@ describe('an application that is set up wrongly does not start', () => {
     it('in a supported database', async () => {
       @Global()
       @Module({
-        providers: [{ provide: getDataSourceToken(), useValue: { options: { type: 'mariadb' } } }],
+        providers: [{ provide: getDataSourceToken(), useValue: { options: { type: 'sqljs' } } }],
         exports: [getDataSourceToken()],
       })
       class Connections {}
@@ -146,7 +146,7 @@ describe('an application that is set up wrongly does not start', () => {
       expect(error).toBeInstanceOf(UnsupportedDatabaseError);
       expect(error).toMatchObject({
         code: 'UNSUPPORTED_DATABASE',
-        details: { driver: 'mariadb', dataSource: 'default' },
+        details: { driver: 'sqljs', dataSource: 'default' },
       });
     });
   });

@@ -1,10 +1,11 @@
 import { UnsupportedDatabaseError } from '../event/errors';
 import type { DatabaseKind } from './database-kind';
+import { MARIADB, MYSQL } from './mysql/mysql';
 import { POSTGRES } from './postgres/postgres';
 import type { DatabaseName } from './port';
 
 /** Every kind of database that there is; the first is what the command line takes when it is not told. */
-const KINDS: readonly [DatabaseKind, ...DatabaseKind[]] = [POSTGRES];
+const KINDS: readonly [DatabaseKind, ...DatabaseKind[]] = [POSTGRES, MYSQL, MARIADB];
 
 export const DATABASE_NAMES: readonly DatabaseName[] = KINDS.map(({ name }) => name);
 

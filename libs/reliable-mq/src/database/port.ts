@@ -7,7 +7,7 @@ export type SchemaMode = 'migrate' | 'verify';
 export type OwnedPart = 'outbox' | 'inbox';
 
 /** A kind of database. */
-export type DatabaseName = 'postgres';
+export type DatabaseName = 'postgres' | 'mysql' | 'mariadb';
 
 /**
  * What a failure of the database says.

@@ -1,6 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { deferred } from '../../../../../test/support/deferred';
-import { acquireQueryRunner, isWhole } from './deadline';
+import { acquireQueryRunner } from '../acquire-query-runner';
+import { isWhole } from './deadline';
 import { NoConnectionError } from '../port';
 import { finishesWithin, within } from '../../wait/deadline';
 

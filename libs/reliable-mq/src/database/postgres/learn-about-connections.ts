@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
-import { acquireQueryRunner, destroyConnection, STATEMENT_DEADLINE_MS } from './deadline';
+import { acquireQueryRunner, STATEMENT_DEADLINE_MS } from '../acquire-query-runner';
+import { destroyConnection } from './deadline';
 import { DatabaseDeadlineError } from '../port';
 import { within } from '../../wait/deadline';
 import { knowIdleLimit } from './idle-limit';

@@ -1,11 +1,12 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { InvalidSetupError } from '../../event/errors';
 import { createLog } from '../../log/log';
+import { acquireQueryRunner } from '../acquire-query-runner';
 import type { DatabaseFailure, DatabasePort, OwnedPart, SchemaMode } from '../port';
 import { claimOwnership } from './claim-ownership';
 import { callersWaitingFor, poolSizeOf } from './connection-pool';
 import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
-import { acquireQueryRunner, destroyConnection, hasLostTransaction, isWhole } from './deadline';
+import { destroyConnection, hasLostTransaction, isWhole } from './deadline';
 import { findSchema } from './find-schema';
 import { limitIdleTime } from './idle-limit';
 import { learnAboutConnections } from './learn-about-connections';

@@ -2,7 +2,7 @@ import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm
 import { DatabaseReadOnlyError } from '../port';
 import { poolOf } from './connection-pool';
 import { sqlState } from './database-errors';
-import { acquireQueryRunner, STATEMENT_DEADLINE_MS } from './deadline';
+import { acquireQueryRunner, STATEMENT_DEADLINE_MS } from '../acquire-query-runner';
 
 /** SQLSTATE read_only_sql_transaction. */
 const READ_ONLY = '25006';

@@ -1,5 +1,6 @@
 import { MIGRATIONS, schemaTableStatement } from './migrations/migrations';
-import { namesWithPrefix, SqlNames } from './sql-names';
+import { namesWithPrefix } from '../table-names';
+import { SqlNames } from './sql-names';
 
 /** A comment, and no `\set`: the script is run by drivers too, which know no commands of psql. */
 const PSQL_HINT =

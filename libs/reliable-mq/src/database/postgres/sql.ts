@@ -1,9 +1,9 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../data-source-of';
 import { sqlState } from './database-errors';
-import { acquireQueryRunner, destroyConnection, STATEMENT_DEADLINE_MS } from './deadline';
+import { onOwnConnection as onOwn, STATEMENT_DEADLINE_MS } from '../acquire-query-runner';
+import { destroyConnection } from './deadline';
 import { DatabaseDeadlineError, DatabaseReadOnlyError } from '../port';
-import { within } from '../../wait/deadline';
 import { dismissIdle, mustTakeWrites } from './read-only-connections';
 import { keepsStatementsPrepared, type NamedStatement, queryPrepared } from './prepared-statements';
 
@@ -42,25 +42,12 @@ export async function queryAlone<Row>(
   }
 }
 
-/** A connection that does not answer in time is closed, so that a half-open one can't stop a job forever. */
-async function onOwnConnection<T>(
+function onOwnConnection<T>(
   dataSource: DataSource,
   work: (queryRunner: QueryRunner) => Promise<T>,
   deadlineMs: number,
 ): Promise<T> {
-  const queryRunner = await acquireQueryRunner(dataSource, deadlineMs);
-  try {
-    return await within(
-      deadlineMs,
-      work(queryRunner),
-      () => new DatabaseDeadlineError(`the database did not answer within ${deadlineMs} ms`),
-    );
-  } catch (error) {
-    if (error instanceof DatabaseDeadlineError) await destroyConnection(queryRunner, error);
-    throw error;
-  } finally {
-    await queryRunner.release();
-  }
+  return onOwn(dataSource, work, deadlineMs, destroyConnection);
 }
 
 /**

@@ -2,7 +2,8 @@ import type { DataSource } from 'typeorm';
 import { describeError } from '../../event/errors';
 import { createLog } from '../../log/log';
 import { queryAlone } from './sql';
-import { sqlNamesOf, TABLE_ROLES, type TableRole } from './sql-names';
+import { TABLE_ROLES, type TableRole } from '../table-names';
+import { sqlNamesOf } from './sql-names';
 
 /** What statements do to the tables. Rows are locked too, which takes the right to UPDATE. */
 const RIGHTS: Readonly<Record<TableRole, readonly string[]>> = {

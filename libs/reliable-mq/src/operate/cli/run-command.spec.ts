@@ -16,7 +16,7 @@ describe('the command line', () => {
   it.each([[['--help']], [['-h']], [['schema', '--help']]])('prints its usage for %j', (args) => {
     expect(runCommand(args)).toEqual({
       output: expect.stringMatching(
-        /^Usage: nestjs-reliable-mq schema \[--schema NAME\] \[--prefix PREFIX\] \[--database postgres\]\n/,
+        /^Usage: nestjs-reliable-mq schema \[--schema NAME\] \[--prefix PREFIX\] \[--database postgres\|mysql\|mariadb\]\n/,
       ),
       problem: '',
       exitCode: 0,
@@ -40,10 +40,10 @@ describe('the command line', () => {
     [['schema', '--schema', '--help-me'], '--schema needs a name after it'],
     [['schema', '--schema', 'a', '--schema', 'b'], '--schema is given twice'],
     [['schema', '--prefix'], '--prefix needs a name after it'],
-    [['schema', '--database', 'oracle'], 'there is no database "oracle" (there is postgres)'],
+    [['schema', '--database', 'oracle'], 'there is no database "oracle" (there is postgres, mysql, mariadb)'],
     [
       ['schema', '--database', 'postgers'],
-      'there is no database "postgers" (there is postgres); did you mean "postgres"?',
+      'there is no database "postgers" (there is postgres, mysql, mariadb); did you mean "postgres"?',
     ],
   ])('refuses %j and prints nothing that psql would run', (args, problem) => {
     const result = runCommand(args);

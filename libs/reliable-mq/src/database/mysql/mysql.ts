@@ -1,0 +1,25 @@
+import type { DatabaseKind } from '../database-kind';
+import { MysqlDatabase } from './mysql-database';
+import { schemaScript } from './schema-script';
+
+/** MySQL 8.0.17 and later, and MariaDB 10.6 and later, by `mysql2`. Which of the two answers is found at boot, whatever `type` says. */
+function kindOf(name: 'mysql' | 'mariadb'): DatabaseKind {
+  return {
+    name,
+    drivers: [name],
+    open: (dataSource, dataSourceName) => {
+      const database = new MysqlDatabase(name, dataSource, dataSourceName);
+      return { database, outbox: missing('outbox'), inbox: missing('inbox'), operations: missing('operations') };
+    },
+    schemaScript: (schema, prefix) => schemaScript(name, schema, prefix),
+  };
+}
+
+export const MYSQL = kindOf('mysql');
+export const MARIADB = kindOf('mariadb');
+
+/** A store whose every method says that it is not there. */
+function missing(what: string): never {
+  const refuse = (): Promise<never> => Promise.reject(new Error(`MySQL and MariaDB have no ${what} in this version`));
+  return new Proxy({}, { get: () => refuse }) as never;
+}
