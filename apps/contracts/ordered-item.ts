@@ -22,3 +22,6 @@ export class OrderedItem {
     return Object.assign(new this(), fields);
   }
 }
+
+/** What the person on call searches an order's events by. */
+export const orderKey = ({ orderId }: OrderedItem): string => orderId;

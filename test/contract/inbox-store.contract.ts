@@ -58,12 +58,13 @@ function message(overrides: Partial<InboxMessage> = {}): InboxMessage {
     properties: { routingKey: 'order.created', headers: { n: 1 } },
     redrives: 0,
     bodyHash: null,
+    key: null,
     ...overrides,
   };
 }
 
 function shared(keys: readonly InboxKey[]): readonly IdentifiedMessage[] {
-  return keys.map(({ eventId }) => ({ eventId, stored: { version: 1, redrives: 2, bodyHash: null } }));
+  return keys.map(({ eventId }) => ({ eventId, stored: { version: 1, redrives: 2, bodyHash: null, key: null } }));
 }
 
 /** What every InboxStore promises. */

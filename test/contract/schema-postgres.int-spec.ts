@@ -1,9 +1,15 @@
-import { ReliableMqMigration1, ReliableMqMigration2, schemaScript, SchemaMissingError } from 'nestjs-reliable-mq';
+import {
+  ReliableMqMigration1,
+  ReliableMqMigration2,
+  ReliableMqMigration3,
+  schemaScript,
+  SchemaMissingError,
+} from 'nestjs-reliable-mq';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { migrateSchema, verifySchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
-const MIGRATIONS = [ReliableMqMigration1, ReliableMqMigration2];
+const MIGRATIONS = [ReliableMqMigration1, ReliableMqMigration2, ReliableMqMigration3];
 const VERSIONS = MIGRATIONS.map((_, index) => ({ version: index + 1 }));
 
 describe('The tables in PostgreSQL', () => {
@@ -82,21 +88,24 @@ describe('The tables in PostgreSQL', () => {
   ])('are brought up to date by %s where TypeORM has run the first migration only', async (_who, update) => {
     const old = await connect({ migrations: [ReliableMqMigration1] });
     await old.runMigrations();
-    await expect(verifySchema(old)).rejects.toThrow('are at version 1, version 2 is needed,');
+    await expect(verifySchema(old)).rejects.toThrow('are at version 1, version 3 is needed,');
 
     await update(old);
     await verifySchema(old);
     const byUpdate = await shape(old);
     // TypeORM, which has not run it, finds nothing to do.
     const current = await connect({ migrations: MIGRATIONS });
-    expect(await current.runMigrations()).toHaveLength(1);
+    expect(await current.runMigrations()).toHaveLength(2);
     expect(await shape(old)).toEqual(byUpdate);
   });
 
-  it('are brought up to date by the second TypeORM migration', async () => {
+  it('are brought up to date by the later TypeORM migrations', async () => {
     await (await connect({ migrations: [ReliableMqMigration1] })).runMigrations();
     const current = await connect({ migrations: MIGRATIONS });
-    expect((await current.runMigrations()).map(({ name }) => name)).toEqual(['ReliableMqMigration1700000000002']);
+    expect((await current.runMigrations()).map(({ name }) => name)).toEqual([
+      'ReliableMqMigration1700000000002',
+      'ReliableMqMigration1700000000003',
+    ]);
     await verifySchema(current);
   });
 
@@ -104,7 +113,7 @@ describe('The tables in PostgreSQL', () => {
     const dataSource = await connect();
     // A table is a type too, so this is in the way of the one that the second migration creates.
     await dataSource.query('CREATE TYPE reliable_mq_owner AS ENUM ()');
-    await expect(migrateSchema(dataSource)).rejects.toThrow('version 2 is needed');
+    await expect(migrateSchema(dataSource)).rejects.toThrow('version 3 is needed');
     expect(await dataSource.query('SELECT version FROM reliable_mq_schema')).toEqual([{ version: 1 }]);
 
     await dataSource.query('DROP TYPE reliable_mq_owner');

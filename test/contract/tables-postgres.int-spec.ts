@@ -65,6 +65,8 @@ describe('Where the tables are in PostgreSQL, and who may do what to them', () =
     headers: null,
     consumers: [],
     confirm: true,
+    key: null,
+    causationId: null,
   });
 
   async function insert({ outbox }: OpenDatabase, dataSource: DataSource, before = 'SELECT 1'): Promise<string> {

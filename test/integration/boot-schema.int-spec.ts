@@ -8,6 +8,7 @@ import {
   OutboxEvent,
   ReliableMqMigration1,
   ReliableMqMigration2,
+  ReliableMqMigration3,
   ReliableMqModule,
   SchemaMissingError,
   schemaScript,
@@ -25,9 +26,9 @@ import { eventually } from '../support/eventually';
 import { type ReliableApp, startReliableApp } from '../support/reliable-app';
 import { noteWritten } from './record-harness';
 
-const TABLES = ['reliable_mq_inbox', 'reliable_mq_outbox', 'reliable_mq_owner', 'reliable_mq_schema'];
-const MIGRATIONS = [ReliableMqMigration1, ReliableMqMigration2];
-const VERSIONS = [{ version: 1 }, { version: 2 }];
+const TABLES = ['audit', 'inbox', 'outbox', 'owner', 'paused', 'schema'].map((name) => `reliable_mq_${name}`);
+const MIGRATIONS = [ReliableMqMigration1, ReliableMqMigration2, ReliableMqMigration3];
+const VERSIONS = [{ version: 1 }, { version: 2 }, { version: 3 }];
 
 describe('the tables', () => {
   let database: TestDatabase;
@@ -106,12 +107,12 @@ describe('the tables', () => {
       url.password ||= 'n0body-knows';
       const error = (await start('verify', url.href).catch((reason: unknown) => reason)) as SchemaMissingError;
       expect(error).toBeInstanceOf(SchemaMissingError);
-      expect(error).toMatchObject({ code: 'SCHEMA_MISSING', details: { version: 0, needed: 2 } });
+      expect(error).toMatchObject({ code: 'SCHEMA_MISSING', details: { version: 0, needed: 3 } });
       expect(error.message).toMatch(/are missing in postgres\S+/);
       expect(error.message).toContain(
         `\`npx nestjs-reliable-mq schema | psql -v ON_ERROR_STOP=1 "postgres://${url.username}@${url.host}`,
       );
-      expect(error.message).toContain('ReliableMqMigration1 and ReliableMqMigration2');
+      expect(error.message).toContain('ReliableMqMigration1, ReliableMqMigration2, and ReliableMqMigration3');
       expect(error.message).toContain("schema: 'migrate'");
       expect(error.message).not.toContain(url.password);
       expect(await tables()).toEqual([]);
@@ -129,6 +130,7 @@ describe('the tables', () => {
       expect((await dataSource.runMigrations()).map(({ name }) => name)).toEqual([
         'ReliableMqMigration1700000000001',
         'ReliableMqMigration1700000000002',
+        'ReliableMqMigration1700000000003',
       ]);
       await start('verify');
       for (let left = MIGRATIONS.length; left > 0; left -= 1) await dataSource.undoLastMigration();

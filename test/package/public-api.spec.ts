@@ -35,6 +35,7 @@ describe('the public API', () => {
       'ReliableMqHooks',
       'ReliableMqMigration1',
       'ReliableMqMigration2',
+      'ReliableMqMigration3',
       'ReliableMqModule',
       'SchemaMissingError',
       'TransactionAbortedError',

@@ -15,7 +15,11 @@ export { ReliableMqHealth } from './operate/reliable-mq-health';
 export { MemoryBroker } from './broker/memory/memory-broker';
 export { OutboxEvent } from './outbox/outbox.entity';
 export { InboxEntry } from './inbox/inbox.entity';
-export { ReliableMqMigration1, ReliableMqMigration2 } from './database/postgres/typeorm-migrations';
+export {
+  ReliableMqMigration1,
+  ReliableMqMigration2,
+  ReliableMqMigration3,
+} from './database/postgres/typeorm-migrations';
 export { schemaScript } from './database/databases';
 export {
   EventNotFoundError,
@@ -61,10 +65,12 @@ export type { SchemaScriptOptions } from './database/databases';
 export type {
   EventFilter,
   EventRecord,
+  HandlingRecord,
   InboxFilter,
   InboxRecord,
   ReliableMqStatistics,
 } from './database/operations.store';
+export type { Journey, JourneyEvent, JourneyHandling } from './operate/journey';
 export type { JobRun } from './repair/job';
 export type { HealthReport } from './operate/reliable-mq-health';
 export type { OutboxStatus, StoredOutcome } from './outbox/outbox.entity';

@@ -52,6 +52,8 @@ export function outboxFixture(harness: () => OutboxHarness) {
       headers: null,
       consumers: [],
       confirm: true,
+      key: null,
+      causationId: null,
       ...overrides,
     };
   }

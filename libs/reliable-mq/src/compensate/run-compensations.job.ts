@@ -3,6 +3,7 @@ import { plainToInstance } from 'class-transformer';
 import { DatabaseDeadlineError } from '../database/port';
 import { within } from '../wait/deadline';
 import { backoffMs } from '../wait/backoff';
+import { causeOf } from '../event/cause';
 import { describeError } from '../event/errors';
 import { HookRunner } from '../event/hook-runner';
 import { Wakeups } from '../event/wakeups';
@@ -129,7 +130,8 @@ export class RunCompensationsJob implements Job {
       await database.limitIdleTime(queryRunner.manager, timeoutMs + LEASE_MARGIN_MS);
       // First, so that two runs of one compensation wait for each other instead of both calling the handler.
       if (!(await outbox.settleCompensated(queryRunner.manager, event.id, token, true))) throw new ClaimLost();
-      await this.transactions.inside(queryRunner, () => handler.invoke(payload, failure, run));
+      const compensate = (): Promise<unknown> => handler.invoke(payload, failure, run);
+      await this.transactions.inside(queryRunner, compensate, [causeOf(event.id, event.headers)]);
       this.hooks.run('compensationReturned', { eventId: event.id, type: event.type });
     });
     try {

@@ -1,5 +1,6 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { DatabaseDeadlineError, type DatabaseFailure, type DatabasePort } from '../database/port';
+import { type Cause, causationIdOf, causeOf, correlationIdOf } from '../event/cause';
 import { describeError, HandlerTimeoutError } from '../event/errors';
 import type { Handling, HandlingEnd } from '../event/around';
 import type { HandlingRef } from '../event/hooks';
@@ -113,7 +114,8 @@ export class Attempts {
         progress.phase = 'handling';
         progress.startedAt = performance.now();
         for (const ref of progress.handled) this.hooks.run('handling', ref);
-        await this.transactions.inside(queryRunner, () => invoke(attempt, messages, queryRunner.manager, cutOff));
+        const handle = (): Promise<unknown> => invoke(attempt, messages, queryRunner.manager, cutOff);
+        await this.transactions.inside(queryRunner, handle, messages.map(asCause));
         // The COMMIT would look fine, and commit nothing.
         if (await database.hasLostTransaction(queryRunner))
           throw new Error("it ended the library's transaction by SQL of its own");
@@ -168,6 +170,10 @@ function handlerTooLong(handler: Handler, messages: readonly ReadMessage[], data
   return new HandlerTimeoutError(handler.consumer, named, handler.timeoutMs, database.callersWaiting);
 }
 
+function asCause({ opened: { key, raw } }: ReadMessage): Cause {
+  return causeOf(key.eventId, raw.headers);
+}
+
 function invoke(
   { handler, number }: Attempt,
   messages: readonly ReadMessage[],
@@ -176,11 +182,14 @@ function invoke(
 ): Promise<unknown> {
   const { type, version } = handler.eventType;
   const { consumer } = handler;
-  const facts = messages.map(({ opened: { key, raw } }) => ({
+  const facts = messages.map(({ opened: { key, raw, stored } }) => ({
     eventId: key.eventId,
     attempt: number,
     producer: raw.appId,
     headers: applicationHeaders(raw.headers),
+    key: stored.key ?? undefined,
+    causationId: causationIdOf(raw.headers),
+    correlationId: correlationIdOf(raw.headers),
   }));
   if (handler.batch) {
     const context = new BatchContext({ type, version, consumer, messages: facts, manager }, cutOff);

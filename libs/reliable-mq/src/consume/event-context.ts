@@ -14,6 +14,12 @@ export class EventContext {
   readonly producer: string | undefined;
   /** The application's headers. A foreign publisher may have sent anything. */
   readonly headers: Readonly<Record<string, unknown>>;
+  /** What people search the event by, if its producer gave it a key. */
+  readonly key: string | undefined;
+  /** Id of the event that was being handled when this one was recorded. */
+  readonly causationId: string | undefined;
+  /** The header `correlationId`. Events that are recorded here have it too, unless they have another. */
+  readonly correlationId: string | undefined;
   /** The transaction that the inbox row is written in. Injected repositories of the same DataSource take part in it too. */
   readonly manager: EntityManager;
   private readonly cut: CutOff;
@@ -27,6 +33,9 @@ export class EventContext {
     this.attempt = facts.attempt;
     this.producer = facts.producer;
     this.headers = facts.headers;
+    this.key = facts.key;
+    this.causationId = facts.causationId;
+    this.correlationId = facts.correlationId;
     this.manager = facts.manager;
     this.cut = cut;
   }
@@ -64,7 +73,13 @@ export class BatchContext {
   }
 }
 
-export type BatchMessage = Pick<EventContext, 'eventId' | 'attempt' | 'producer' | 'headers'>;
+/**
+ * An event that is recorded in a batch handler has no cause of its own accord: say which one, `record(event, { causationId: message.eventId })`.
+ */
+export type BatchMessage = Pick<
+  EventContext,
+  'eventId' | 'attempt' | 'producer' | 'headers' | 'key' | 'causationId' | 'correlationId'
+>;
 
 /** Tells a handler that its attempt was cut off; the signal is made when somebody asks for it, which few handlers do. */
 export class CutOff {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describeError, type InvalidProperty } from '../event/errors';
+import { keyOfHeader } from '../event/event-key';
 import { HEADER } from '../event/message-headers';
 import { isUuid } from '../event/event-id';
 import { storableText } from '../event/storable';
@@ -95,6 +96,7 @@ export function openMessage(raw: IncomingMessage, queue: QueueHandlers, maxBytes
       bodyHash: isOurs ? null : createHash('sha256').update(raw.body).digest(),
       properties: { ...raw.properties, routingKey: raw.routingKey },
       redrives: redrivesOf(raw.headers[HEADER.redrives]),
+      key: storedKeyOf(raw, queue),
     },
     receiptAddress: receiptAddressOf(raw),
     isMovedBack: raw.headers[HEADER.reason] !== undefined,
@@ -230,6 +232,11 @@ function versionOf(header: unknown, queue: QueueHandlers): number | undefined {
   return typeof version === 'number' && Number.isInteger(version) && version >= 1 && version < 2 ** 31
     ? version
     : undefined;
+}
+
+function storedKeyOf({ headers }: IncomingMessage, { stores }: QueueHandlers): string | null {
+  const key = keyOfHeader(headers[HEADER.key]);
+  return key !== null && stores.database.isStorable(key) ? key : null;
 }
 
 function redrivesOf(header: unknown): number {

@@ -11,8 +11,11 @@ export interface DatabaseKind {
   readonly drivers: readonly string[];
   /** @param name of the DataSource, for log lines */
   open(dataSource: DataSource, name: string): OpenDatabase;
-  /** All tables as one idempotent script. */
-  schemaScript(schema: string | undefined, prefix: string): string;
+  /**
+   * All tables as one idempotent script.
+   * @param online what may take long is done beside the application that runs, statement by statement, where the database needs that
+   */
+  schemaScript(schema: string | undefined, prefix: string, online: boolean): string;
 }
 
 /** One DataSource's database, with the tables in it. */

@@ -31,14 +31,20 @@ export interface SchemaScriptOptions {
   readonly prefix?: string | undefined;
   /** @default 'postgres' */
   readonly database?: DatabaseName | undefined;
+  /**
+   * Build indexes of tables that exist, and may be large, beside the application that runs: for `psql`, which runs statement by statement. A
+   * driver that is given the whole script takes it as one transaction, and refuses that.
+   * @default false: one transaction, for new tables and small ones
+   */
+  readonly online?: boolean | undefined;
 }
 
 /**
- * All tables as one idempotent script: what `npx nestjs-reliable-mq schema` prints.
+ * All tables as one idempotent script; with `online` what `npx nestjs-reliable-mq schema` prints.
  * @param schema of the tables, which must exist; default: the first one of the connection's `search_path`
  */
-export function schemaScript(schema?: string, { prefix = '', database }: SchemaScriptOptions = {}): string {
+export function schemaScript(schema?: string, { prefix = '', database, online = false }: SchemaScriptOptions = {}): string {
   const [first] = KINDS;
   const kind = KINDS.find(({ name }) => name === database) ?? first;
-  return kind.schemaScript(schema, prefix);
+  return kind.schemaScript(schema, prefix, online);
 }

@@ -8,6 +8,14 @@ export interface OperationsStore {
   list(filter: EventFilter): Promise<readonly EventRecord[]>;
   get(eventId: string): Promise<EventRecord | undefined>;
   listInbox(filter: InboxFilter): Promise<readonly InboxRecord[]>;
+  /** Those of the events that are in the outbox; at most 1,000 are asked for. */
+  eventsOf(eventIds: readonly string[]): Promise<readonly EventRecord[]>;
+  /** Events that were recorded while one of these was handled or compensated, the first ones. */
+  causedBy(eventIds: readonly string[], limit: number): Promise<readonly EventRecord[]>;
+  /** What consumers know of these events, whatever became of them, the first ones. */
+  handlingsOf(eventIds: readonly string[], limit: number): Promise<readonly HandlingRecord[]>;
+  /** What consumers know of the events with this key, whatever became of them, the first ones. */
+  listHandlings(key: string, limit: number): Promise<readonly HandlingRecord[]>;
   statistics(): Promise<ReliableMqStatistics>;
   redrive(eventIds: readonly string[], evenIfCompensated: boolean): Promise<readonly string[]>;
   /** @returns those that were retried */
@@ -58,6 +66,10 @@ export interface EventFilter {
   readonly status?: OutboxStatus;
   /** Without a status, or with `consumed`, it has no index: a rare type makes it read the whole table. */
   readonly type?: string;
+  /** Those with this key. */
+  readonly key?: string;
+  /** Those that were recorded while the event of this id was handled, or compensated. */
+  readonly causationId?: string;
   /** Only rows that somebody should have looked at by now. */
   readonly overdue?: boolean;
   /** Id of the last event of the page before: only older ones. What is recorded meanwhile moves no page. */
@@ -71,12 +83,14 @@ export interface EventFilter {
 
 export interface InboxFilter {
   /**
-   * `handled` without an `eventId` reads the whole table.
-   * @default without an `eventId`: every one but `handled`
+   * `handled` without an `eventId` or a `key` reads the whole table.
+   * @default without an `eventId` or a `key`: every one but `handled`
    */
   readonly status?: InboxStatus;
   readonly consumer?: string;
   readonly type?: string;
+  /** All that this service's consumers know of the events with this key. */
+  readonly key?: string;
   /** All that this service's consumers know of one event. */
   readonly eventId?: string;
   /** `cursor` of the last record of the page before: only what came before it. What comes meanwhile moves no page. */
@@ -109,6 +123,10 @@ export interface EventRecord {
   readonly compensatedAt: Date | null;
   /** When somebody looks at it next; null at an end. */
   readonly dueAt: Date | null;
+  /** What people search it by. */
+  readonly key: string | null;
+  /** Id of the event that was being handled, or compensated, when this one was recorded. */
+  readonly causationId: string | null;
 }
 
 /** A row of the inbox as a person looks at it. */
@@ -128,9 +146,14 @@ export interface InboxRecord {
   readonly receivedAt: Date;
   readonly endedAt: Date | null;
   readonly dueAt: Date | null;
+  /** What people search the event by. */
+  readonly key: string | null;
   /** Its place in the list, for `before`; otherwise without a meaning. */
   readonly cursor: string;
 }
+
+/** A row of the inbox without its message. */
+export type HandlingRecord = Omit<InboxRecord, 'body' | 'properties' | 'cursor'>;
 
 /** Each count stops at `STATISTICS_CAP`: a larger number reads as the cap. */
 export interface ReliableMqStatistics {

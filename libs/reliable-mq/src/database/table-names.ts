@@ -2,8 +2,11 @@ import type { DataSource } from 'typeorm';
 import { INBOX_TABLE } from '../inbox/inbox.entity';
 import { OUTBOX_TABLE } from '../outbox/outbox.entity';
 
-/** The outbox and the inbox, which migrations a database has had, and which service the outbox and the inbox belong to. */
-export type TableRole = 'outbox' | 'inbox' | 'schema' | 'owner';
+/**
+ * The outbox and the inbox, which migrations a database has had, which service the outbox and the inbox belong to, what people have done, and
+ * which queues they have paused.
+ */
+export type TableRole = 'outbox' | 'inbox' | 'schema' | 'owner' | 'audit' | 'paused';
 
 export type TableNames = Readonly<Record<TableRole, string>>;
 
@@ -13,6 +16,8 @@ const PLAIN: TableNames = {
   inbox: INBOX_TABLE,
   schema: 'reliable_mq_schema',
   owner: 'reliable_mq_owner',
+  audit: 'reliable_mq_audit',
+  paused: 'reliable_mq_paused',
 };
 /** What a naming strategy is told: the names of the entities, or what they would be. */
 const TARGETS: TableNames = {
@@ -20,6 +25,8 @@ const TARGETS: TableNames = {
   inbox: 'InboxEntry',
   schema: 'ReliableMqSchema',
   owner: 'ReliableMqOwner',
+  audit: 'ReliableMqAudit',
+  paused: 'ReliableMqPaused',
 };
 export const TABLE_ROLES = Object.keys(PLAIN) as readonly TableRole[];
 

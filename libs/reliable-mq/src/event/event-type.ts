@@ -21,6 +21,8 @@ export interface EventType<T extends object = object> {
   /** Whether receipts are expected. `false`: the event ends when it is published. */
   readonly confirm: boolean;
   readonly giveUp: { readonly maxAttempts?: number; readonly backoff?: Partial<Backoff> };
+  /** What people search an event by, made of its payload. */
+  key?(event: T): string | null | undefined;
   /** What `@ReliableEvent` was given that is none of the above, each a full sentence without the class's name. */
   readonly problems?: readonly string[];
 }

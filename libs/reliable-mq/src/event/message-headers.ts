@@ -14,6 +14,10 @@ export const HEADER = {
   attempt: 'reliable-mq-attempt',
   /** How often a person has sent the dead event again; a newer number lets a consumer that gave up try again. */
   redrives: 'reliable-mq-redrives',
+  /** What people search the event by: see `key` of ReliableEventOptions. */
+  key: 'reliable-mq-key',
+  /** Id of the event that was being handled when this one was recorded. */
+  causation: 'reliable-mq-causation-id',
   /** On a parked message: why it was put aside, and by whom. */
   reason: 'reliable-mq-reason',
   consumer: 'reliable-mq-consumer',

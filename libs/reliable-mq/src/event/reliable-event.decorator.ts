@@ -5,7 +5,7 @@ import { OptionReader, show } from '../input/option-reader';
 
 const EVENT_TYPE = Symbol.for('ReliableMq:EventType');
 
-export interface ReliableEventOptions {
+export interface ReliableEventOptions<T extends object = object> {
   /** The event's name on the wire and its routing key, for example `order.created`. */
   readonly type: string;
   /**
@@ -25,9 +25,18 @@ export interface ReliableEventOptions {
   readonly confirm?: boolean;
   /** When the producer gives this event type up; what is left out comes from the module's `publish` options. */
   readonly giveUp?: { readonly maxAttempts?: number; readonly backoff?: Partial<Backoff> };
+  /**
+   * What people search an event by, such as the order's number: `key: (event: OrderCreated) => event.orderId`. 1 to 200 characters; null or
+   * undefined for none. It is called when the event is recorded, with the event as its consumers will see it. Stored in the outbox and in
+   * the inboxes, in clear and indexed: nothing that must not be read there.
+   * @default no key
+   */
+  readonly key?: (event: T) => string | null | undefined;
 }
 
 /** Make a class an event: its instances are payloads, its class-validator decorators say which are valid. */
+export function ReliableEvent(options: ReliableEventOptions & { readonly key?: undefined }): ClassDecorator;
+export function ReliableEvent<T extends object>(options: ReliableEventOptions<T>): (target: EventClass<T>) => void;
 export function ReliableEvent(options: ReliableEventOptions): ClassDecorator {
   return (target) => {
     const problems: string[] = [];
@@ -39,6 +48,7 @@ export function ReliableEvent(options: ReliableEventOptions): ClassDecorator {
       consumers: Object.freeze([...(given.consumers ?? [])]),
       confirm: given.confirm ?? true,
       giveUp: Object.freeze({ ...given.giveUp }),
+      ...(given.key && { key: given.key }),
       problems: Object.freeze(problems),
     };
     Reflect.defineMetadata(EVENT_TYPE, Object.freeze(eventType), target);
@@ -54,12 +64,20 @@ function readOptions(options: ReliableEventOptions, problems: string[]): Reliabl
     consumers: readConsumers(reader, problems),
     confirm: reader.raw('confirm'),
     giveUp: reader.raw('giveUp'),
+    key: readKey(reader, problems),
   } as ReliableEventOptions;
   const giveUp = reader.group('giveUp');
   for (const key of ['maxAttempts', 'backoff']) giveUp.raw(key);
   giveUp.refuseUnknown();
   reader.refuseUnknown();
   return values;
+}
+
+function readKey(reader: OptionReader, problems: string[]): unknown {
+  const key = reader.raw('key');
+  if (key === undefined || typeof key === 'function') return key;
+  problems.push(`key must be a function, got ${show(key)}: write key: (event) => event.orderId.`);
+  return undefined;
 }
 
 function readConsumers(reader: OptionReader, problems: string[]): unknown {

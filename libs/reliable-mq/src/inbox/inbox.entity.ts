@@ -14,6 +14,7 @@ export const INBOX_TABLE = 'reliable_mq_inbox';
 @Index('reliable_mq_inbox_waiting', ['consumer', 'type', 'version'], { where: `"status" = 'waiting'` })
 @Index('reliable_mq_inbox_suspects', ['dueAt'], { where: '"due_at" IS NOT NULL AND "unfinished_starts" >= 2' })
 @Index('reliable_mq_inbox_given_up', ['receivedAt'], { where: `"status" IN ('rejected', 'dead')` })
+@Index('reliable_mq_inbox_event_key', ['key', 'receivedAt'], { where: '"event_key" IS NOT NULL' })
 @Index('reliable_mq_inbox_ended', ['endedAt'], { where: '"ended_at" IS NOT NULL' })
 export class InboxEntry {
   /** The message's id; for a message that could not be read `sha256:` and the hash of its bytes. */
@@ -75,4 +76,8 @@ export class InboxEntry {
 
   @Column('timestamptz', { name: 'ended_at', nullable: true })
   endedAt!: Date | null;
+
+  /** What people search the event by. */
+  @Column('varchar', { name: 'event_key', length: 200, nullable: true })
+  key!: string | null;
 }

@@ -138,6 +138,8 @@ export interface MessageIdentity {
   readonly redrives: number;
   /** SHA-256 of the bytes, of a message that this library did not publish: its id may have been given to another. */
   readonly bodyHash: Buffer | null;
+  /** What people search the event by; at most 200 characters. */
+  readonly key: string | null;
 }
 
 /** What is kept of a message, so that it can be handled again without the broker. */

@@ -4,6 +4,7 @@ import { Wakeups } from '../event/wakeups';
 import { isUuid } from '../event/event-id';
 import type { InboxKey } from '../inbox/inbox.store';
 import { Stores } from '../database/stores';
+import { findJourney, type Journey } from './journey';
 import { idsByReason, notIn, whyEventLeftOut, whyHandlingLeftOut } from './left-out';
 import {
   problemsOfEventFilter,
@@ -12,6 +13,7 @@ import {
   problemsOfInboxKeys,
   problemsOfRedriveOptions,
   problemsOfScope,
+  problemsOfSearch,
   refuse,
 } from './operation-input';
 import {
@@ -78,6 +80,17 @@ export class EventOperations {
     const found = isUuid(eventId) ? await this.store(scope).get(eventId) : undefined;
     if (!found) throw new EventNotFoundError(eventId);
     return found;
+  }
+
+  /**
+   * The journey of an order's number, or whatever is the `key` of its events, or of an event id: the events, what led to them and what they led
+   * to, each with what its consumers reported; and what the consumers of this service have done. Of another service's tables nothing is seen.
+   * @param scope without a `dataSource`, all those of the module
+   */
+  async find(keyOrId: string, scope: OperationScope = {}): Promise<Journey> {
+    refuse('find', [...problemsOfSearch(keyOrId), ...problemsOfScope(scope)]);
+    const { dataSource } = scope;
+    return findJourney(keyOrId, dataSource === undefined ? this.stores.all : [this.stores.byName(dataSource)]);
   }
 
   /** What consumers of this service have failed at or put aside, newest first, a page at a time (`before`: the last one's `cursor`). */

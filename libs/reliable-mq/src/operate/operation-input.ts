@@ -43,6 +43,8 @@ const cursor: Check = (name, value) => {
     ? undefined
     : `${name} must be the cursor of a record that listInbox returned, not ${show(value)}.`;
 };
+const uuid: Check = (name, value) =>
+  typeof value === 'string' && isUuid(value) ? undefined : `${name} must be an event id, not ${show(value)}.`;
 const flag: Check = (name, value) =>
   typeof value === 'boolean' ? undefined : `${name} must be true or false, not ${show(value)}.`;
 const limit: Check = (name, value) =>
@@ -57,6 +59,8 @@ const oneOf =
 const EVENT_FILTER: Readonly<Record<keyof EventFilter, Check>> = {
   status: oneOf(OUTBOX_STATUSES),
   type: text,
+  key: text,
+  causationId: uuid,
   overdue: flag,
   before: text,
   limit,
@@ -65,6 +69,7 @@ const INBOX_FILTER: Readonly<Record<keyof InboxFilter, Check>> = {
   status: oneOf(INBOX_STATUSES),
   consumer: text,
   type: text,
+  key: text,
   eventId: text,
   before: cursor,
   limit,
@@ -86,6 +91,10 @@ export function problemsOfScope(scope: unknown): readonly string[] {
 
 export function problemsOfRedriveOptions(options: unknown): readonly string[] {
   return problemsOf('option', options, REDRIVE);
+}
+
+export function problemsOfSearch(keyOrId: unknown): readonly string[] {
+  return [text('keyOrId', keyOrId) ?? []].flat();
 }
 
 export function problemsOfEventIds(eventIds: unknown, method: string): readonly string[] {

@@ -20,6 +20,11 @@ export const OUTBOX_TABLE = 'reliable_mq_outbox';
 @Entity({ name: OUTBOX_TABLE, synchronize: false })
 @Index('reliable_mq_outbox_due', ['status', 'dueAt'], { where: '"due_at" IS NOT NULL' })
 @Index('reliable_mq_outbox_dead', ['id'], { where: `"status" = 'dead'` })
+@Index('reliable_mq_outbox_person', ['id'], {
+  where: `"status" = 'dead' AND "due_at" IS NULL AND "compensated_at" IS NULL AND "archived_at" IS NULL`,
+})
+@Index('reliable_mq_outbox_event_key', ['key', 'id'], { where: '"event_key" IS NOT NULL' })
+@Index('reliable_mq_outbox_causation', ['causationId', 'id'], { where: '"causation_id" IS NOT NULL' })
 export class OutboxEvent {
   /** Event id, UUIDv7. */
   @PrimaryColumn('uuid')
@@ -96,4 +101,16 @@ export class OutboxEvent {
   /** When its compensation handler committed. */
   @Column('timestamptz', { name: 'compensated_at', nullable: true })
   compensatedAt!: Date | null;
+
+  /** What people search it by. */
+  @Column('varchar', { name: 'event_key', length: 200, nullable: true })
+  key!: string | null;
+
+  /** Id of the event that was being handled when this one was recorded. */
+  @Column('uuid', { name: 'causation_id', nullable: true })
+  causationId!: string | null;
+
+  /** When a person has dealt with it, dead as it is. */
+  @Column('timestamptz', { name: 'archived_at', nullable: true })
+  archivedAt!: Date | null;
 }

@@ -79,6 +79,10 @@ export interface NewOutboxEvent {
   readonly headers: Readonly<Record<string, string | number | boolean>> | null;
   readonly consumers: readonly string[];
   readonly confirm: boolean;
+  /** What people search it by; at most 200 characters. */
+  readonly key: string | null;
+  /** Id of the event that was being handled when it was recorded: a UUID. */
+  readonly causationId: string | null;
 }
 
 export interface Claim {

@@ -40,8 +40,8 @@ export function toFirstPublication(event: CommittedEvent): Publication {
 
 /** Property by property: thousands a second wait in memory, and what a row holds besides must not wait with them. */
 function publicationOf(event: NewOutboxEvent, claim: Omit<Publication, keyof NewOutboxEvent>): Publication {
-  const { id, type, version, payload, headers, consumers, confirm } = event;
-  return { id, type, version, payload, headers, consumers, confirm, ...claim };
+  const { id, type, version, payload, headers, consumers, confirm, key, causationId } = event;
+  return { id, type, version, payload, headers, consumers, confirm, key, causationId, ...claim };
 }
 
 /** One message per target; the body is made once. */
@@ -69,8 +69,9 @@ const common = new WeakMap<MessageOrigin, Map<number, Headers>>();
  * all that it knows of an object that becomes one.
  */
 function headersOf(publication: Publication, origin: MessageOrigin): Headers {
-  const { headers, version, attempt, redrives } = publication;
-  if (headers !== null || attempt > 1 || redrives > 0) return makeHeaders(publication, origin);
+  const { headers, version, attempt, redrives, key, causationId } = publication;
+  const hasOwn = headers !== null || attempt > 1 || redrives > 0 || key !== null || causationId !== null;
+  if (hasOwn) return makeHeaders(publication, origin);
   let byVersion = common.get(origin);
   if (!byVersion) common.set(origin, (byVersion = new Map<number, Headers>()));
   let shared = byVersion.get(version);
@@ -78,12 +79,15 @@ function headersOf(publication: Publication, origin: MessageOrigin): Headers {
   return shared;
 }
 
-function makeHeaders({ headers, version, attempt, redrives }: Publication, { source }: MessageOrigin): Headers {
+function makeHeaders(publication: Publication, { source }: MessageOrigin): Headers {
+  const { headers, version, attempt, redrives, key, causationId } = publication;
   return {
     ...headers,
     [HEADER.version]: version,
     [HEADER.source]: source,
     [HEADER.attempt]: attempt,
+    ...(key === null ? {} : { [HEADER.key]: key }),
+    ...(causationId === null ? {} : { [HEADER.causation]: causationId }),
     ...(redrives > 0 ? { [HEADER.redrives]: redrives } : {}),
   };
 }

@@ -140,6 +140,8 @@ export function publication(overrides: Partial<Publication> = {}): Publication {
     headers: null,
     consumers: [],
     confirm: true,
+    key: null,
+    causationId: null,
     token: randomUUID(),
     claimedAtMs: performance.now(),
     attempt: 1,

@@ -3,8 +3,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import { type StoreSet, Stores } from '../database/stores';
-import { InvalidSetupError, NotAnEventError, NoTransactionError, TransactionAbortedError } from '../event/errors';
+import { InvalidEventError, InvalidSetupError, NotAnEventError, NoTransactionError, TransactionAbortedError } from '../event/errors';
 import type { EventClass, EventType } from '../event/event-type';
+import { CORRELATION_HEADER, inheritedFrom } from '../event/cause';
+import { isUuid } from '../event/event-id';
 import { EventTypes } from '../event/event-types';
 import { HookRunner } from '../event/hook-runner';
 import type { EventHeaders } from '../event/message-headers';
@@ -12,7 +14,7 @@ import { eventTypeOf, findEventType } from '../event/reliable-event.decorator';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { IsolationLevel } from '../transaction/isolation-level';
 import { type OpenLevel, TransactionContext } from '../transaction/transaction-context';
-import { newEvents } from './new-events';
+import { type CommonParts, newEvents } from './new-events';
 
 /** What can't be an instance of an event class is refused by its type already. */
 export type EventInstance<Event extends object> = Event extends
@@ -28,6 +30,13 @@ export interface RecordContext {
   readonly manager?: EntityManager;
   /** Headers of the message, for example a correlation id. Names beginning with `reliable-mq-` are the library's. */
   readonly headers?: EventHeaders;
+  /** What people search the event by, in the place of what its class says (`key` of `@ReliableEvent`): 1 to 200 characters. */
+  readonly key?: string;
+  /**
+   * Id of the event that this one follows from, where it is not the one that is being handled, or is one of several in a batch.
+   * @default the event that is being handled, or compensated
+   */
+  readonly causationId?: string;
 }
 
 export interface TransactionOptions {
@@ -91,7 +100,7 @@ export class EventRecorder {
       : this.presentTransaction(eventType.type);
     const { type, version } = eventType;
     const recorded = this.hooks.around('record', { type, version, count: payloads.length }, (surrounding) =>
-      this.recordIn(open, eventType, payloads, context.headers, surrounding),
+      this.recordIn(open, eventType, payloads, context, surrounding),
     );
     return open.level.trackRecording(recorded);
   }
@@ -119,6 +128,24 @@ export class EventRecorder {
    */
   outside<T>(work: () => T): T {
     return this.transactions.outside(work);
+  }
+
+  private commonParts(
+    eventType: EventType,
+    { headers, key, causationId: chosen }: RecordContext,
+    surrounding: EventHeaders | undefined,
+  ): CommonParts {
+    if (chosen !== undefined && !(typeof chosen === 'string' && isUuid(chosen))) {
+      const problem = "must be an event's id (a UUID), such as context.eventId";
+      throw new InvalidEventError(eventType.type, [{ property: 'causationId', problems: [problem] }]);
+    }
+    const given = this.headersWith(headers);
+    const own = surrounding ? { ...surrounding, ...given } : given;
+    const causes = this.transactions.causes();
+    if (causes.length === 0) return { headers: own, key, causationId: chosen ?? null };
+    const { causationId, correlationId } = inheritedFrom(causes, chosen);
+    const isInherited = correlationId !== undefined && own?.[CORRELATION_HEADER] === undefined;
+    return { headers: isInherited ? { ...own, [CORRELATION_HEADER]: correlationId } : own, key, causationId };
   }
 
   /** Those of `record.headers`, and over them those of the call. */
@@ -159,17 +186,11 @@ export class EventRecorder {
     { set, guard, level }: Recording,
     eventType: EventType,
     payloads: readonly unknown[],
-    headers: EventHeaders | undefined,
+    context: RecordContext,
     surrounding: EventHeaders | undefined,
   ): Promise<readonly string[]> {
-    const own = this.headersWith(headers);
-    const made = newEvents(
-      eventType,
-      payloads,
-      surrounding ? { ...surrounding, ...own } : own,
-      this.token,
-      this.options.record.maxPayloadBytes,
-    );
+    const common = this.commonParts(eventType, context, surrounding);
+    const made = newEvents(eventType, payloads, common, this.token, this.options.record.maxPayloadBytes);
     const events = Array.isArray(made) ? made : await made;
     const { queryRunner } = guard;
     try {

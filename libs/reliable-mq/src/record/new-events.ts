@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { InvalidEventError, type InvalidProperty, PayloadTooLargeError } from '../event/errors';
+import { invalidKey } from '../event/event-key';
 import { newEventId } from '../event/event-id';
 import type { EventClass, EventType } from '../event/event-type';
 import { type EventHeaders, invalidHeaders } from '../event/message-headers';
@@ -15,23 +16,44 @@ import type { CommittedEvent } from '../transaction/committed-event';
 export function newEvents(
   eventType: EventType,
   payloads: readonly unknown[],
-  headers: EventHeaders | undefined,
+  common: CommonParts,
   token: string,
   maxPayloadBytes: number,
 ): CommittedEvent[] | Promise<CommittedEvent[]> {
   // Before the insert: the lease must seem to end early here rather than late.
   const claimedAtMs = performance.now();
   const { type, version, consumers, confirm, eventClass } = eventType;
+  const { headers, causationId } = common;
   const ofHeaders = headers ? invalidHeaders(headers) : [];
   const finish = (encoded: readonly EncodedPayload[]): CommittedEvent[] => {
-    const invalid = [...ofHeaders, ...encoded.flatMap((each, index) => invalidOf(each, index, encoded.length))];
+    const keys = encoded.map((each) => ('json' in each ? keyOf(eventType, each.instance, common) : undefined));
+    const invalid = [
+      ...ofHeaders,
+      ...encoded.flatMap((each, index) => invalidOf(each, index, encoded.length)),
+      ...keys.flatMap(invalidKey),
+    ];
     if (invalid.length > 0) throw new InvalidEventError(type, invalid);
-    return encoded.map((each) => {
+    return encoded.map((each, index) => {
       const payload = 'json' in each ? each.json : '';
+      // Checked above.
+      const key = (keys[index] ?? null) as string | null;
       const bytes = Buffer.byteLength(payload);
       if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(type, bytes, maxPayloadBytes);
       const ownHeaders = headers && Object.keys(headers).length > 0 ? { ...headers } : null;
-      return { id: newEventId(), type, version, payload, headers: ownHeaders, consumers, confirm, token, claimedAtMs };
+      const id = newEventId();
+      return {
+        id,
+        type,
+        version,
+        payload,
+        headers: ownHeaders,
+        consumers,
+        confirm,
+        key,
+        causationId,
+        token,
+        claimedAtMs,
+      };
     });
   };
   const encoded = payloads.map((payload) => encodePayload(eventClass, payload));
@@ -40,7 +62,19 @@ export function newEvents(
     : finish(encoded as readonly EncodedPayload[]);
 }
 
-type EncodedPayload = { readonly json: string } | { readonly invalid: readonly InvalidProperty[] };
+/** What all payloads that are recorded together have. */
+export interface CommonParts {
+  readonly headers: EventHeaders | undefined;
+  /** In the place of what the event class says. */
+  readonly key?: string | undefined;
+  readonly causationId: string | null;
+}
+
+function keyOf({ key }: EventType, instance: object, common: CommonParts): unknown {
+  return common.key === undefined ? key?.(instance) : common.key;
+}
+
+type EncodedPayload = { readonly json: string; readonly instance: object } | { readonly invalid: readonly InvalidProperty[] };
 
 /** Of several payloads each problem says which one. */
 function invalidOf(encoded: EncodedPayload, index: number, count: number): readonly InvalidProperty[] {
@@ -58,6 +92,8 @@ function encodePayload(eventClass: EventClass, payload: unknown): EncodedPayload
   const serialized = serializePayload(payload);
   if ('invalid' in serialized) return serialized;
   const validated = validatePayload(eventClass, JSON.parse(serialized.json));
-  const encoded = (result: ValidatedPayload<object>): EncodedPayload => ('invalid' in result ? result : serialized);
+  const { json } = serialized;
+  const encoded = (result: ValidatedPayload<object>): EncodedPayload =>
+    'invalid' in result ? result : { json, instance: result.instance };
   return 'then' in validated ? validated.then(encoded) : encoded(validated);
 }

@@ -83,6 +83,8 @@ export function claimedEvent(id: string, overrides: Partial<ClaimedEvent> = {}):
     headers: null,
     consumers: ['stock', 'mail'],
     confirm: true,
+    key: null,
+    causationId: null,
     attempts: 2,
     compensationAttempts: 0,
     redrives: 0,

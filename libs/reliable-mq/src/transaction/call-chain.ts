@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, QueryRunner } from 'typeorm';
+import type { Cause } from '../event/cause';
 import type { JoinedFunction, TransactionLevel } from './transaction-level';
 
 /** A transaction that a call chain is in. */
@@ -22,6 +23,8 @@ export interface Frame {
   /** The function, if it has joined a transaction that was open. */
   readonly joining?: JoinedFunction | undefined;
   readonly outer: Frame | undefined;
+  /** The events that are handled, or compensated, in it. */
+  readonly causes?: readonly Cause[] | undefined;
 }
 
 /** Which transactions the present asynchronous call chain is in, the innermost first. */
@@ -42,6 +45,13 @@ export class CallChain {
     let frame = this.frames.getStore();
     while (frame && frame.queryRunner !== queryRunner) frame = frame.outer;
     return frame;
+  }
+
+  /** The events that are handled here, in whatever transaction within. */
+  causes(): readonly Cause[] {
+    let frame = this.frames.getStore();
+    while (frame && !frame.causes) frame = frame.outer;
+    return frame?.causes ?? [];
   }
 
   /** @param frame undefined: in no transaction */

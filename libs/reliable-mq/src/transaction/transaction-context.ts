@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
+import type { Cause } from '../event/cause';
 import type { DatabasePort } from '../database/port';
 import { Stores } from '../database/stores';
 import { NoTransactionError, TransactionEndedError } from '../event/errors';
@@ -132,11 +133,19 @@ export class TransactionContext {
     return this.own.has(queryRunner);
   }
 
-  /** Run a function as part of this query runner's transaction. */
-  inside<T>(queryRunner: QueryRunner, work: () => Promise<T> | T): Promise<T> {
+  /** The events that this call chain handles, or compensates: none outside of a handler. */
+  causes(): readonly Cause[] {
+    return this.chain.causes();
+  }
+
+  /**
+   * Run a function as part of this query runner's transaction.
+   * @param causes what it handles
+   */
+  inside<T>(queryRunner: QueryRunner, work: () => Promise<T> | T, causes?: readonly Cause[]): Promise<T> {
     const open = this.levelOf(queryRunner, 'A transaction was joined');
     if (!open) throw new NoTransactionError();
-    return this.join(open, work);
+    return this.join(open, work, causes);
   }
 
   private attach(dataSource: DataSource, database: DatabasePort): void {
@@ -164,9 +173,9 @@ export class TransactionContext {
   }
 
   /** Run a function as part of a transaction that is open. */
-  join<T>({ guard, level }: OpenLevel, work: () => Promise<T> | T): Promise<T> {
+  join<T>({ guard, level }: OpenLevel, work: () => Promise<T> | T, causes?: readonly Cause[]): Promise<T> {
     const joining = { isRunning: true };
-    const frame = this.frameOf(guard, level, true, joining);
+    const frame = { ...this.frameOf(guard, level, true, joining), causes };
     return level.joinWith(joining, () => this.chain.run(frame, work));
   }
 

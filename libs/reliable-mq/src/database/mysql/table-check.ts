@@ -25,6 +25,15 @@ const RIGHTS: Readonly<Record<TableRole, Readonly<Record<string, (table: string)
     SELECT: (table) => `SELECT 1 FROM ${table}`,
     INSERT: (table) => `INSERT INTO ${table} (part) VALUES ('')`,
   },
+  audit: {
+    SELECT: (table) => `SELECT 1 FROM ${table}`,
+    INSERT: (table) => `INSERT INTO ${table} (id) VALUES ('')`,
+  },
+  paused: {
+    SELECT: (table) => `SELECT 1 FROM ${table}`,
+    INSERT: (table) => `INSERT INTO ${table} (consumer) VALUES ('')`,
+    DELETE: (table) => `DELETE FROM ${table} WHERE consumer = ''`,
+  },
 };
 /** Rows that are not found where they must be are a reason to look again, but not all the time. */
 const SUSPECTED_AGAIN_MS = 60_000;

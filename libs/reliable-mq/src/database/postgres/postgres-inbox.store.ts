@@ -48,7 +48,8 @@ export class PostgresInboxStore implements InboxStore {
 
   private messageColumns(key: InboxKey, message: InboxMessage): unknown[] {
     const { version, redrives, bodyHash, body, properties } = message;
-    return [...columnsOf(key), version, redrives, bodyHash, body, this.storable(storableJson(properties))];
+    const kept = this.storable(storableJson(properties));
+    return [...columnsOf(key), version, redrives, bodyHash, message.key, body, kept];
   }
 
   async insertHandled(
@@ -62,6 +63,7 @@ export class PostgresInboxStore implements InboxStore {
       message.version,
       message.redrives,
       message.bodyHash,
+      message.key,
       idleLimitToSet(this.dataSource, idleLimitMs),
     ]);
     return rows.length === 1;
@@ -72,11 +74,12 @@ export class PostgresInboxStore implements InboxStore {
     { consumer, type }: Pick<InboxKey, 'consumer' | 'type'>,
     messages: readonly IdentifiedMessage[],
   ): Promise<ReadonlySet<string>> {
-    const values = messages.map(({ eventId, stored: { version, redrives, bodyHash } }) => ({
+    const values = messages.map(({ eventId, stored: { version, redrives, bodyHash, key } }) => ({
       event_id: eventId,
       version,
       redrives,
       body_hash: bodyHash?.toString('hex') ?? null,
+      event_key: key,
     }));
     const rows = await queryIn<{ event_id: string }>(manager, this.named.insertAll, [
       consumer,
@@ -116,8 +119,8 @@ export class PostgresInboxStore implements InboxStore {
     const rows = await queryWaiting(
       this.dataSource,
       `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, unfinished_starts, due_at, claim_token, reason)
-       SELECT ${MESSAGE_VALUES}, 'failed', 1, $9::int, clock_timestamp() + $10::float8 * ${MS}, $11::uuid, 'started, not finished'
-       FROM ${lockTimeout('$12')} ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
+       SELECT ${MESSAGE_VALUES}, 'failed', 1, $10::int, clock_timestamp() + $11::float8 * ${MS}, $12::uuid, 'started, not finished'
+       FROM ${lockTimeout('$13')} ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
       [...this.messageColumns(key, message), unfinishedStarts, claim.leaseMs, claim.token, claim.leaseMs],
       claim.leaseMs,
     );
@@ -132,11 +135,11 @@ export class PostgresInboxStore implements InboxStore {
     const rows = await queryWaiting(
       this.dataSource,
       `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, due_at, ended_at, reason, history)
-       SELECT ${MESSAGE_VALUES}, $9, CASE WHEN $12::boolean THEN 1 ELSE 0 END, clock_timestamp() + $10::float8 * ${MS},
-         CASE WHEN $10::float8 IS NULL THEN clock_timestamp() END, $11::text,
-         CASE WHEN $12::boolean
-           THEN jsonb_build_array(jsonb_build_object('attempt', 1, 'at', statement_timestamp(), 'reason', $11::text)) ELSE '[]' END
-       FROM ${lockTimeout('$13')} ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
+       SELECT ${MESSAGE_VALUES}, $10, CASE WHEN $13::boolean THEN 1 ELSE 0 END, clock_timestamp() + $11::float8 * ${MS},
+         CASE WHEN $11::float8 IS NULL THEN clock_timestamp() END, $12::text,
+         CASE WHEN $13::boolean
+           THEN jsonb_build_array(jsonb_build_object('attempt', 1, 'at', statement_timestamp(), 'reason', $12::text)) ELSE '[]' END
+       FROM ${lockTimeout('$14')} ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
       [...this.messageColumns(key, message), status, delayMs, this.storable(failure.reason), counts, waitMs],
       waitMs,
     );
@@ -147,7 +150,7 @@ export class PostgresInboxStore implements InboxStore {
     const [row] = await queryAlone<{ is_new: boolean }>(
       this.dataSource,
       `INSERT INTO ${this.table} AS i (${MESSAGE}, status, attempts, ended_at, reason)
-       SELECT ${MESSAGE_VALUES}, 'rejected', 0, clock_timestamp(), $9
+       SELECT ${MESSAGE_VALUES}, 'rejected', 0, clock_timestamp(), $10
        ON CONFLICT (event_id, consumer, type) DO UPDATE SET status = 'rejected', ended_at = excluded.ended_at, reason = excluded.reason,
          properties = excluded.properties WHERE i.status IN ('rejected', 'dead')
        RETURNING xmax = 0 AS is_new`,
@@ -309,15 +312,15 @@ interface HandlingStatements {
 }
 
 function handlingStatements(table: string): HandlingStatements {
-  const into = `INSERT INTO ${table} (event_id, consumer, type, version, redrives, body_hash, status, attempts, ended_at)`;
+  const into = `INSERT INTO ${table} (event_id, consumer, type, version, redrives, body_hash, event_key, status, attempts, ended_at)`;
   return {
     insertOne: named(`${into}
-       SELECT $1, $2, $3, $4::int, $5::int, $6::bytea, 'handled', 1, clock_timestamp()
-       FROM (SELECT set_config('${IDLE_LIMIT}', coalesce($7, current_setting('${IDLE_LIMIT}')), true)) AS limited
+       SELECT $1, $2, $3, $4::int, $5::int, $6::bytea, $7, 'handled', 1, clock_timestamp()
+       FROM (SELECT set_config('${IDLE_LIMIT}', coalesce($8, current_setting('${IDLE_LIMIT}')), true)) AS limited
        ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`),
     insertAll: named(`${into}
-       SELECT event_id, $1, $2, version, redrives, decode(body_hash, 'hex'), 'handled', 1, clock_timestamp()
-       FROM json_to_recordset($3::json) AS m (event_id text, version int, redrives int, body_hash text) ORDER BY event_id
+       SELECT event_id, $1, $2, version, redrives, decode(body_hash, 'hex'), event_key, 'handled', 1, clock_timestamp()
+       FROM json_to_recordset($3::json) AS m (event_id text, version int, redrives int, body_hash text, event_key text) ORDER BY event_id
        ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING event_id`),
     settle: named(`UPDATE ${table} SET status = 'handled', due_at = NULL, claim_token = NULL, unfinished_starts = 0,
          ended_at = clock_timestamp(), body = NULL, properties = NULL, reason = NULL
@@ -328,8 +331,8 @@ function handlingStatements(table: string): HandlingStatements {
 const IDLE_LIMIT = 'idle_in_transaction_session_timeout';
 /** The row of one handling: the primary key. */
 const KEY = 'event_id = $1 AND consumer = $2 AND type = $3';
-const MESSAGE = 'event_id, consumer, type, version, redrives, body_hash, body, properties';
-const MESSAGE_VALUES = '$1, $2, $3, $4::int, $5::int, $6::bytea, $7::bytea, $8::jsonb';
+const MESSAGE = 'event_id, consumer, type, version, redrives, body_hash, event_key, body, properties';
+const MESSAGE_VALUES = '$1, $2, $3, $4::int, $5::int, $6::bytea, $7, $8::bytea, $9::jsonb';
 
 /** ClaimableQueue, from the first parameter. */
 const QUEUES = `json_to_recordset($1::json) AS q (consumer text, type text, versions int[], lease_ms float8, wait_ms float8, at_most int)`;
@@ -337,7 +340,7 @@ const QUEUES = `json_to_recordset($1::json) AS q (consumer text, type text, vers
 const DUE = `i.consumer = q.consumer AND i.type = q.type AND i.due_at <= statement_timestamp()
              AND (i.version = ANY (q.versions) OR i.received_at < statement_timestamp() - q.wait_ms * ${MS})`;
 
-const CLAIMED = `i.event_id, i.consumer, i.type, i.version, i.attempts, i.unfinished_starts, i.body, i.body_hash, i.properties, i.redrives`;
+const CLAIMED = `i.event_id, i.consumer, i.type, i.version, i.attempts, i.unfinished_starts, i.body, i.body_hash, i.properties, i.redrives, i.event_key`;
 
 function queuesAsJson(queues: readonly ClaimableQueue[]): string {
   return JSON.stringify(
@@ -367,6 +370,7 @@ interface ClaimedRow {
   body_hash: Buffer | null;
   properties: Record<string, unknown> | null;
   redrives: number;
+  event_key: string | null;
   overdue_ms: string;
 }
 
@@ -382,6 +386,7 @@ function toClaimedInboxRow(row: ClaimedRow): ClaimedInboxRow {
     bodyHash: row.body_hash,
     properties: row.properties ?? {},
     redrives: row.redrives,
+    key: row.event_key,
     overdueMs: Number(row.overdue_ms),
   };
 }

@@ -10,6 +10,7 @@ import {
   type EventRecord,
   type EventState,
   type HandlingKey,
+  type HandlingRecord,
   type HandlingState,
   type InboxFilter,
   type InboxKind,
@@ -22,7 +23,6 @@ import {
 import { readCursor, writeCursor } from '../cursor';
 
 const DEFAULT_LIMIT = 100;
-/** What begins an id that was made for a message without a readable one. */
 
 /** PostgreSQL 13 and later. What waits for rows locks them in the order of their keys: see PostgresOutboxStore. */
 export class PostgresOperationsStore implements OperationsStore {
@@ -36,8 +36,12 @@ export class PostgresOperationsStore implements OperationsStore {
     return sqlNamesOf(this.dataSource).inbox;
   }
 
-  /** Dead events by reliable_mq_outbox_dead, unfinished ones by reliable_mq_outbox_due, all others along the primary key. */
-  async list({ status, type, overdue, before, limit = DEFAULT_LIMIT }: EventFilter): Promise<readonly EventRecord[]> {
+  /**
+   * By key or cause where one is given (reliable_mq_outbox_event_key, reliable_mq_outbox_causation); else dead events by
+   * reliable_mq_outbox_dead, unfinished ones by reliable_mq_outbox_due, all others along the primary key.
+   */
+  async list(filter: EventFilter): Promise<readonly EventRecord[]> {
+    const { status, type, key, causationId, overdue, before, limit = DEFAULT_LIMIT } = filter;
     const conditions = ['TRUE'];
     const parameters: unknown[] = [];
     const where = (condition: string, value: unknown): void => {
@@ -47,6 +51,8 @@ export class PostgresOperationsStore implements OperationsStore {
     if (status !== undefined) where('status = ?', status);
     if (status === 'pending' || status === 'published') conditions.push('due_at IS NOT NULL');
     if (type !== undefined) where('type = ?', type);
+    if (key !== undefined) where('event_key = ?', key);
+    if (causationId !== undefined) where('causation_id = ?::uuid', causationId);
     if (before !== undefined) where('id < ?::uuid', before);
     if (overdue) conditions.push('due_at <= statement_timestamp()');
     parameters.push(Math.min(limit, MAX_LIMIT));
@@ -63,10 +69,49 @@ export class PostgresOperationsStore implements OperationsStore {
     return row && toEventRecord(row);
   }
 
+  async eventsOf(eventIds: readonly string[]): Promise<readonly EventRecord[]> {
+    const rows = await queryAlone<OutboxRow>(
+      this.dataSource,
+      `SELECT * FROM ${this.outbox} WHERE id = ANY($1::uuid[]) ORDER BY id`,
+      [eventIds],
+    );
+    return rows.map(toEventRecord);
+  }
+
+  async causedBy(eventIds: readonly string[], limit: number): Promise<readonly EventRecord[]> {
+    const rows = await queryAlone<OutboxRow>(
+      this.dataSource,
+      // Of each cause no more than there is room for, so that the index is read no further.
+      `SELECT o.* FROM unnest($1::uuid[]) AS cause (id) CROSS JOIN LATERAL (
+         SELECT * FROM ${this.outbox} WHERE causation_id = cause.id ORDER BY id LIMIT $2) AS o
+       ORDER BY o.id LIMIT $2`,
+      [eventIds, limit],
+    );
+    return rows.map(toEventRecord);
+  }
+
+  async handlingsOf(eventIds: readonly string[], limit: number): Promise<readonly HandlingRecord[]> {
+    return this.handlingsWhere('event_id = ANY($1::text[])', eventIds, limit);
+  }
+
+  async listHandlings(key: string, limit: number): Promise<readonly HandlingRecord[]> {
+    return this.handlingsWhere('event_key = $1', key, limit);
+  }
+
+  private async handlingsWhere(condition: string, value: unknown, limit: number): Promise<readonly HandlingRecord[]> {
+    const rows = await queryAlone<HandlingTableRow>(
+      this.dataSource,
+      `SELECT ${HANDLING} FROM ${this.inbox} WHERE ${condition} ORDER BY received_at LIMIT $2`,
+      [value, limit],
+    );
+    return rows.map(toHandlingRecord);
+  }
+
   async listInbox({
     status,
     consumer,
     type,
+    key,
     eventId,
     before,
     limit = DEFAULT_LIMIT,
@@ -78,13 +123,14 @@ export class PostgresOperationsStore implements OperationsStore {
       conditions.push(`${column} = $${parameters.length}`);
     };
     if (eventId !== undefined) where('event_id', eventId);
+    if (key !== undefined) where('event_key', key);
     if (consumer !== undefined) where('consumer', consumer);
     if (status !== undefined) where('status', status);
     if (type !== undefined) where('type', type);
     // Written out, so that the partial indexes serve.
     if (status === 'failed') conditions.push('due_at IS NOT NULL');
     if (status === 'rejected' || status === 'dead') conditions.push("status IN ('rejected', 'dead')");
-    if (status === undefined && eventId === undefined)
+    if (status === undefined && eventId === undefined && key === undefined)
       conditions.push("(due_at IS NOT NULL OR status IN ('rejected', 'dead'))");
     if (before !== undefined) {
       const from = parameters.push(...readCursor(before)) - ORDER.length + 1;
@@ -289,6 +335,8 @@ interface OutboxRow {
   ended_at: Date | null;
   compensated_at: Date | null;
   due_at: Date | null;
+  event_key: string | null;
+  causation_id: string | null;
 }
 
 function toEventRecord(row: OutboxRow): EventRecord {
@@ -312,6 +360,8 @@ function toEventRecord(row: OutboxRow): EventRecord {
     endedAt: row.ended_at,
     compensatedAt: row.compensated_at,
     dueAt: row.due_at,
+    key: row.event_key,
+    causationId: row.causation_id,
   };
 }
 
@@ -338,7 +388,11 @@ function cursorOf(row: InboxTableRow): string {
   return writeCursor([row.received_at_text, row.event_id, row.consumer, row.type]);
 }
 
-interface InboxTableRow {
+/** All but the message. */
+const HANDLING =
+  'event_id, consumer, type, version, status, attempts, unfinished_starts, reason, history, received_at, ended_at, due_at, event_key';
+
+interface HandlingTableRow {
   event_id: string;
   consumer: string;
   type: string;
@@ -348,16 +402,25 @@ interface InboxTableRow {
   unfinished_starts: number;
   reason: string | null;
   history: AttemptRecord[];
-  body: Buffer | null;
-  properties: Record<string, unknown> | null;
   received_at: Date;
-  received_at_text: string;
   ended_at: Date | null;
   due_at: Date | null;
+  event_key: string | null;
+}
+
+interface InboxTableRow extends HandlingTableRow {
+  body: Buffer | null;
+  properties: Record<string, unknown> | null;
+  received_at_text: string;
 }
 
 function toInboxRecord(row: InboxTableRow): InboxRecord {
-  const { consumer, type, version, status, attempts, reason, history, body, properties } = row;
+  const { body, properties } = row;
+  return { ...toHandlingRecord(row), body, properties, cursor: cursorOf(row) };
+}
+
+function toHandlingRecord(row: HandlingTableRow): HandlingRecord {
+  const { consumer, type, version, status, attempts, reason, history } = row;
   return {
     consumer,
     type,
@@ -366,13 +429,11 @@ function toInboxRecord(row: InboxTableRow): InboxRecord {
     attempts,
     reason,
     history,
-    body,
-    properties,
     eventId: row.event_id,
     unfinishedStarts: row.unfinished_starts,
     receivedAt: row.received_at,
     endedAt: row.ended_at,
     dueAt: row.due_at,
-    cursor: cursorOf(row),
+    key: row.event_key,
   };
 }

@@ -29,6 +29,8 @@ const RETRY_GRACE_MS = 5000;
 const MAX_REASON_LENGTH = 2000;
 /** Of one statement: the protocol allows 65,535 values. */
 const MAX_INSERTED_ROWS = 1000;
+/** Of one inserted row, beside the lease and the token. */
+const ROW_VALUES = 9;
 /** At most, of what `pg_column_size` says of a text: so it is no more than the text's own bytes. */
 const HEADER_BYTES = 4;
 const MS = "interval '1 millisecond'";
@@ -73,9 +75,9 @@ export class PostgresOutboxStore implements OutboxStore {
   }
 
   private insertText(count: number): string {
-    const rows = Array.from({ length: count }, (_, row) => insertedRow(3 + row * 7));
+    const rows = Array.from({ length: count }, (_, row) => insertedRow(3 + row * ROW_VALUES));
     return `INSERT INTO ${this.table}
-         (due_at, claim_token, status, attempts, id, type, version, payload, headers, consumers, confirm)
+         (due_at, claim_token, status, attempts, id, type, version, payload, headers, consumers, confirm, event_key, causation_id)
        VALUES ${rows.join(', ')}`;
   }
 
@@ -116,7 +118,7 @@ export class PostgresOutboxStore implements OutboxStore {
          UPDATE ${this.table} AS o
          SET due_at = clock_timestamp() + $3::float8 * ${MS}, claim_token = $4, ${counter} = o.${counter} + 1
          FROM taken WHERE o.id = taken.id
-         RETURNING o.id, o.type, o.version, o.headers, o.consumers, o.confirm, o.attempts,
+         RETURNING o.id, o.type, o.version, o.headers, o.consumers, o.confirm, o.event_key, o.causation_id, o.attempts,
            o.compensation_attempts, o.redrives, extract(epoch FROM statement_timestamp() - o.published_at) * 1000 AS published_ago_ms, o.outcomes, o.reason,
            ${utcText('taken.due_at')} AS due_at, extract(epoch FROM statement_timestamp() - taken.due_at) * 1000 AS overdue_ms,
            (SELECT count(*)::int FROM found) AS found`,
@@ -395,13 +397,14 @@ function boundsOf(range: DueRange | undefined): [dueFrom: string | null, dueWith
 
 /** Placeholders of one new row; the lease and the token are $1 and $2 of all. */
 function insertedRow(first: number): string {
-  const own = Array.from({ length: 7 }, (_, index) => `$${first + index}`).join(', ');
+  const own = Array.from({ length: ROW_VALUES }, (_, index) => `$${first + index}`).join(', ');
   return `(clock_timestamp() + $1::float8 * ${MS}, $2, 'pending', 0, ${own})`;
 }
 
 function pushValues(values: unknown[], event: NewOutboxEvent): void {
-  const { id, type, version, payload, headers, consumers, confirm } = event;
-  values.push(id, type, version, payload, headers && JSON.stringify(headers), JSON.stringify(consumers), confirm);
+  const { id, type, version, payload, headers, consumers, confirm, key, causationId } = event;
+  const ofHeaders = headers && JSON.stringify(headers);
+  values.push(id, type, version, payload, ofHeaders, JSON.stringify(consumers), confirm, key, causationId);
 }
 
 interface ClaimedRow {
@@ -411,6 +414,8 @@ interface ClaimedRow {
   headers: Record<string, string | number | boolean> | null;
   consumers: string[];
   confirm: boolean;
+  event_key: string | null;
+  causation_id: string | null;
   attempts: number;
   compensation_attempts: number;
   redrives: number;
@@ -456,6 +461,8 @@ function toClaimedEvent(row: ClaimedRow, payload: string): ClaimedEvent {
     headers: row.headers,
     consumers: row.consumers,
     confirm: row.confirm,
+    key: row.event_key,
+    causationId: row.causation_id,
     attempts: row.attempts,
     compensationAttempts: row.compensation_attempts,
     redrives: row.redrives,

@@ -1,6 +1,8 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../data-source-of';
 import { sqlState } from './database-errors';
+import { buildIndexesOnline, buildingAlone, hasLargeTables } from './migrate-online';
+import { buildStatement, indexesOf } from './migrations/build-index';
 import { MIGRATIONS, SCHEMA_VERSION, schemaTableStatement } from './migrations/migrations';
 import type { SchemaMigration } from './migrations/schema-migration';
 import { queryAlone, queryOn } from './sql';
@@ -8,12 +10,17 @@ import { sqlNamesOf } from './sql-names';
 import { describeError, SchemaMissingError } from '../../event/errors';
 import { maskUri, withoutPassword } from '../../log/mask-uri';
 
-const MIGRATION_CLASSES = MIGRATIONS.map(({ version }) => `ReliableMqMigration${version}`).join(' and ');
+const MIGRATION_CLASSES = new Intl.ListFormat('en').format(
+  MIGRATIONS.map(({ version }) => `ReliableMqMigration${version}`),
+);
 /** Any number that nothing else uses; the lock is held for the length of the migration's transaction. */
 const ADVISORY_LOCK = 7_262_318_455_201;
 const UNDEFINED_TABLE = '42P01';
 const INVALID_SCHEMA_NAME = '3F000';
 const INSUFFICIENT_PRIVILEGE = '42501';
+const LOCK_NOT_AVAILABLE = '55P03';
+const FIRST_LOCK_WAIT_MS = 1000;
+const LAST_LOCK_WAIT_MS = 64_000;
 
 /**
  * Bring the tables of this DataSource to the version that the library needs. Several instances may call it at once: an
@@ -34,31 +41,104 @@ export async function migrateSchema(dataSource: DataSource): Promise<void> {
   }
 }
 
-/** In a transaction of its own, so that what was applied stays when a later one fails. */
+/** What was applied stays when a later one fails. */
 async function applyAlone(dataSource: DataSource, migration: SchemaMigration): Promise<void> {
+  const isLarge = await inMigration(dataSource, async (queryRunner) => {
+    if (await isApplied(queryRunner, migration)) return false;
+    if (await hasLargeTables(queryRunner, migration)) return true;
+    await applyWhole(queryRunner, migration);
+    return false;
+  });
+  if (isLarge) await buildingAlone(dataSource, () => applyOnline(dataSource, migration));
+}
+
+async function applyOnline(dataSource: DataSource, migration: SchemaMigration): Promise<void> {
+  const isMissing = await inMigration(dataSource, async (queryRunner) => {
+    if (await isApplied(queryRunner, migration)) return false;
+    await run(queryRunner, migration.up(sqlNamesOf(dataSource)));
+    return true;
+  });
+  if (!isMissing) return;
   const queryRunner = dataSource.createQueryRunner();
   try {
-    // Whatever the database's default is: after the lock was waited for, the other instance's work must be seen.
-    await queryRunner.startTransaction('READ COMMITTED');
-    await queryOn(queryRunner, 'SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
-    await applyMigration(queryRunner, migration);
-    await queryRunner.commitTransaction();
-  } catch (error) {
-    if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction().catch(() => undefined);
-    throw error;
+    await buildIndexesOnline(queryRunner, migration);
+    await markApplied(queryRunner, migration);
   } finally {
     await queryRunner.release();
   }
 }
 
-/** Apply it unless this database has it already, in the query runner's transaction. */
-export async function applyMigration(queryRunner: QueryRunner, { version, name, up }: SchemaMigration): Promise<void> {
+/**
+ * Run it in a transaction that no other migration runs beside. Whoever waits for a table keeps all those waiting that come after: it waits a
+ * moment only, and longer each time, because a table that is never free must not keep the application from starting.
+ */
+async function inMigration<T>(dataSource: DataSource, work: (queryRunner: QueryRunner) => Promise<T>): Promise<T> {
+  for (let waitMs = FIRST_LOCK_WAIT_MS; ; waitMs *= 2) {
+    const queryRunner = dataSource.createQueryRunner();
+    try {
+      // Whatever the database's default is: after the lock was waited for, the other instance's work must be seen.
+      await queryRunner.startTransaction('READ COMMITTED');
+      await queryOn(queryRunner, 'SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+      await queryOn(queryRunner, `SET LOCAL lock_timeout = ${waitMs}`);
+      const result = await work(queryRunner);
+      await queryRunner.commitTransaction();
+      return result;
+    } catch (error) {
+      if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction().catch(() => undefined);
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || waitMs >= LAST_LOCK_WAIT_MS) throw error;
+    } finally {
+      await queryRunner.release();
+    }
+  }
+}
+
+/**
+ * Apply it unless this database has it already, in the query runner's transaction if it has one.
+ * @throws SchemaMissingError when it would keep writers waiting for long: it did nothing then
+ */
+export async function applyMigration(queryRunner: QueryRunner, migration: SchemaMigration): Promise<void> {
+  if (await isApplied(queryRunner, migration)) return;
+  if (!(await hasLargeTables(queryRunner, migration))) return applyWhole(queryRunner, migration);
+  const dataSource = dataSourceOf(queryRunner);
+  const { version, up } = migration;
+  if (queryRunner.isTransactionActive) {
+    const command = scriptCommand(dataSource, databaseUrl(dataSource));
+    throw new SchemaMissingError(
+      'SCHEMA_MISSING',
+      `ReliableMqMigration${version} builds indexes on tables that are large, which in a transaction would keep every writer waiting; ` +
+        "nothing was changed. Run the migrations without one (migrationsTransactionMode: 'none', or `migration:run -t none`), " +
+        `or run \`${command}\` first: the migration then finds that it has been applied.`,
+      missing(version - 1),
+    );
+  }
+  await run(queryRunner, up(sqlNamesOf(dataSource)));
+  await buildIndexesOnline(queryRunner, migration);
+  await markApplied(queryRunner, migration);
+}
+
+/** With its indexes, in one transaction if there is one. */
+async function applyWhole(queryRunner: QueryRunner, migration: SchemaMigration): Promise<void> {
+  const names = sqlNamesOf(dataSourceOf(queryRunner));
+  await run(queryRunner, [...migration.up(names), ...indexesOf(migration, names).map(buildStatement)]);
+  await markApplied(queryRunner, migration);
+}
+
+async function isApplied(queryRunner: QueryRunner, { version }: SchemaMigration): Promise<boolean> {
   const names = sqlNamesOf(dataSourceOf(queryRunner));
   await queryOn(queryRunner, schemaTableStatement(names));
-  const applied = await queryOn(queryRunner, `SELECT FROM ${names.table('schema')} WHERE version = $1`, [version]);
-  if (applied.length > 0) return;
-  for (const statement of up(names)) await queryOn(queryRunner, statement);
-  await queryOn(queryRunner, `INSERT INTO ${names.table('schema')} (version, name) VALUES ($1, $2)`, [version, name]);
+  return (await queryOn(queryRunner, `SELECT FROM ${names.table('schema')} WHERE version = $1`, [version])).length > 0;
+}
+
+async function markApplied(queryRunner: QueryRunner, { version, name }: SchemaMigration): Promise<void> {
+  const table = sqlNamesOf(dataSourceOf(queryRunner)).table('schema');
+  await queryOn(queryRunner, `INSERT INTO ${table} (version, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`, [
+    version,
+    name,
+  ]);
+}
+
+async function run(queryRunner: QueryRunner, statements: readonly string[]): Promise<void> {
+  for (const statement of statements) await queryOn(queryRunner, statement);
 }
 
 /** Undo it, in the query runner's transaction; with the first one the table goes that says which were applied. */

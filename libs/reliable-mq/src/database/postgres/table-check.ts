@@ -11,6 +11,8 @@ const RIGHTS: Readonly<Record<TableRole, readonly string[]>> = {
   inbox: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
   schema: ['SELECT'],
   owner: ['SELECT', 'INSERT'],
+  audit: ['SELECT', 'INSERT'],
+  paused: ['SELECT', 'INSERT', 'DELETE'],
 };
 /** Rows that are not found where they must be are a reason to look again, but not all the time. */
 const SUSPECTED_AGAIN_MS = 60_000;

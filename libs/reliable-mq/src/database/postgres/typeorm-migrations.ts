@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { IDENTITY_AND_OWNERS } from './migrations/0002-identity-and-owners';
+import { KEYS_AND_OPERATIONS } from './migrations/0003-keys-and-operations';
 import { OUTBOX_AND_INBOX } from './migrations/0001-outbox-and-inbox';
 import type { SchemaMigration } from './migrations/schema-migration';
 import { applyMigration, undoMigration } from './schema-migrator';
@@ -7,7 +8,8 @@ import { applyMigration, undoMigration } from './schema-migrator';
 /**
  * The tables as TypeORM migrations, for applications that run their own (`schema: 'verify'`): add each of them to the DataSource's
  * `migrations`, as many as there are. One applies its own version only, and nothing where that has been applied in another way.
- * `down` drops what `up` has made, and every event in it.
+ * Run without a transaction (`migrationsTransactionMode: 'none'`), the third one builds its indexes beside the application that runs; in one it
+ * refuses to lock tables that are large. `down` drops what `up` has made, and every event in it.
  */
 abstract class ReliableMqMigration implements MigrationInterface {
   readonly name: string;
@@ -37,5 +39,12 @@ export class ReliableMqMigration1 extends ReliableMqMigration {
 export class ReliableMqMigration2 extends ReliableMqMigration {
   constructor() {
     super(IDENTITY_AND_OWNERS);
+  }
+}
+
+/** What people search by, what they have done, and the queues that they have paused. */
+export class ReliableMqMigration3 extends ReliableMqMigration {
+  constructor() {
+    super(KEYS_AND_OPERATIONS);
   }
 }

@@ -12,8 +12,8 @@ export interface CommandResult {
 
 const HELP = `Usage: nestjs-reliable-mq schema [--schema NAME] [--prefix PREFIX] [--database ${DATABASE_NAMES.join('|')}]
 
-Prints the SQL that creates the tables of nestjs-reliable-mq and brings older ones up to date, in one transaction. Running it
-again changes nothing.
+Prints the SQL that creates the tables of nestjs-reliable-mq and brings older ones up to date. Indexes of large tables are built
+beside the application that runs. Running it again goes on where it was interrupted, or changes nothing.
 
   --schema NAME     schema of the tables, which must exist (default: the first one in the connection's search_path)
   --prefix PREFIX   what the names of the tables begin with: entityPrefix of the DataSource (default: nothing)
@@ -51,7 +51,7 @@ export function runCommand(args: readonly string[]): CommandResult {
       `there is no database "${kind}" (there is ${DATABASE_NAMES.join(', ')})${didYouMean(kind, DATABASE_NAMES)}`,
     );
   }
-  const output = schemaScript(given.get('--schema'), { prefix: given.get('--prefix'), database });
+  const output = schemaScript(given.get('--schema'), { prefix: given.get('--prefix'), database, online: true });
   return { output, problem: '', exitCode: 0 };
 }
 

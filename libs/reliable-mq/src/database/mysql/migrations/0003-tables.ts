@@ -9,7 +9,7 @@ import { type SchemaMigration, tableOptions } from './schema-migration';
  */
 export const TABLES: SchemaMigration = {
   version: 3,
-  name: 'outbox, inbox and owners',
+  name: 'outbox, inbox, owners and operations',
   up: (names, kind) => [
     `CREATE TABLE IF NOT EXISTS ${names.outbox} (
   \`id\` BINARY(16) NOT NULL,
@@ -35,9 +35,10 @@ export const TABLES: SchemaMigration = {
   \`published_at\` DATETIME(6),
   \`ended_at\` DATETIME(6),
   \`compensated_at\` DATETIME(6),
+  \`archived_at\` DATETIME(6),
   PRIMARY KEY (\`id\`),
   KEY ${names.index('outbox', 'due')} (\`status\`, \`due_at\`),
-  KEY ${names.index('outbox', 'key')} (\`event_key\`),
+  KEY ${names.index('outbox', 'event_key')} (\`event_key\`),
   KEY ${names.index('outbox', 'causation')} (\`causation_id\`)
 ) ${tableOptions(kind)}`,
     `CREATE TABLE IF NOT EXISTS ${names.inbox} (
@@ -71,8 +72,30 @@ export const TABLES: SchemaMigration = {
   \`since\` DATETIME(6) NOT NULL,
   PRIMARY KEY (\`part\`)
 ) ${tableOptions(kind)}`,
+    `CREATE TABLE IF NOT EXISTS ${names.table('audit')} (
+  \`id\` BINARY(16) NOT NULL,
+  \`run_id\` BINARY(16) NOT NULL,
+  \`at\` DATETIME(6) NOT NULL,
+  \`operation\` VARCHAR(20) NOT NULL,
+  \`done_by\` VARCHAR(200) NOT NULL,
+  \`why\` TEXT,
+  \`filter\` LONGTEXT,
+  \`items\` LONGTEXT NOT NULL,
+  \`count\` INT NOT NULL,
+  PRIMARY KEY (\`id\`)
+) ${tableOptions(kind)}`,
+    `CREATE TABLE IF NOT EXISTS ${names.table('paused')} (
+  \`consumer\` VARCHAR(100) NOT NULL,
+  \`type\` VARCHAR(255) NOT NULL,
+  \`since\` DATETIME(6) NOT NULL,
+  \`done_by\` VARCHAR(200) NOT NULL,
+  \`why\` TEXT,
+  PRIMARY KEY (\`consumer\`, \`type\`)
+) ${tableOptions(kind)}`,
   ],
   down: (names) => [
+    `DROP TABLE IF EXISTS ${names.table('paused')}`,
+    `DROP TABLE IF EXISTS ${names.table('audit')}`,
     `DROP TABLE IF EXISTS ${names.table('owner')}`,
     `DROP TABLE IF EXISTS ${names.inbox}`,
     `DROP TABLE IF EXISTS ${names.outbox}`,
