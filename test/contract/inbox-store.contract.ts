@@ -36,6 +36,7 @@ export interface StoredRow {
   readonly body: Buffer | null;
   readonly properties: Record<string, unknown> | null;
   readonly redrives: number;
+  readonly event_key: string | null;
   readonly due_at: Date | null;
   readonly ended_at: Date | null;
   /** By the database's clock. */
@@ -116,6 +117,22 @@ export function describeInboxStore(name: string, create: () => Promise<InboxHarn
       expect(more).toEqual([]);
       return { row, token };
     }
+
+    it('keeps the key that people search an event by, whatever becomes of it', async () => {
+      const [handled, together, adopted, failed, parked] = Array.from({ length: 5 }, () => newKey());
+      const keyed = message({ key: '订单 7' });
+      const { manager, commit } = await begin();
+      await store.insertHandled(manager, handled!, keyed, LEASE_MS);
+      await store.insertHandledAll(manager, STOCK, [{ eventId: together!.eventId, stored: keyed }]);
+      await commit();
+      await store.adopt(adopted!, keyed, { token: randomUUID(), leaseMs: LEASE_MS }, 1);
+      await failing(failed!, -1, { key: '订单 7' });
+      await store.park(parked!, keyed, 'unreadable');
+
+      for (const key of [handled, together, adopted, failed, parked])
+        expect(await harness.row(key!)).toMatchObject({ event_key: '订单 7' });
+      expect((await claimOne()).row).toMatchObject({ eventId: failed!.eventId, key: '订单 7' });
+    });
 
     describe('insertHandled', () => {
       it('stores the row with the transaction that handles, and not without it', async () => {

@@ -10,10 +10,13 @@ import { ExplainedStatements, type PlanNode } from '../support/explained-stateme
 
 const DUE = 'reliable_mq_outbox_due';
 const DEAD = 'reliable_mq_outbox_dead';
+const KEY = 'reliable_mq_outbox_event_key';
+const CAUSATION = 'reliable_mq_outbox_causation';
 const PRIMARY = 'reliable_mq_outbox_pkey';
 const INBOX_DUE = 'reliable_mq_inbox_due';
 const INBOX_ENDED = 'reliable_mq_inbox_ended';
 const INBOX_GIVEN_UP = 'reliable_mq_inbox_given_up';
+const INBOX_KEY = 'reliable_mq_inbox_event_key';
 const INBOX_PRIMARY = 'reliable_mq_inbox_pkey';
 
 describe('The plans of PostgreSQL over tables of many ended events and messages', () => {
@@ -33,10 +36,13 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     await fill(300, 'pending', "now() + n * interval '1 second'", "interval '10 seconds'");
     await fill(500, 'published', "now() + n * interval '1 second'", "interval '20 seconds'");
     await fill(20, 'dead', 'NULL', "interval '9 hours'");
+    await dataSource.query(
+      `UPDATE reliable_mq_outbox SET event_key = 'order ' || (random() * 30000)::int, causation_id = gen_random_uuid() WHERE random() < 0.9`,
+    );
     await dataSource.query('VACUUM ANALYZE reliable_mq_outbox');
     await dataSource.query(
-      `INSERT INTO reliable_mq_inbox (event_id, consumer, type, version, status, attempts, ended_at)
-       SELECT 'event ' || n, 'stock', 'order.created', 1, 'handled', 1, now() FROM generate_series(1, 50000) AS n`,
+      `INSERT INTO reliable_mq_inbox (event_id, consumer, type, version, status, attempts, ended_at, event_key)
+       SELECT 'event ' || n, 'stock', 'order.created', 1, 'handled', 1, now(), 'order ' || n / 3 FROM generate_series(1, 50000) AS n`,
     );
     await dataSource.query('VACUUM ANALYZE reliable_mq_inbox');
     explained = new ExplainedStatements(dataSource);
@@ -151,6 +157,9 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     ['dead events of one type', { status: 'dead', type: 'order.cancelled' }, DEAD],
     ['published events', { status: 'published' }, DUE],
     ['overdue events', { overdue: true, type: 'order.cancelled' }, DUE],
+    ['events of a key', { key: 'order 7' }, KEY],
+    ['a page of events of a key', { key: 'order 7', before: '0f000000-0000-7000-8000-000000000000' }, KEY],
+    ['events of a cause', { causationId: '0f000000-0000-7000-8000-000000000000' }, CAUSATION],
   ] as const)('listing %s reads an index', async (_what, filter, index) => {
     expect(await accessPaths(() => operations.list(filter))).toEqual(new Set([index]));
   });
@@ -161,8 +170,17 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     ['what is given up', { status: 'dead' }, [INBOX_GIVEN_UP]],
     ['what is retried', { status: 'failed' }, [INBOX_DUE]],
     ['one event', { eventId: 'event 7' }, [INBOX_PRIMARY]],
+    ['one key', { key: 'order 7' }, [INBOX_KEY]],
   ] as const)('listing %s of the inbox reads an index', async (_what, filter, indexes) => {
     expect(await accessPaths(() => operations.listInbox(filter))).toEqual(new Set(indexes));
+  });
+
+  it('finding a journey reads indexes', async () => {
+    const ids = unfinished.slice(0, 50);
+    expect(await accessPaths(() => operations.eventsOf(ids))).toEqual(new Set([PRIMARY]));
+    expect(await accessPaths(() => operations.causedBy(ids, 200))).toEqual(new Set([CAUSATION]));
+    expect(await accessPaths(() => operations.handlingsOf(ids, 400))).toEqual(new Set([INBOX_PRIMARY]));
+    expect(await accessPaths(() => operations.listHandlings('order 7', 400))).toEqual(new Set([INBOX_KEY]));
   });
 
   it('finding what the inbox has handlings of reads the index of unfinished rows, and the end of that of ended ones', async () => {

@@ -39,6 +39,24 @@ describe('the order and the inventory service', () => {
     });
   });
 
+  it("has an order's number and what caused what in both services' tables", async () => {
+    await services.stock('pen', 5);
+    const id = await services.place('pen', 1);
+    await services.decided(id);
+    const events = `SELECT id, type, causation_id FROM reliable_mq_outbox WHERE event_key = '${id}'`;
+    const handlings = `SELECT event_id, type, status FROM reliable_mq_inbox WHERE event_key = '${id}'`;
+    const [created, ...more] = await services.rows<{ id: string }>('order', events);
+    expect([created, more]).toMatchObject([{ type: 'order.created', causation_id: null }, []]);
+    const [deducted] = await services.rows<{ id: string }>('inventory', events);
+    expect(deducted).toMatchObject({ type: 'inventory.deducted', causation_id: created?.id });
+    expect(await services.rows('inventory', handlings)).toEqual([
+      { event_id: created?.id, type: 'order.created', status: 'handled' },
+    ]);
+    expect(await services.rows('order', handlings)).toEqual([
+      { event_id: deducted?.id, type: 'inventory.deducted', status: 'handled' },
+    ]);
+  });
+
   it('fails an order for which there is not enough stock, with the reason, and takes nothing', async () => {
     await services.stock('lamp', 2);
     const order = await services.decided(await services.place('lamp', 3));

@@ -14,6 +14,8 @@ export function describeInsert(harness: () => OutboxHarness): void {
         payload: '{"b":1, "a":"é\\u0001"}',
         headers: { trace: 'x', n: 1 },
         consumers: ['a', 'b'],
+        key: '订单 7',
+        causationId: newEventId(),
       });
       await harness().transaction((manager) => store().insert(manager, [given], token, LEASE_MS));
 
@@ -24,6 +26,9 @@ export function describeInsert(harness: () => OutboxHarness): void {
         headers: { trace: 'x', n: 1 },
         consumers: ['a', 'b'],
         confirm: true,
+        key: '订单 7',
+        causationId: given.causationId,
+        archivedAt: null,
         status: 'pending',
         attempts: 0,
         claimToken: token,
@@ -34,7 +39,7 @@ export function describeInsert(harness: () => OutboxHarness): void {
       });
       await harness().setDueIn([given.id], -1);
       const { events } = await store().claim('pending', upTo(1), LEASE_MS, randomUUID());
-      expect(events[0]?.payload).toBe(given.payload);
+      expect(events[0]).toMatchObject({ payload: given.payload, key: '订单 7', causationId: given.causationId });
     });
 
     it('is not due before its lease has run out', async () => {

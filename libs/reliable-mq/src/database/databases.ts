@@ -43,7 +43,10 @@ export interface SchemaScriptOptions {
  * All tables as one idempotent script; with `online` what `npx nestjs-reliable-mq schema` prints.
  * @param schema of the tables, which must exist; default: the first one of the connection's `search_path`
  */
-export function schemaScript(schema?: string, { prefix = '', database, online = false }: SchemaScriptOptions = {}): string {
+export function schemaScript(
+  schema?: string,
+  { prefix = '', database, online = false }: SchemaScriptOptions = {},
+): string {
   const [first] = KINDS;
   const kind = KINDS.find(({ name }) => name === database) ?? first;
   return kind.schemaScript(schema, prefix, online);

@@ -38,9 +38,29 @@ describe('@ReliableEvent', () => {
       { type: 'a', consumers: { b: true } },
       "consumers must be an array of names, got an object: write consumers: ['…'].",
     ],
+    [
+      'a key that is no function',
+      { type: 'a', key: 'orderId' },
+      'key must be a function, got "orderId": write key: (event) => event.orderId.',
+    ],
     ['a group that is none', { type: 'a', giveUp: 3 }, 'giveUp must be an object, got 3.'],
   ])('is refused with %s, naming the class', (_, options, problem) => {
     expect(problemsWith(options)).toEqual([`@ReliableEvent on A: ${problem}`]);
+  });
+
+  it('takes a key of its own class only', () => {
+    class A {
+      id!: string;
+    }
+    class B {
+      name!: string;
+    }
+    ReliableEvent({ type: 'a', key: ({ id }: A) => id })(A);
+    // @ts-expect-error -- what is made of an A says nothing of a B
+    ReliableEvent({ type: 'b', key: ({ id }: A) => id })(B);
+    // @ts-expect-error -- people search by text
+    ReliableEvent({ type: 'c', key: (): number => 7 })(B);
+    expect(eventTypeOf(A, 'here').key?.({ id: '7' } as A)).toBe('7');
   });
 
   it('is refused without options, or with its type in their place', () => {

@@ -60,7 +60,8 @@ class Search {
       this.addEvents(name, await operations.list({ key: keyOrId, limit: MAX_EVENTS + 1 }));
       this.addHandlings(name, await operations.listHandlings(keyOrId, MAX_HANDLINGS + 1));
     });
-    await this.load([keyOrId]);
+    // As the database writes a UUID, and as a foreign publisher may have.
+    await this.load([...new Set([keyOrId, ...(isUuid(keyOrId) ? [keyOrId.toLowerCase()] : []), ...this.ids()])]);
   }
 
   /** Ids of everything that was found: an event of another service is known by its handlings only. */

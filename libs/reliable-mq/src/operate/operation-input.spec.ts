@@ -34,7 +34,10 @@ describe('what EventOperations is asked for', () => {
     [{ type: '' }, 'type must be a text, not "".'],
     [{ type: ['a', 'b'] }, 'type must be a text, not an array.'],
     [{ status: 'toString' }, 'status "toString" is unknown. There are pending, published, consumed, dead.'],
-    [{ toString: 1 }, 'filter "toString" is unknown. There are status, type, key, causationId, overdue, before, limit.'],
+    [
+      { toString: 1 },
+      'filter "toString" is unknown. There are status, type, key, causationId, overdue, before, limit.',
+    ],
     ['dead', 'The filters must be an object with status, type, key, causationId, overdue, before, limit, not "dead".'],
     [null, 'The filters must be an object with status, type, key, causationId, overdue, before, limit, not null.'],
   ])('is refused as a filter: %j', (filter, problem) => {

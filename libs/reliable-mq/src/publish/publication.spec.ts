@@ -33,6 +33,13 @@ describe('a message', () => {
     ]);
   });
 
+  it('carries its key and its cause, where it has them', () => {
+    const [message] = toMessages(publication({ key: 'order 7', causationId: 'an-id' }), ORIGIN);
+    expect(message?.headers).toMatchObject({ [HEADER.key]: 'order 7', [HEADER.causation]: 'an-id' });
+    const [plain] = toMessages(publication(), ORIGIN);
+    expect(Object.keys(plain?.headers ?? {})).toEqual([HEADER.version, HEADER.source, HEADER.attempt]);
+  });
+
   it('asks for no receipts when the event expects none', () => {
     expect(toMessages(publication({ confirm: false }), ORIGIN)[0]).not.toHaveProperty('replyTo');
   });

@@ -3,7 +3,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import { type StoreSet, Stores } from '../database/stores';
-import { InvalidEventError, InvalidSetupError, NotAnEventError, NoTransactionError, TransactionAbortedError } from '../event/errors';
+import {
+  InvalidEventError,
+  InvalidSetupError,
+  NotAnEventError,
+  NoTransactionError,
+  TransactionAbortedError,
+} from '../event/errors';
 import type { EventClass, EventType } from '../event/event-type';
 import { CORRELATION_HEADER, inheritedFrom } from '../event/cause';
 import { isUuid } from '../event/event-id';

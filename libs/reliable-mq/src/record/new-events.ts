@@ -70,11 +70,12 @@ export interface CommonParts {
   readonly causationId: string | null;
 }
 
-function keyOf({ key }: EventType, instance: object, common: CommonParts): unknown {
-  return common.key === undefined ? key?.(instance) : common.key;
+function keyOf(eventType: EventType, instance: object, common: CommonParts): unknown {
+  return common.key === undefined ? eventType.key?.(instance) : common.key;
 }
 
-type EncodedPayload = { readonly json: string; readonly instance: object } | { readonly invalid: readonly InvalidProperty[] };
+type EncodedPayload =
+  { readonly json: string; readonly instance: object } | { readonly invalid: readonly InvalidProperty[] };
 
 /** Of several payloads each problem says which one. */
 function invalidOf(encoded: EncodedPayload, index: number, count: number): readonly InvalidProperty[] {

@@ -53,7 +53,8 @@ async function hasLocked(client: PostgresClient): Promise<boolean> {
   // A build waits for the end of each transaction that has a snapshot when it looks: each question is a transaction.
   await client.query('BEGIN ISOLATION LEVEL READ COMMITTED', []);
   await client.query('SET LOCAL idle_in_transaction_session_timeout = 0', []);
-  const { rows } = await client.query('SELECT pg_try_advisory_xact_lock($1) AS locked', [BUILD_LOCK]);
+  // Without parameters: the portal of a statement that has some keeps its snapshot until the transaction ends.
+  const { rows } = await client.query(`SELECT pg_try_advisory_xact_lock(${BUILD_LOCK}) AS locked`, []);
   if ((rows as { locked: boolean }[])[0]?.locked) return true;
   await client.query('ROLLBACK', []);
   return false;

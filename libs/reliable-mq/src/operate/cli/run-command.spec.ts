@@ -10,7 +10,11 @@ describe('the command line', () => {
     [['schema', '--prefix', 'shop_'], undefined, 'shop_'],
     [['schema', '--prefix=shop_', '--schema', 'events', '--database', 'postgres'], 'events', 'shop_'],
   ])('prints the script for %j', (args, schema, prefix) => {
-    expect(runCommand(args)).toEqual({ output: schemaScript(schema, { prefix, online: true }), problem: '', exitCode: 0 });
+    expect(runCommand(args)).toEqual({
+      output: schemaScript(schema, { prefix, online: true }),
+      problem: '',
+      exitCode: 0,
+    });
   });
 
   it.each([[['--help']], [['-h']], [['schema', '--help']]])('prints its usage for %j', (args) => {
