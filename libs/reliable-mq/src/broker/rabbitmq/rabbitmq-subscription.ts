@@ -85,7 +85,9 @@ export class RabbitMqSubscription implements Subscription {
   }
 
   status(): SubscriptionStatus {
-    if (this.consumerTag !== undefined && this.problem === undefined) return { consuming: true };
+    // A tag is chosen before the broker has agreed; the channel is current when it has.
+    const isAgreed = this.consumerTag !== undefined && this.channel.current !== undefined;
+    if (isAgreed && !this.closed && this.problem === undefined) return { consuming: true };
     const { name } = this.options.spec;
     const reason = this.closed
       ? `queue "${name}" is no longer consumed`
