@@ -1,8 +1,10 @@
 import { EXCEPTION_FILTERS_METADATA, FILTER_CATCH_EXCEPTIONS } from '@nestjs/common/constants.js';
+import { Exclude, Expose, Transform, Type } from 'class-transformer';
 import { Catch, Module, UseFilters } from '@nestjs/common';
 import { ExternalContextCreator, NestFactory } from '@nestjs/core';
 import { AmqpConnection } from '@golevelup/nestjs-rabbitmq';
 import { connect } from 'amqplib';
+import { defaultMetadataStorage } from 'class-transformer/cjs/storage.js';
 import { ValidationExecutor } from 'class-validator/cjs/validation/ValidationExecutor.js';
 import type { Client, PoolClient } from 'pg';
 import { DataSource, type QueryRunner } from 'typeorm';
@@ -107,6 +109,29 @@ describe('private parts that are relied on', () => {
       expect(released).toEqual([connection]);
     });
 
+    it("a driver's module of pg has the class of its queries, which a name makes prepared statements", async () => {
+      type Callback = (error: Error | null, result: { rows: unknown[] }) => void;
+      const { Query } = (
+        dataSource.driver as unknown as {
+          postgres: { Query: new (text: string, values: unknown[], callback: Callback) => { name?: string } };
+        }
+      ).postgres;
+      const connection = await client();
+      const run = (): Promise<unknown[]> =>
+        new Promise((resolve, reject) => {
+          const query = new Query('SELECT $1::int AS n', [1], (error, result) =>
+            error ? reject(error) : resolve(result.rows),
+          );
+          query.name = 'named';
+          connection.query(query as never);
+        });
+      expect(await run()).toEqual([{ n: 1 }]);
+      const { rows } = await connection.query('SELECT statement FROM pg_prepared_statements WHERE name = $1', [
+        'named',
+      ]);
+      expect(rows).toEqual([{ statement: 'SELECT $1::int AS n' }]);
+    });
+
     it('a client tells the state of its transaction and the process of its server', async () => {
       const connection = await client();
       await connection.query('SELECT 1');
@@ -139,6 +164,16 @@ describe('private parts that are relied on', () => {
       execute: expect.any(Function),
       stripEmptyErrors: expect.any(Function),
     });
+  });
+
+  it('class-transformer keeps what it is told of a class in four maps', () => {
+    class Told {
+      @Type(() => Date) @Transform(({ value }) => value as unknown) @Expose() @Exclude() at!: Date;
+    }
+    const { _typeMetadatas, _transformMetadatas, _exposeMetadatas, _excludeMetadatas } =
+      defaultMetadataStorage as unknown as Record<string, Map<unknown, unknown>>;
+    for (const map of [_typeMetadatas, _transformMetadatas, _exposeMetadatas, _excludeMetadatas])
+      expect(map?.has(Told)).toBe(true);
   });
 
   it('Nest finds modules and filters where they are overridden', async () => {

@@ -1,6 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { within } from '../wait/deadline';
 import { onAbort } from '../wait/on-abort';
+import { connectionOf } from './connection-of';
 import { DatabaseDeadlineError, NoConnectionError } from './port';
 
 /** How long a statement of this library may take, in milliseconds, before its connection counts as dead. */
@@ -38,7 +39,7 @@ export function acquireQueryRunner(
     const onStop = (): void => giveUp(new NoConnectionError('no database connection before the process had to stop'));
     if (stop) stopListening = onAbort(stop, onStop);
     if (isOver) return;
-    queryRunner.connect().then(
+    Promise.resolve(connectionOf(queryRunner)).then(
       () => {
         if (isOver) return void queryRunner.release().catch(() => undefined);
         end();

@@ -85,7 +85,7 @@ export interface DatabasePort {
   isWhole(queryRunner: QueryRunner): Promise<boolean>;
 
   /** Whether the server has no transaction open although TypeORM thinks so: somebody wrote `ROLLBACK` or `COMMIT`. */
-  hasLostTransaction(queryRunner: QueryRunner): Promise<boolean>;
+  hasLostTransaction(queryRunner: QueryRunner): boolean | Promise<boolean>;
 
   /** Close the query runner's connection for good, so that nobody else gets it. Statements that still use it fail. */
   discard(queryRunner: QueryRunner, reason: Error): Promise<void>;

@@ -1,14 +1,9 @@
-import { randomFillSync } from 'node:crypto';
-
-/** Random bytes of one id, taken from a pool: one call of the system's generator serves a hundred ids and more. */
-const TAIL_BYTES = 8;
-const pool = Buffer.allocUnsafe(TAIL_BYTES * 256);
-let poolOffset = pool.length;
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+import { randomUUID } from 'node:crypto';
 
 /** A counter in the 12 bits beside the time keeps the ids of one millisecond in order (RFC 9562 section 6.2, method 1). */
 const COUNTER_LIMIT = 0x1000;
 let lastMs = 0;
+let lastTime = '';
 let counter = 0;
 
 /**
@@ -18,19 +13,14 @@ let counter = 0;
  * know where to begin and end.
  */
 export function newEventId(): string {
-  advance(Date.now());
-  const at = takeRandom();
-  const byte = (index: number): string => HEX[pool[at + index] as number] as string;
-  const variant = HEX[0x80 | ((pool[at] as number) & 0x3f)] as string;
-  return (
-    `${timePart(lastMs)}-7${counter.toString(16).padStart(3, '0')}-${variant}${byte(1)}-` +
-    byte(2) +
-    byte(3) +
-    byte(4) +
-    byte(5) +
-    byte(6) +
-    byte(7)
-  );
+  const random = randomUUID();
+  const nowMs = Date.now();
+  counter += 1;
+  // From the lower half, so that at least 2048 ids fit into the millisecond.
+  if (nowMs > lastMs) begin(nowMs, Number.parseInt(random.slice(0, 3), 16) & 0x7ff);
+  else if (counter === COUNTER_LIMIT) begin(lastMs + 1, 0);
+  // What is behind the 19th character has the same form in each version: the variant, and 62 random bits.
+  return `${lastTime}-7${counter.toString(16).padStart(3, '0')}-${random.slice(19)}`;
 }
 
 /** An id that is lower than each that is made from this moment on, in milliseconds since 1970. */
@@ -38,32 +28,15 @@ export function lowestEventId(ms: number): string {
   return `${timePart(Math.max(0, Math.floor(ms)))}-0000-0000-000000000000`;
 }
 
+function begin(ms: number, from: number): void {
+  lastMs = ms;
+  lastTime = timePart(ms);
+  counter = from;
+}
+
 function timePart(ms: number): string {
   const time = ms.toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}`;
-}
-
-/** @returns where in the pool the next random bytes are */
-function takeRandom(): number {
-  if (poolOffset === pool.length) {
-    randomFillSync(pool);
-    poolOffset = 0;
-  }
-  poolOffset += TAIL_BYTES;
-  return poolOffset - TAIL_BYTES;
-}
-
-function advance(nowMs: number): void {
-  if (nowMs > lastMs) {
-    lastMs = nowMs;
-    // From the lower half, so that at least 2048 ids fit into the millisecond.
-    counter = pool.readUInt16BE(takeRandom()) & 0x7ff;
-    return;
-  }
-  counter += 1;
-  if (counter < COUNTER_LIMIT) return;
-  lastMs += 1;
-  counter = 0;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

@@ -26,46 +26,46 @@ export function serializePayload(
   }
 }
 
-function inspect(value: unknown, path: string, key: string, parents: object[], invalid: InvalidProperty[]): void {
-  const refuse = (problem: string): void => {
-    invalid.push({ property: path || WHOLE, problems: [problem] });
-  };
-  if (value === null || value === undefined) return;
-  switch (typeof value) {
-    case 'boolean':
-      return;
-    case 'string':
-      if (!isStorableText(value)) refuse(NOT_STORABLE);
-      return;
-    case 'number':
-      if (!Number.isFinite(value)) refuse(`${value} is not a JSON number`);
-      return;
-    case 'bigint':
-      return refuse('a bigint is not JSON; send it as a string');
-    case 'function':
-      return refuse('a function is not JSON');
-    case 'symbol':
-      return refuse('a symbol is not JSON');
-    default:
-      return inspectObject(value, path, key, parents, invalid, refuse);
-  }
-}
-
 /** PostgreSQL stores the escapes in a `json` column, and then fails each `payload ->> '…'` that meets them. */
 const NOT_STORABLE = 'holds a NUL character or half a surrogate pair, which databases refuse';
 
+function inspect(value: unknown, path: string, key: string, parents: object[], invalid: InvalidProperty[]): void {
+  const problem =
+    typeof value === 'object' && value !== null
+      ? inspectObject(value, path, key, parents, invalid)
+      : problemOfPrimitive(value);
+  if (problem !== undefined) invalid.push({ property: path || WHOLE, problems: [problem] });
+}
+
+function problemOfPrimitive(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return isStorableText(value) ? undefined : NOT_STORABLE;
+    case 'number':
+      return Number.isFinite(value) ? undefined : `${value} is not a JSON number`;
+    case 'bigint':
+      return 'a bigint is not JSON; send it as a string';
+    case 'function':
+      return 'a function is not JSON';
+    case 'symbol':
+      return 'a symbol is not JSON';
+    default:
+      return undefined;
+  }
+}
+
+/** @returns what is wrong with the object itself; of its members is told in `invalid` */
 function inspectObject(
   value: object,
   path: string,
   key: string,
   parents: object[],
   invalid: InvalidProperty[],
-  refuse: (problem: string) => void,
-): void {
-  if (parents.includes(value)) return refuse('is circular: it contains itself');
-  if (parents.length >= MAX_DEPTH) return refuse(`is nested deeper than ${MAX_DEPTH} levels`);
+): string | undefined {
+  if (parents.includes(value)) return 'is circular: it contains itself';
+  if (parents.length >= MAX_DEPTH) return `is nested deeper than ${MAX_DEPTH} levels`;
   const problem = problemOf(value);
-  if (problem !== undefined) return refuse(problem);
+  if (problem !== undefined) return problem;
   parents.push(value);
   const toJSON: unknown = (value as { toJSON?: unknown }).toJSON;
   if (typeof toJSON === 'function') {
@@ -87,6 +87,7 @@ function inspectObject(
     }
   }
   parents.pop();
+  return undefined;
 }
 
 /** Why an object of this kind does not survive JSON. By what it is inside, whichever realm its class comes from. */

@@ -3,6 +3,7 @@ import { Validator, type ValidationError, type ValidatorOptions } from 'class-va
 import { ValidationExecutor } from 'class-validator/cjs/validation/ValidationExecutor.js';
 import { describeError, type InvalidProperty } from './errors';
 import type { EventClass } from './event-type';
+import { instanceOfFlat } from './flat-payload';
 
 export type ValidatedPayload<T> = { readonly instance: T } | { readonly invalid: readonly InvalidProperty[] };
 
@@ -21,6 +22,8 @@ export function validatePayload<T extends object>(
     const got = payload === null ? 'null' : Array.isArray(payload) ? 'an array' : typeof payload;
     return { invalid: [{ property: '(payload)', problems: [`must be an object, got ${got}`] }] };
   }
+  const flat = instanceOfFlat(eventClass, payload);
+  if (flat) return { instance: flat };
   let instance: T;
   try {
     instance = plainToInstance(eventClass, payload);

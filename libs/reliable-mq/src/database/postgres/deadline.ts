@@ -1,4 +1,5 @@
 import type { QueryRunner } from 'typeorm';
+import { connectionOf } from '../connection-of';
 
 interface PostgresConnection {
   readonly processID?: number | null;
@@ -7,8 +8,9 @@ interface PostgresConnection {
 }
 
 /** Whether the server has no transaction open on a connection that TypeORM thinks is in one: somebody wrote `ROLLBACK` or `COMMIT`. */
-export async function hasLostTransaction(queryRunner: QueryRunner): Promise<boolean> {
-  return (await transactionStatus(queryRunner)) === 'I';
+export function hasLostTransaction(queryRunner: QueryRunner): boolean | Promise<boolean> {
+  const status = transactionStatus(queryRunner);
+  return status instanceof Promise ? status.then((each) => each === 'I') : status === 'I';
 }
 
 /**
@@ -25,10 +27,14 @@ export async function isWhole(queryRunner: QueryRunner): Promise<boolean> {
   return (await transactionStatus(queryRunner)) === 'T';
 }
 
-async function transactionStatus(queryRunner: QueryRunner): Promise<string | null | undefined> {
+type TransactionStatus = string | null | undefined;
+
+function transactionStatus(queryRunner: QueryRunner): TransactionStatus | Promise<TransactionStatus> {
   if (queryRunner.isReleased) return undefined;
-  const connection = (await queryRunner.connect()) as PostgresConnection;
-  return connection.getTransactionStatus?.();
+  const connection = connectionOf<PostgresConnection>(queryRunner);
+  return connection instanceof Promise
+    ? connection.then((each) => each.getTransactionStatus?.())
+    : connection.getTransactionStatus?.();
 }
 
 interface PostgresQueryRunner extends QueryRunner {

@@ -110,7 +110,7 @@ export class PostgresDatabase implements DatabasePort {
     return isWhole(queryRunner);
   }
 
-  hasLostTransaction(queryRunner: QueryRunner): Promise<boolean> {
+  hasLostTransaction(queryRunner: QueryRunner): boolean | Promise<boolean> {
     return hasLostTransaction(queryRunner);
   }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type DataSource, QueryFailedError, type QueryRunner } from 'typeorm';
+import { connectionOf } from '../connection-of';
 import { dataSourceOf } from '../data-source-of';
 import { sqlState } from './database-errors';
 import { dismissIfReadOnly } from './read-only-connections';
@@ -28,9 +29,22 @@ export function keepsStatementsPrepared(dataSource: DataSource): boolean {
   return direct.has(dataSource);
 }
 
-/** What a connection of `pg` takes beside texts (node-postgres, "Queries", prepared statements). */
+/** What a connection of `pg` takes beside texts. */
 interface PreparingClient {
-  query(statement: NamedStatement & { readonly values: readonly unknown[] }): Promise<{ readonly rows: unknown[] }>;
+  query(query: PreparedQuery): unknown;
+}
+
+/** `pg`'s own class (node-postgres, "Queries"): a plain object with a name would be copied by the descriptors of its properties. */
+interface PreparedQuery {
+  name?: string;
+}
+
+interface PostgresModule {
+  readonly Query: new (
+    text: string,
+    values: readonly unknown[],
+    callback: (error: Error | null, result: { readonly rows: unknown[] }) => void,
+  ) => PreparedQuery;
 }
 
 /** SQLSTATE invalid_sql_statement_name. */
@@ -43,20 +57,45 @@ const NOT_PREPARED = '26000';
  * Somebody may have made the server forget it (DISCARD, DEALLOCATE). That transaction is lost, and nothing is prepared after it.
  * @throws QueryFailedError as TypeORM does
  */
-export async function queryPrepared(
+export function queryPrepared(
+  queryRunner: QueryRunner,
+  statement: NamedStatement,
+  values: readonly unknown[],
+): Promise<unknown[]> {
+  const connection = connectionOf<PreparingClient>(queryRunner);
+  return connection instanceof Promise
+    ? connection.then((client) => send(client, queryRunner, statement, values))
+    : send(connection, queryRunner, statement, values);
+}
+
+function send(
+  client: PreparingClient,
   queryRunner: QueryRunner,
   { text, name }: NamedStatement,
   values: readonly unknown[],
 ): Promise<unknown[]> {
   const dataSource = dataSourceOf(queryRunner);
-  const client = (await queryRunner.connect()) as PreparingClient;
+  const { Query } = (dataSource.driver as unknown as { readonly postgres: PostgresModule }).postgres;
   dataSource.logger.logQuery(text, values as unknown[], queryRunner);
-  try {
-    return (await client.query({ name, text, values })).rows;
-  } catch (error) {
-    if (sqlState(error) === NOT_PREPARED) direct.delete(dataSource);
-    await dismissIfReadOnly(dataSource, queryRunner, error);
-    dataSource.logger.logQueryError(error as Error, text, values as unknown[], queryRunner);
-    throw new QueryFailedError(text, values as unknown[], error as Error);
-  }
+  return new Promise((resolve, reject) => {
+    const query = new Query(text, values, (error, result) => {
+      if (error) failureOf(error, queryRunner, text, values).then(reject, reject);
+      else resolve(result.rows);
+    });
+    query.name = name;
+    client.query(query);
+  });
+}
+
+async function failureOf(
+  error: Error,
+  queryRunner: QueryRunner,
+  text: string,
+  values: readonly unknown[],
+): Promise<QueryFailedError> {
+  const dataSource = dataSourceOf(queryRunner);
+  if (sqlState(error) === NOT_PREPARED) direct.delete(dataSource);
+  await dismissIfReadOnly(dataSource, queryRunner, error);
+  dataSource.logger.logQueryError(error, text, values as unknown[], queryRunner);
+  return new QueryFailedError(text, values as unknown[], error);
 }

@@ -3,18 +3,16 @@ import { type TableNames, tableNamesOf, type TableRole } from '../table-names';
 
 /** How statements call the library's tables and their indexes. */
 export class SqlNames {
+  readonly outbox: string;
+  readonly inbox: string;
+
   /** @param schema undefined: wherever the session's search_path leads */
   constructor(
     private readonly names: TableNames,
     readonly schema: string | undefined,
-  ) {}
-
-  get outbox(): string {
-    return this.table('outbox');
-  }
-
-  get inbox(): string {
-    return this.table('inbox');
+  ) {
+    this.outbox = this.table('outbox');
+    this.inbox = this.table('inbox');
   }
 
   table(role: TableRole): string {
