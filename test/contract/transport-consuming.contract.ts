@@ -156,6 +156,55 @@ export function describeConsuming(bench: TransportBench): void {
       expect(await transport.queueState(missing)).toBe('no-queue');
     });
 
+    it('reads a queue message by message; what was not acknowledged goes back when the reader closes', async () => {
+      const transport = await bench.started();
+      const { spec, type } = await bench.declared(transport);
+      await publishMany(transport, type, 3);
+
+      const reader = transport.read(spec.name);
+      const [first, second, third] = [await reader.next(), await reader.next(), await reader.next()];
+      expect([first, second, third].map((delivery) => delivery?.message.messageId)).toEqual(['0', '1', '2']);
+      expect(first?.message).toMatchObject({ queue: spec.name, redelivered: false });
+      await expect(reader.next()).resolves.toBeUndefined();
+      expect(reader.problem).toBeUndefined();
+      second?.ack();
+      await reader.close();
+      await reader.close();
+      await expect(reader.next()).resolves.toBeUndefined();
+
+      const deliveries = collector();
+      await transport.subscribe(spec, 5, deliveries.take);
+      const back = await deliveries.next(2);
+      expect(back.map(({ message: { messageId, redelivered } }) => [messageId, redelivered])).toEqual([
+        ['0', true],
+        ['2', true],
+      ]);
+    });
+
+    it('reads nothing from a queue that is not there, and says why when the broker is not', async () => {
+      const transport = await bench.started();
+      const { spec, type } = await bench.declared(transport);
+      await publishMany(transport, type, 1);
+      const missing = transport.read(bench.harness.queueName('missing'));
+      await expect(missing.next()).resolves.toBeUndefined();
+      expect(missing.problem).toBeUndefined();
+      await missing.close();
+
+      const cut = transport.read(spec.name);
+      const held = await cut.next();
+      await bench.harness.goOffline();
+      await unavailable(transport);
+      await expect(cut.next()).resolves.toBeUndefined();
+      expect(cut.problem).toMatch(/./);
+      held?.ack();
+      await cut.close();
+      await bench.harness.goOnline();
+
+      const deliveries = collector();
+      await transport.subscribe(spec, 5, deliveries.take);
+      await deliveries.next(1);
+    });
+
     it('leaves messages in the queue after the subscription was closed, and still settles', async () => {
       const transport = await bench.started();
       const { spec, type } = bench.eventsQueue();

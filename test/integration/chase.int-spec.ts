@@ -48,13 +48,28 @@ describe('Chasing receipts', () => {
     const service = app.get(NoteService);
     const ids = [await service.record(note(DeclaredNote)), await service.record(note(DeclaredNote))];
     for (const id of ids) producer.sendReceipts({ eventId: id, consumer: 'mail', outcome: 'handled' });
-    const reason = 'nobody consumes queue "stock.note.declared": 2 messages wait in it';
+    const reason = 'nobody consumes queue "stock.note.declared": 2 messages wait in it or in its parking queue';
     for (const id of ids) await producer.until(id, { status: 'published', attempts: 1, reason });
     expect(producer.messageIds('stock.note.declared')).toEqual(ids);
 
     producer.broker.purge('stock.note.declared');
     await eventually(() => expect(producer.messageIds('stock.note.declared').sort()).toEqual([...ids].sort()));
     for (const id of ids) await producer.until(id, { status: 'published', attempts: 2 });
+  });
+
+  it('leaves alone what the broker has dead-lettered while nobody consumes its queue', async () => {
+    const parkingQueue = 'stock.parked';
+    producer.broker.declare({ name: 'stock.note.declared', kind: 'events', bindings: ['note.declared'], parkingQueue });
+    producer.bind({ 'mail.note.declared': 'note.declared' });
+    const app = await producer.start({
+      receipts: { chaseAfterMs: 300 },
+      publish: { maxAttempts: 20, backoff: { initialMs: 1, maxMs: 300 } },
+    });
+    const id = await app.get(NoteService).record(note(DeclaredNote));
+    producer.sendReceipts({ eventId: id, consumer: 'mail', outcome: 'handled' });
+    await eventually(() => producer.broker.deadLetter('stock.note.declared') === 1);
+    const reason = 'nobody consumes queue "stock.note.declared": 1 messages wait in it or in its parking queue';
+    await producer.until(id, { status: 'published', attempts: 1, reason });
   });
 
   it('publishes again what has waited for very long, for it may be lost while others wait in its queue', async () => {

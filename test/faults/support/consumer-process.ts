@@ -60,18 +60,20 @@ export class ConsumerField {
   private readonly receipts: Record<string, unknown>[] = [];
 
   private constructor(
+    private readonly brokerUrl: string,
     private readonly database: TestDatabase,
     private readonly client: Pool,
     private readonly connection: ChannelModel,
     private readonly channel: Channel,
   ) {}
 
-  static async create(): Promise<ConsumerField> {
+  /** @param brokerUrl of a broker that the test may change */
+  static async create(brokerUrl = rabbitmqUrl()): Promise<ConsumerField> {
     const database = await createTestDatabase();
     const client = new Pool({ connectionString: database.url, max: 3 });
     await client.query('CREATE TABLE effect (event_id text NOT NULL, text text NOT NULL)');
-    const connection = await connect(rabbitmqUrl());
-    const field = new ConsumerField(database, client, connection, await connection.createChannel());
+    const connection = await connect(brokerUrl);
+    const field = new ConsumerField(brokerUrl, database, client, connection, await connection.createChannel());
     await field.channel.assertQueue(field.receiptQueue, { exclusive: true });
     return field;
   }
@@ -79,7 +81,7 @@ export class ConsumerField {
   /** A consumer process, ready. It may die before it is: then it must say so by `DIE_AT`. */
   async start(choices: Choices = {}): Promise<App> {
     const env: ConsumerAppEnvironment = {
-      AMQP_URL: rabbitmqUrl(),
+      AMQP_URL: this.brokerUrl,
       DATABASE_URL: this.database.url,
       SERVICE: this.service,
       EXCHANGE: this.exchange,
@@ -170,10 +172,8 @@ export class ConsumerField {
     await this.connection.close();
     await this.client.end();
     await this.database.drop();
-    await cleanQueues(this.prefix, {
-      queues: [this.queue, `${this.service}.parked`, `${this.service}.receipts.quorum`],
-      exchanges: [this.exchange],
-    });
+    const queues = [this.queue, `${this.service}.parked`, `${this.service}.receipts.quorum`];
+    await cleanQueues(this.prefix, { queues, exchanges: [this.exchange] }, this.brokerUrl);
   }
 }
 

@@ -40,6 +40,9 @@ export interface Transport {
    */
   queueState(queue: string): Promise<QueueState>;
 
+  /** Look through a queue message by message, without being its consumer. */
+  read(queue: string): QueueReader;
+
   /** Declare everything again that this process has declared: puts back a removed binding or a deleted exchange. */
   refreshTopology(): Promise<void>;
 
@@ -137,6 +140,15 @@ export interface IncomingMessage {
 export interface Delivery {
   readonly message: IncomingMessage;
   ack(): void;
+}
+
+export interface QueueReader {
+  /** Why no more is read although there may be more, for people: it may not be read, the broker does not answer. */
+  readonly problem: string | undefined;
+  /** Never rejects. @returns undefined when nothing waits in the queue, it does not exist, or there is a `problem` */
+  next(): Promise<Delivery | undefined>;
+  /** What was not acknowledged goes back, as delivered once more. Idempotent. */
+  close(): Promise<void>;
 }
 
 export interface Subscription {

@@ -11,6 +11,7 @@ import { TransactionContext } from '../transaction/transaction-context';
 import { finishesWithin } from '../wait/deadline';
 import { Attempts } from './attempt';
 import { Consumer } from './consumer';
+import { DeadLetters } from './dead-letters';
 import { HandlerRegistry } from './handler-registry';
 import { InboxWriter } from './inbox-writer';
 import { Isolation } from './isolation';
@@ -19,6 +20,7 @@ import type { PipelineParts } from './pipeline';
 
 /** How long cut-off attempts may take to roll back and give their rows back, in milliseconds. */
 const CUT_OFF_MS = 5000;
+const HOUR_MS = 60 * 60 * 1000;
 
 /** The consuming half of an application: all its queues, started and stopped together. */
 @Injectable()
@@ -28,10 +30,11 @@ export class ConsumerGroup {
   private readonly receipts: ReceiptSender;
   private readonly parts: PipelineParts;
   private readonly parkings = new Map<string, Parking>();
+  private readonly deadLetters = new Map<string, DeadLetters>();
   private consumers: readonly Consumer[] = [];
 
   constructor(
-    @Inject(RESOLVED_OPTIONS) options: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly handlers: HandlerRegistry,
     transactions: TransactionContext,
     @Inject(TRANSPORT) private readonly transport: Transport,
@@ -63,6 +66,7 @@ export class ConsumerGroup {
       .map((queue) => new Consumer(queue, this.transport, this.parts));
     this.consumers = [...this.consumers, ...added];
     await Promise.all(added.map((consumer) => consumer.start()));
+    for (const { queue } of added) this.deadLettersOf(queue.consumer).start();
   }
 
   /** What keeps messages from being put aside as they should be, each as a sentence. */
@@ -99,7 +103,8 @@ export class ConsumerGroup {
   }
 
   private async paused(): Promise<void> {
-    await Promise.all(this.consumers.map((consumer) => consumer.pause()));
+    const dead = [...this.deadLetters.values()].map((deadLetters) => deadLetters.stop());
+    await Promise.all([...dead, ...this.consumers.map((consumer) => consumer.pause())]);
   }
 
   private async idle(): Promise<void> {
@@ -111,5 +116,17 @@ export class ConsumerGroup {
     const parking = this.parkings.get(consumer) ?? new Parking(consumer, this.transport);
     this.parkings.set(consumer, parking);
     return parking;
+  }
+
+  private deadLettersOf(consumer: string): DeadLetters {
+    const { transport } = this;
+    const { hooks } = this.parts;
+    const find = (name: string): Consumer | undefined => this.consumers.find(({ queue }) => queue.queue === name);
+    const inboxMs = this.options.retention.inboxHours * HOUR_MS;
+    const deadLetters =
+      this.deadLetters.get(consumer) ??
+      new DeadLetters(consumer, this.parkingOf(consumer), { transport, hooks, find, inboxMs });
+    this.deadLetters.set(consumer, deadLetters);
+    return deadLetters;
   }
 }

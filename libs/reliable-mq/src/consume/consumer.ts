@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { Subscription, Transport } from '../broker/transport';
+import type { Delivery, Subscription, Transport } from '../broker/transport';
 import { describeError } from '../event/errors';
 import { parkingQueue } from '../event/queue-names';
 import type { ClaimableQueue } from '../inbox/inbox.store';
@@ -34,8 +34,16 @@ export class Consumer {
     const { queue, consumer, type, prefetch } = this.queue;
     const spec = { name: queue, kind: 'events' as const, bindings: [type], parkingQueue: parkingQueue(consumer) };
     this.subscription = await this.transport.subscribe(spec, prefetch, (delivery) => {
-      void this.begin(() => this.pipeline.take(delivery));
+      void this.take(delivery);
     });
+  }
+
+  /**
+   * Handle a message of the queue that has come another way. Never rejects.
+   * @param asideFor why it is to be put aside, and not handled
+   */
+  take(delivery: Delivery, asideFor?: string): Promise<void> {
+    return this.begin(() => this.pipeline.take(delivery, asideFor));
   }
 
   /** Take no more messages; those in hand go on. */

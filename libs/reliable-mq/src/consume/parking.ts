@@ -33,6 +33,7 @@ export class Parking {
   });
   private bytes = 0;
   private left = 0;
+  private put = 0;
   private sending = false;
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
@@ -45,6 +46,11 @@ export class Parking {
   /** Why copies wait; undefined: none does. */
   get problem(): string | undefined {
     return this.stuck.lasts ? `messages can't be put into the parking queue of consumer "${this.consumer}"` : undefined;
+  }
+
+  /** Copies that this process has put into the queue. */
+  get copied(): number {
+    return this.put;
   }
 
   add(message: IncomingMessage, reason: string): void {
@@ -73,6 +79,7 @@ export class Parking {
       const outcomes = await Promise.all(batch.map((copy) => this.send(copy)));
       const failed = batch.filter((_, index) => outcomes[index]?.status !== 'routed');
       this.copies.push(...failed);
+      this.put += batch.length - failed.length;
       this.bytes = this.copies.reduce((sum, { message }) => sum + message.body.length, 0);
       const problem = outcomes.find((outcome) => outcome.status !== 'routed');
       if (!problem) {
@@ -108,14 +115,14 @@ export class Parking {
 
 /**
  * As they came, and why it is here. Not what would make the broker do something with the copy: let it expire, refuse it as sent by
- * somebody else (`userId`), or send it on (`CC`, `BCC`).
+ * somebody else (`userId`), or send it on (`CC`, `BCC`). Nor `x-death`, by which messages are known that the broker has put there.
  */
 function propertiesOf(
   { properties, headers }: IncomingMessage,
   ours: { readonly reason: string; readonly consumer: string; readonly queue: string },
 ): Readonly<Record<string, unknown>> {
   const { expiration, userId, ...kept } = properties;
-  const { CC, BCC, ...own } = headers;
+  const { CC, BCC, 'x-death': deaths, ...own } = headers;
   const put: Record<string, unknown> = {
     ...own,
     [HEADER.reason]: ours.reason,
@@ -124,6 +131,7 @@ function propertiesOf(
   };
   if (expiration !== undefined) put[HEADER.expiration] = expiration;
   if (userId !== undefined) put[HEADER.userId] = userId;
+  if (deaths !== undefined) put[HEADER.deaths] = deaths;
   if (CC !== undefined || BCC !== undefined) put[HEADER.copiesTo] = [CC, BCC].flat().filter((to) => to !== undefined);
   const copied: Record<string, unknown> = { headers: put };
   for (const [name, value] of Object.entries(kept)) {

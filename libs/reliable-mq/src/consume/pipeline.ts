@@ -83,13 +83,17 @@ export class Pipeline {
     this.batches = batchesOf(queue, slots, parts, alone);
   }
 
-  /** A message from the broker. Never rejects. */
-  async take(delivery: Delivery): Promise<void> {
+  /**
+   * A message from the broker. Never rejects.
+   * @param asideFor why it is to be put aside, and not handled
+   */
+  async take(delivery: Delivery, asideFor?: string): Promise<void> {
     const { hooks, options } = this.parts;
     const { queue, messageId, redelivered: isRedelivered } = delivery.message;
     const { consumer, type } = this.queue;
     hooks.run('received', { queue, consumer, type, messageId, redelivered: isRedelivered });
-    const opening = openMessage(delivery.message, this.queue, options.consume.maxMessageBytes);
+    const opened = openMessage(delivery.message, this.queue, options.consume.maxMessageBytes);
+    const opening: Opening = asideFor === undefined ? opened : { ...opened, kind: 'unreadable', reason: asideFor };
     let isAcknowledged = false;
     const acknowledge = (): void => {
       if (isAcknowledged) return;

@@ -75,6 +75,17 @@ export interface Hooks {
     readonly messageId: string | undefined;
     readonly reason: string;
   }): void;
+  /**
+   * The broker had taken the message out of a consumer's queue by itself, which only a policy of its operator makes it do, or a program that
+   * rejected it. It is with the inbox now: handled from there, or parked. `reason` in the broker's word: `expired`, `delivery_limit`,
+   * `maxlen`, `rejected`.
+   */
+  deadLettered(message: {
+    readonly queue: string;
+    readonly consumer: string;
+    readonly messageId: string | undefined;
+    readonly reason: string;
+  }): void;
   /** The message was acknowledged to the broker. */
   acknowledged(message: {
     readonly queue: string;

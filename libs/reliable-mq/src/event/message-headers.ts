@@ -26,6 +26,8 @@ export const HEADER = {
   expiration: 'reliable-mq-expiration',
   userId: 'reliable-mq-user-id',
   copiesTo: 'reliable-mq-cc',
+  /** What the broker said of its death in another queue, which would be taken for its death in this one. */
+  deaths: 'reliable-mq-x-death',
 } as const;
 
 const RESERVED = 'reliable-mq-';

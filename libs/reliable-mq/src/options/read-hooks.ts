@@ -19,6 +19,7 @@ const HOOK_NAMES: Readonly<Record<keyof Hooks, true>> = {
   handlingFailed: true,
   duplicate: true,
   parked: true,
+  deadLettered: true,
   acknowledged: true,
   receiptsSending: true,
   receiptsSent: true,

@@ -99,7 +99,8 @@ export class ChaseReceiptsJob implements Job {
 function waitsReason(backlog: Backlog | 'not-known'): string {
   if (backlog === 'not-known') return 'its consumer may be behind: how many messages wait in its queue is not known';
   const { queue, messages, consumers } = backlog;
-  if (consumers === 0) return `nobody consumes queue "${queue}": ${messages} messages wait in it`;
+  if (consumers === 0)
+    return `nobody consumes queue "${queue}": ${messages} messages wait in it or in its parking queue`;
   return `its consumer is behind: ${messages} messages wait in queue "${queue}"`;
 }
 

@@ -33,6 +33,27 @@ describe('QueueBacklogs', () => {
     expect(asked).toEqual(['stock.order.created']);
   });
 
+  it('counts what was dead-lettered from a queue while nobody consumes it, and then only', async () => {
+    const asked: string[] = [];
+    const states = {
+      'stock.order.created': { messages: 0, consumers: 0 },
+      'stock.parked': { messages: 2, consumers: 0 },
+      'mail.order.created': { messages: 0, consumers: 1 },
+      'mail.parked': { messages: 2, consumers: 0 },
+    };
+    const queueState = async (queue: string) => {
+      asked.push(queue);
+      return states[queue as keyof typeof states];
+    };
+    const all = new QueueBacklogs({ queueState }, () => true);
+    const held = { queue: 'stock.order.created', messages: 2, consumers: 0 };
+    await expect(all.mayHold(event(['stock']))).resolves.toEqual(held);
+    await expect(all.mayHold(event(['stock']))).resolves.toEqual(held);
+    await expect(all.mayHold(event(['stock']))).resolves.toBeUndefined();
+    await expect(all.mayHold(event(['mail']))).resolves.toBeUndefined();
+    expect(asked).toEqual(['stock.order.created', 'stock.parked', 'mail.order.created']);
+  });
+
   it('knows nothing of an empty queue, of none, and of events without declared consumers', async () => {
     const { all } = backlogs({ 'stock.order.created': 0 });
     await expect(all.mayHold(event(['stock']))).resolves.toBeUndefined();

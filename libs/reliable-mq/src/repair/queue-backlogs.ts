@@ -1,4 +1,4 @@
-import { consumerQueue } from '../event/queue-names';
+import { consumerQueue, parkingQueue } from '../event/queue-names';
 import type { ClaimedEvent } from '../outbox/outbox.store';
 import { missingConsumers, publishTargets } from '../publish/publish-target';
 import type { MessageTarget, PresentQueue, QueueState, Transport } from '../broker/transport';
@@ -14,9 +14,16 @@ export interface Backlog extends PresentQueue {
   readonly queue: string;
 }
 
+/** The queue of one consumer for one type, and the one that takes what the broker dead-letters from it. */
+interface ConsumerQueue {
+  readonly queue: string;
+  readonly parking: string;
+}
+
 /**
  * Tells events that may still wait in their consumer's queue from those that must have been lost: a queue with `n` messages can
- * hold `n` of them. Published again, each would wait there twice, and a consumer that is behind would fall behind for good.
+ * hold `n` of them. Published again, each would wait there twice, and a consumer that is behind would fall behind for good. While nobody
+ * consumes the queue, what the broker has dead-lettered from it waits for the consumer too; one that is there has taken it.
  */
 export class QueueBacklogs {
   private readonly states = new Map<string, QueueState>();
@@ -42,10 +49,10 @@ export class QueueBacklogs {
     for (const queue of queues) {
       const state = await this.state(queue);
       if (state === undefined) return 'not-known';
-      if (state === 'no-queue' || (this.left.get(queue) ?? 0) <= 0) return undefined;
-      if (!largest || state.messages > largest.messages) largest = { queue, ...state };
+      if (state === 'no-queue' || (this.left.get(queue.queue) ?? 0) <= 0) return undefined;
+      if (!largest || state.messages > largest.messages) largest = { queue: queue.queue, ...state };
     }
-    for (const queue of queues) this.take(queue);
+    for (const { queue } of queues) this.take(queue);
     return largest;
   }
 
@@ -61,7 +68,7 @@ export class QueueBacklogs {
     const states: QueueState[] = [];
     for (const queue of queues) states.push(await this.state(queue));
     if (!states.includes('no-queue')) return publishTargets(event);
-    return queues.filter((queue) => !this.take(queue)).map((queue) => ({ queue }));
+    return queues.filter(({ queue }) => !this.take(queue)).map(({ queue }) => ({ queue }));
   }
 
   /** Those of an event's queues that exist and that nobody consumes, as far as the broker says. */
@@ -69,7 +76,7 @@ export class QueueBacklogs {
     const unattended: string[] = [];
     for (const queue of missingQueues(event)) {
       const state = await this.state(queue);
-      if (typeof state === 'object' && state.consumers === 0) unattended.push(queue);
+      if (typeof state === 'object' && state.consumers === 0) unattended.push(queue.queue);
     }
     return unattended;
   }
@@ -87,17 +94,33 @@ export class QueueBacklogs {
   }
 
   /** Asked once; no more after a few questions that were not answered. */
-  private async state(queue: string): Promise<QueueState> {
-    if (this.states.has(queue) || this.unanswered >= MAX_UNANSWERED || !this.mayAsk()) return this.states.get(queue);
-    const state = await this.transport.queueState(queue);
-    if (state === undefined) this.unanswered += 1;
+  private async state({ queue, parking }: ConsumerQueue): Promise<QueueState> {
+    if (this.states.has(queue) || !this.goesOn()) return this.states.get(queue);
+    let state = await this.ask(queue);
+    if (typeof state === 'object' && state.consumers === 0 && this.goesOn()) {
+      const parked = await this.ask(parking);
+      if (typeof parked === 'object') state = { ...state, messages: state.messages + parked.messages };
+    }
     this.states.set(queue, state);
     this.left.set(queue, typeof state === 'object' ? state.messages : 0);
+    return state;
+  }
+
+  private goesOn(): boolean {
+    return this.unanswered < MAX_UNANSWERED && this.mayAsk();
+  }
+
+  private async ask(queue: string): Promise<QueueState> {
+    const state = await this.transport.queueState(queue);
+    if (state === undefined) this.unanswered += 1;
     return state;
   }
 }
 
 /** Queues of the declared consumers that have not handled the event. */
-function missingQueues(event: ClaimedEvent): readonly string[] {
-  return missingConsumers(event).map((consumer) => consumerQueue(consumer, event.type));
+function missingQueues({ type, ...event }: ClaimedEvent): readonly ConsumerQueue[] {
+  return missingConsumers(event).map((consumer) => ({
+    queue: consumerQueue(consumer, type),
+    parking: parkingQueue(consumer),
+  }));
 }

@@ -68,6 +68,27 @@ describe('MemoryBroker', () => {
     expect(received).toEqual([undefined, 'junk']);
   });
 
+  it('dead-letters what waits in a queue to its parking queue, with the reason', async () => {
+    const broker = new MemoryBroker();
+    const transport = await transportOf(broker);
+    await (await transport.subscribe(spec, 1, () => undefined)).close();
+    const properties = { messageId: '1', headers: { a: 1 }, expiration: '5' };
+    broker.publish({ routingKey: 'order.created' }, { properties });
+
+    expect(broker.deadLetter(spec.name, 'maxlen')).toBe(1);
+    expect(broker.deadLetter('no such queue')).toBe(0);
+
+    expect(broker.messages(spec.name)).toEqual([]);
+    const [parked] = broker.messages(spec.parkingQueue);
+    const death = { reason: 'maxlen', queue: spec.name, 'routing-keys': ['order.created'], 'original-expiration': '5' };
+    expect(parked?.properties).toEqual({
+      messageId: '1',
+      headers: { a: 1, 'x-death': [expect.objectContaining(death)] },
+    });
+    expect(broker.deadLetter(spec.parkingQueue)).toBe(1);
+    expect(broker.messages(spec.parkingQueue)).toEqual([]);
+  });
+
   it('keeps a message as it was when it was published', async () => {
     const broker = new MemoryBroker();
     const transport = await transportOf(broker);

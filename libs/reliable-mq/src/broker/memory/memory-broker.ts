@@ -81,6 +81,37 @@ export class MemoryBroker {
     return this.route(target, message.body ?? Buffer.alloc(0), message.properties ?? {});
   }
 
+  /**
+   * Dead-letters what waits in the queue, as RabbitMQ does by a policy of its operator: it goes to the parking queue, with the broker's
+   * `x-death` header.
+   * @param reason in RabbitMQ's words: `expired`, `delivery_limit`, `maxlen`, `rejected`
+   * @returns how many messages that were
+   */
+  deadLetter(queue: string, reason = 'expired'): number {
+    const messages = this.queues.get(queue)?.waiting() ?? [];
+    const parkingQueue = this.queues.get(queue)?.spec.parkingQueue;
+    this.purge(queue);
+    for (const { raw } of messages) {
+      const { headers, expiration, ...properties } = raw.properties;
+      const before = (headers ?? {}) as Readonly<Record<string, unknown>>;
+      const death = {
+        count: 1,
+        reason,
+        queue,
+        time: { '!': 'timestamp', value: Math.floor(Date.now() / 1000) },
+        'routing-keys': [raw.routingKey],
+        ...(expiration !== undefined && { 'original-expiration': expiration }),
+      };
+      const earlier = Array.isArray(before['x-death']) ? (before['x-death'] as unknown[]) : [];
+      if (parkingQueue === undefined) continue;
+      this.route({ queue: parkingQueue }, raw.body, {
+        ...properties,
+        headers: { ...before, 'x-death': [death, ...earlier] },
+      });
+    }
+    return messages.length;
+  }
+
   /** @internal Why nobody is connected. */
   get offlineReason(): string | undefined {
     return this.offline;

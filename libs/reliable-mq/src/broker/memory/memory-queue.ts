@@ -9,10 +9,14 @@ export interface StoredMessage {
   delivered: boolean;
 }
 
-/** Who takes messages of a queue, until it is removed. */
-export interface MemoryConsumer {
-  readonly prefetch: number;
+/** Who has messages of a queue that it has not settled. */
+export interface MemoryHolder {
   readonly unsettled: Set<StoredMessage>;
+}
+
+/** Who takes messages of a queue, until it is removed. */
+export interface MemoryConsumer extends MemoryHolder {
+  readonly prefetch: number;
   deliver(message: StoredMessage, redelivered: boolean): void;
   /** The queue was deleted. */
   cancelled(): void;
@@ -49,16 +53,26 @@ export class MemoryQueue {
     this.consumers = this.consumers.filter((each) => each !== consumer);
   }
 
-  /** @returns false when the message is no longer with this consumer: settled, or taken back */
-  ack(consumer: MemoryConsumer, message: StoredMessage): boolean {
-    const settled = consumer.unsettled.delete(message);
+  /** Hands one message out that waits, if there is one. @returns it, and whether anyone has ever got it before */
+  get(holder: MemoryHolder): { readonly message: StoredMessage; readonly redelivered: boolean } | undefined {
+    const message = this.take();
+    if (!message) return undefined;
+    const redelivered = message.delivered;
+    message.delivered = true;
+    holder.unsettled.add(message);
+    return { message, redelivered };
+  }
+
+  /** @returns false when the message is no longer with this holder: settled, or taken back */
+  ack(holder: MemoryHolder, message: StoredMessage): boolean {
+    const settled = holder.unsettled.delete(message);
     if (settled) this.dispatchSoon();
     return settled;
   }
 
-  giveBackAll(consumer: MemoryConsumer): void {
-    this.returned.push(...consumer.unsettled);
-    consumer.unsettled.clear();
+  giveBackAll(holder: MemoryHolder): void {
+    this.returned.push(...holder.unsettled);
+    holder.unsettled.clear();
     this.returned.sort((a, b) => a.place - b.place);
     this.dispatchSoon();
   }
@@ -98,14 +112,11 @@ export class MemoryQueue {
   private dispatch(): void {
     for (;;) {
       const consumer = this.consumers.find(({ unsettled, prefetch }) => unsettled.size < prefetch);
-      const message = consumer && this.take();
-      if (!message) return;
+      const got = consumer && this.get(consumer);
+      if (!got) return;
       // To the end of the line: consumers take turns.
       this.consumers.push(...this.consumers.splice(this.consumers.indexOf(consumer), 1));
-      const redelivered = message.delivered;
-      message.delivered = true;
-      consumer.unsettled.add(message);
-      consumer.deliver(message, redelivered);
+      consumer.deliver(got.message, got.redelivered);
     }
   }
 

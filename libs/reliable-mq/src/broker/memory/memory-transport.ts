@@ -4,6 +4,7 @@ import type {
   Delivery,
   OutgoingMessage,
   PublishOutcome,
+  QueueReader,
   QueueState,
   QueueSpec,
   Subscription,
@@ -11,6 +12,7 @@ import type {
   TransportStatus,
 } from '../transport';
 import type { MemoryBroker, MemoryClient } from './memory-broker';
+import { MemoryQueueReader } from './memory-queue-reader';
 import { MemorySubscription } from './memory-subscription';
 import type { Log } from '../../log/log';
 
@@ -18,6 +20,7 @@ import type { Log } from '../../log/log';
 export class MemoryTransport implements Transport, MemoryClient {
   readonly kind = 'memory';
   private readonly subscriptions = new Set<MemorySubscription>();
+  private readonly readers = new Set<MemoryQueueReader>();
   /** Publishes that the broker has not confirmed. */
   private readonly inFlight = new Set<(outcome: PublishOutcome) => void>();
   private readonly board: StatusBoard;
@@ -89,6 +92,13 @@ export class MemoryTransport implements Transport, MemoryClient {
     return queue ? { messages: queue.waiting().length, consumers: queue.consumerCount } : 'no-queue';
   }
 
+  read(queue: string): QueueReader {
+    const reader = new MemoryQueueReader(this.broker, queue, (closed) => this.readers.delete(closed));
+    this.readers.add(reader);
+    if (!this.connected) reader.detach();
+    return reader;
+  }
+
   async refreshTopology(): Promise<void> {
     if (!this.connected) return;
     for (const { spec } of this.subscriptions) {
@@ -146,7 +156,7 @@ export class MemoryTransport implements Transport, MemoryClient {
 
   private lose(reason: string): void {
     for (const answer of [...this.inFlight]) answer({ status: 'unavailable', reason });
-    for (const subscription of this.subscriptions) subscription.detach();
+    for (const holder of [...this.subscriptions, ...this.readers]) holder.detach();
   }
 
   private logFailure(what: string, error: unknown): void {

@@ -1,4 +1,4 @@
-import type { Channel, ConsumeMessage } from 'amqplib';
+import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
 import { toIncomingMessage } from '../incoming-message';
 import type { Delivery, IncomingMessage } from '../transport';
 import { writeTogether } from './write-together';
@@ -10,7 +10,7 @@ export class RabbitMqDelivery implements Delivery {
 
   constructor(
     private readonly channel: Channel,
-    private readonly raw: ConsumeMessage,
+    private readonly raw: ConsumeMessage | GetMessage,
     queue: string,
     private readonly onAcknowledged: () => void,
   ) {

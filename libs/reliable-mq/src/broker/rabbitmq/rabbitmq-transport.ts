@@ -5,6 +5,7 @@ import type {
   Delivery,
   OutgoingMessage,
   PublishOutcome,
+  QueueReader,
   QueueState,
   QueueSpec,
   Subscription,
@@ -15,6 +16,7 @@ import type { BrokerConnection } from './broker-connection';
 import { consumingConnection, publishingConnection } from './connections';
 import { Publisher } from './publisher';
 import { QueueGauge } from './queue-gauge';
+import { RabbitMqQueueReader } from './rabbitmq-queue-reader';
 import { RabbitMqSubscription } from './rabbitmq-subscription';
 import { Sender } from './sender';
 import { Topology } from './topology';
@@ -125,6 +127,10 @@ export class RabbitMqTransport implements Transport {
 
   async queueState(queue: string): Promise<QueueState> {
     return this.closing ? undefined : this.gauge.queueState(queue);
+  }
+
+  read(queue: string): QueueReader {
+    return new RabbitMqQueueReader(this.consuming, queue);
   }
 
   refreshTopology(): Promise<void> {
