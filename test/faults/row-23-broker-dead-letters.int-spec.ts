@@ -11,7 +11,7 @@ import { ConsumerField } from './support/consumer-process';
 import { Landscape } from './support/landscape';
 import { OrderService } from './support/order-service';
 
-jest.setTimeout(120_000);
+jest.setTimeout(240_000);
 
 const servers = usePrivateServers();
 

@@ -44,6 +44,12 @@ class LoadArrived {
   @IsString() @Transform(({ value }: { value: string }) => (value === 'kill when read' ? die() : value)) text!: string;
 }
 
+/** What only the next release knows. */
+@ReliableEvent({ type: 'load.arrived', version: 2 })
+class LoadArrivedLater {
+  @IsString() text!: string;
+}
+
 async function load(
   { text }: LoadArrived,
   { manager, eventId, attempt }: Pick<EventContext, 'manager' | 'eventId' | 'attempt'>,
@@ -70,6 +76,14 @@ class LoadsHandler {
   async handle(events: LoadArrived[], { manager, messages }: BatchContext): Promise<void> {
     for (const [index, { eventId, attempt }] of messages.entries())
       await load(events[index] as LoadArrived, { manager, eventId, attempt });
+  }
+}
+
+@Injectable()
+class LaterHandler {
+  @ReliableEventHandler(LoadArrivedLater)
+  handle(event: LoadArrivedLater, context: EventContext): Promise<void> {
+    return load(event, context);
   }
 }
 
@@ -117,7 +131,10 @@ const hooks: Partial<Hooks> = Object.fromEntries(
       hooks,
     }),
   ],
-  providers: [environment.IN_BATCHES === 'yes' ? LoadsHandler : LoadHandler],
+  providers: [
+    environment.IN_BATCHES === 'yes' ? LoadsHandler : LoadHandler,
+    ...(environment.RELEASE === 'next' ? [LaterHandler] : []),
+  ],
 })
 class ConsumerAppModule {}
 

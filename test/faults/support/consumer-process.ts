@@ -25,11 +25,13 @@ export interface ConsumerAppEnvironment {
   readonly DRAIN_MS?: string;
   /** `yes`: the handler takes several events at once. */
   readonly IN_BATCHES?: 'yes' | 'no';
+  /** `next`: it handles version 2 as well. */
+  readonly RELEASE?: 'present' | 'next';
 }
 
 type Choices = Pick<
   ConsumerAppEnvironment,
-  'DIE_AT' | 'FREEZE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'HEARTBEAT_SECONDS' | 'DRAIN_MS' | 'IN_BATCHES'
+  'DIE_AT' | 'FREEZE_AT' | 'MAY_HANG' | 'TIMEOUT_MS' | 'HEARTBEAT_SECONDS' | 'DRAIN_MS' | 'IN_BATCHES' | 'RELEASE'
 >;
 
 export interface Step {
@@ -94,10 +96,10 @@ export class ConsumerField {
   }
 
   /** As one of our own producers sends it. @returns the event id */
-  publish(text: string): string {
+  publish(text: string, version = 1): string {
     const messageId = randomUUID();
     const body = Buffer.from(JSON.stringify({ text }));
-    const headers = { [HEADER.version]: 1, [HEADER.source]: 'default' };
+    const headers = { [HEADER.version]: version, [HEADER.source]: 'default' };
     this.channel.publish(this.exchange, 'load.arrived', body, {
       messageId,
       type: 'load.arrived',

@@ -16,6 +16,7 @@ export class RabbitMqQueueReader implements QueueReader {
   problem: string | undefined;
   private ended = false;
   private channel: Promise<Channel> | undefined;
+  private closedFor: unknown;
 
   constructor(
     private readonly connection: BrokerConnection,
@@ -26,7 +27,9 @@ export class RabbitMqQueueReader implements QueueReader {
     if (this.ended) return undefined;
     try {
       return await within(ANSWER_WITHIN_MS, this.get(), () => new Error('the broker did not answer in time'));
-    } catch (error) {
+    } catch (thrown) {
+      // amqplib rejects with the frame that closed the channel, and emits the error.
+      const error = this.closedFor ?? thrown;
       // What others wait for on the same channel ends with it.
       if (!this.ended && replyCode(error) !== NOT_FOUND) this.problem = problemText(error);
       this.ended = true;
@@ -50,7 +53,7 @@ export class RabbitMqQueueReader implements QueueReader {
     const { model } = this.connection;
     if (!model) throw new Error(this.connection.problem);
     const channel = await model.createChannel();
-    channel.on('error', () => undefined); // the rejected call tells it
+    channel.on('error', (error: unknown) => (this.closedFor = error));
     return channel;
   }
 }
