@@ -1,7 +1,8 @@
+import { createMariadbDatabase, dropLeftoverMariadbDatabases } from './database-mariadb';
 import { createPostgresDatabase, dropLeftoverPostgresDatabases, type PostgresEncoding } from './database-postgres';
 
 /** The databases that the suites run on. */
-export type DatabaseName = 'postgres';
+export type DatabaseName = 'postgres' | 'mariadb';
 
 /** A row of the outbox, the same whatever the database stores it as. */
 export interface OutboxRow {
@@ -101,7 +102,8 @@ export function createTestDatabase(
   server: string = 'postgres',
   encoding: PostgresEncoding = 'UTF8',
 ): Promise<TestDatabase> {
-  return createPostgresDatabase(server === 'postgres' ? postgresUrl() : server, encoding);
+  const url = server === 'postgres' ? postgresUrl() : server === 'mariadb' ? mariadbUrl() : server;
+  return isPostgres(url) ? createPostgresDatabase(url, encoding) : createMariadbDatabase(url);
 }
 
 /** The admin url that the global setup left in the environment. */
@@ -114,7 +116,23 @@ export function postgresUrl(): string {
   return url;
 }
 
+/** The same of a MariaDB, or a MySQL. */
+export function mariadbUrl(): string {
+  const url = process.env.TEST_MYSQL_URL;
+  if (!url) {
+    throw new Error(
+      'There is no MariaDB: none answers at 127.0.0.1:3306, and no `mariadbd` is installed (Debian: apt-get install mariadb-server; ' +
+        'macOS: brew install mariadb). Install one, or set TEST_MYSQL_URL to a MariaDB or MySQL that runs.',
+    );
+  }
+  return url;
+}
+
 /** Drops what files of this run did not drop, and what killed runs on this host left. */
 export async function dropLeftoverDatabases(adminUrl: string): Promise<void> {
-  await dropLeftoverPostgresDatabases(adminUrl);
+  await (isPostgres(adminUrl) ? dropLeftoverPostgresDatabases(adminUrl) : dropLeftoverMariadbDatabases(adminUrl));
+}
+
+function isPostgres(url: string): boolean {
+  return url.startsWith('postgres');
 }

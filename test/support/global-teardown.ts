@@ -5,8 +5,9 @@ import { disposeServers, providedServers } from './servers';
 /** Once per run of Jest, after the last integration or e2e spec. */
 export default async function globalTeardown(): Promise<void> {
   try {
-    const { privatePostgres, privateRabbitmq } = providedServers();
+    const { privatePostgres, privateMariadb, privateRabbitmq } = providedServers();
     if (!privatePostgres) await dropLeftoverDatabases(postgresUrl());
+    if (!privateMariadb && process.env.TEST_MYSQL_URL) await dropLeftoverDatabases(process.env.TEST_MYSQL_URL);
     if (!privateRabbitmq) await deleteLeftoverQueues(rabbitmqUrl());
   } finally {
     await disposeServers();

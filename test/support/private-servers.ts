@@ -1,3 +1,4 @@
+import { type MariadbServer, startMariadb } from '../../tools/servers/mariadb';
 import { startPostgres, type PostgresOptions, type PostgresServer } from '../../tools/servers/postgres';
 import {
   startRabbitmq,
@@ -12,6 +13,7 @@ const START_WITHIN_MS = 120_000;
 /** Servers that a fault test may break. Each starts when it is first asked for, and is shared within the file. */
 export interface PrivateServers {
   postgres(): Promise<PostgresServer>;
+  mariadb(): Promise<MariadbServer>;
   rabbitmq(): Promise<RabbitmqNode>;
   /** Three nodes. */
   cluster(): Promise<RabbitmqCluster>;
@@ -24,12 +26,13 @@ export interface PrivateServers {
  */
 export function usePrivateServers(options: PostgresOptions = {}): PrivateServers {
   const postgres = lazy(() => startPostgres(options));
+  const mariadb = lazy(() => startMariadb());
   const rabbitmq = lazy(() => startRabbitmq());
   const cluster = lazy(() => startRabbitmqCluster(3));
   afterAll(async () => {
-    await Promise.all([postgres, rabbitmq, cluster].map((server) => server.dispose()));
+    await Promise.all([postgres, mariadb, rabbitmq, cluster].map((server) => server.dispose()));
   }, START_WITHIN_MS);
-  return { postgres: postgres.get, rabbitmq: rabbitmq.get, cluster: cluster.get };
+  return { postgres: postgres.get, mariadb: mariadb.get, rabbitmq: rabbitmq.get, cluster: cluster.get };
 }
 
 interface Lazy<T> {

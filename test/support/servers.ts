@@ -1,5 +1,7 @@
+import { findMariadb } from '../../tools/servers/find-mariadb';
 import { findPostgres } from '../../tools/servers/find-postgres';
 import { findRabbitmq } from '../../tools/servers/find-rabbitmq';
+import { findMariadbBinaries, type MariadbServer, startMariadb } from '../../tools/servers/mariadb';
 import { maskedUrl } from '../../tools/servers/masked-url';
 import { startPostgres, type PostgresServer } from '../../tools/servers/postgres';
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
@@ -7,24 +9,33 @@ import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
 export interface ProvidedServers {
   readonly postgresUrl: string;
   readonly rabbitmqUrl: string;
+  /** Undefined when none answers and none is installed: only the suites that run on it need it. */
+  readonly mariadbUrl: string | undefined;
   /** One line per server: which one it is. */
   readonly report: readonly string[];
 }
 
 // Setup and teardown run in one process, but Jest loads each of them as a module graph of its own.
 const shared = globalThis as typeof globalThis & {
-  reliableMqServers?: { postgres?: PostgresServer; rabbitmq?: RabbitmqNode };
+  reliableMqServers?: { postgres?: PostgresServer; mariadb?: MariadbServer; rabbitmq?: RabbitmqNode };
 };
 
 /** Takes the servers that answer and starts the missing ones. */
 export async function provideServers(): Promise<ProvidedServers> {
   const started = (shared.reliableMqServers ??= {});
   try {
-    const [postgres, rabbitmq] = await Promise.all([
+    const [postgres, mariadb, rabbitmq] = await Promise.all([
       findPostgres().then(async (found) => {
         if (found) return { url: found, line: `PostgreSQL: found at ${maskedUrl(found)}` };
         const server = (started.postgres = await startPostgres());
         return { url: server.url(), line: `PostgreSQL: ${server.version}, private, at ${server.url()}` };
+      }),
+      findMariadb().then(async (found) => {
+        if (found) return { url: found, line: `MariaDB: found at ${maskedUrl(found)}` };
+        const binaries = findMariadbBinaries();
+        if (!binaries) return { url: undefined, line: 'MariaDB: none, and no mariadbd is installed' };
+        const server = (started.mariadb = await startMariadb({}, binaries));
+        return { url: server.url(), line: `MariaDB: ${server.version}, private, at ${server.url()}` };
       }),
       findRabbitmq().then(async (found) => {
         if (found) return { url: found, line: `RabbitMQ: found at ${maskedUrl(found)}` };
@@ -32,7 +43,12 @@ export async function provideServers(): Promise<ProvidedServers> {
         return { url: node.url, line: `RabbitMQ: ${node.version}, private, at ${maskedUrl(node.url)}` };
       }),
     ]);
-    return { postgresUrl: postgres.url, rabbitmqUrl: rabbitmq.url, report: [postgres.line, rabbitmq.line] };
+    return {
+      postgresUrl: postgres.url,
+      mariadbUrl: mariadb.url,
+      rabbitmqUrl: rabbitmq.url,
+      report: [postgres.line, mariadb.line, rabbitmq.line],
+    };
   } catch (error) {
     await disposeServers();
     throw error;
@@ -40,13 +56,17 @@ export async function provideServers(): Promise<ProvidedServers> {
 }
 
 /** Which of the servers were started here, and are thrown away with everything in them. */
-export function providedServers(): { privatePostgres: boolean; privateRabbitmq: boolean } {
+export function providedServers(): { privatePostgres: boolean; privateMariadb: boolean; privateRabbitmq: boolean } {
   const started = shared.reliableMqServers;
-  return { privatePostgres: started?.postgres !== undefined, privateRabbitmq: started?.rabbitmq !== undefined };
+  return {
+    privatePostgres: started?.postgres !== undefined,
+    privateMariadb: started?.mariadb !== undefined,
+    privateRabbitmq: started?.rabbitmq !== undefined,
+  };
 }
 
 export async function disposeServers(): Promise<void> {
   const started = shared.reliableMqServers ?? {};
   shared.reliableMqServers = {};
-  await Promise.all([started.postgres?.dispose(), started.rabbitmq?.dispose()]);
+  await Promise.all([started.postgres?.dispose(), started.mariadb?.dispose(), started.rabbitmq?.dispose()]);
 }

@@ -96,5 +96,6 @@ export function isConsequence(error: unknown): boolean {
 
 /** Because of what is in the statement, and not of the moment. */
 export function isRefused(error: unknown): boolean {
+  if (error instanceof RangeError) return true;
   return errorNumber(error) !== undefined && !isDatabaseUnavailable(error) && !isConflict(error);
 }

@@ -1,5 +1,6 @@
 import type { DatabaseKind } from '../database-kind';
 import { MysqlDatabase } from './mysql-database';
+import { MysqlOutboxStore } from './mysql-outbox.store';
 import { schemaScript } from './schema-script';
 
 /** MySQL 8.0.17 and later, and MariaDB 10.6 and later, by `mysql2`. Which of the two answers is found at boot, whatever `type` says. */
@@ -9,7 +10,12 @@ function kindOf(name: 'mysql' | 'mariadb'): DatabaseKind {
     drivers: [name],
     open: (dataSource, dataSourceName) => {
       const database = new MysqlDatabase(name, dataSource, dataSourceName);
-      return { database, outbox: missing('outbox'), inbox: missing('inbox'), operations: missing('operations') };
+      return {
+        database,
+        outbox: new MysqlOutboxStore(dataSource, () => database.suspectTables()),
+        inbox: missing('inbox'),
+        operations: missing('operations'),
+      };
     },
     schemaScript: (schema, prefix) => schemaScript(name, schema, prefix),
   };

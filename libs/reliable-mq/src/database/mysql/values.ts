@@ -13,7 +13,7 @@ export function toUuid(binary: Buffer): string {
 
 /** @param moment a DATETIME(6) as text: UTC, in all of these tables */
 export function toDate(moment: string): Date {
-  return new Date(`${moment.replace(' ', 'T')}Z`);
+  return new Date(toIsoText(moment));
 }
 
 export function toDateOrNull(moment: string | null): Date | null {
@@ -31,9 +31,26 @@ export function millisecondsBetween(earlier: string, later: string): string {
   return `TIMESTAMPDIFF(MICROSECOND, ${earlier}, ${later}) / 1000`;
 }
 
-/** Whole microseconds, which INTERVAL takes without loss; null stays null. */
+/**
+ * Whole microseconds, which INTERVAL takes without loss; null stays null.
+ * @throws RangeError for what is no time
+ */
 export function microseconds(milliseconds: number): number;
 export function microseconds(milliseconds: number | null): number | null;
 export function microseconds(milliseconds: number | null): number | null {
-  return milliseconds === null ? null : Math.round(milliseconds * 1000);
+  if (milliseconds === null) return null;
+  const whole = Math.round(milliseconds * 1000);
+  if (!Number.isSafeInteger(whole)) throw new RangeError(`${milliseconds} ms are out of range`);
+  return whole;
 }
+
+/** A DATETIME(6) as ISO 8601. */
+export function toIsoText(moment: string): string {
+  return `${moment.replace(' ', 'T')}Z`;
+}
+
+/**
+ * SQL of the smallest id of an event that was recorded within so many hours, its parameter: ids begin with their moment, in milliseconds.
+ * `UNIX_TIMESTAMP()` of now is the same in each time zone, also in the hour that a clock is set back.
+ */
+export const OLDEST_ID_WITHIN = `UNHEX(CONCAT(LPAD(HEX(FLOOR((UNIX_TIMESTAMP() - ? * 3600) * 1000)), 12, '0'), REPEAT('0', 20)))`;
