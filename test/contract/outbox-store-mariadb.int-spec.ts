@@ -84,7 +84,7 @@ function toEntity(row: OutboxRow): OutboxEvent {
   const entries = Object.entries({ ...row, payload: JSON.parse(row.payload) as unknown });
   return Object.fromEntries(
     entries.map(([column, value]) => [
-      column.replaceAll(/_[a-z]/g, (letter) => letter.slice(1).toUpperCase()),
+      column === 'event_key' ? 'key' : column.replaceAll(/_[a-z]/g, (letter) => letter.slice(1).toUpperCase()),
       value as unknown,
     ]),
   ) as unknown as OutboxEvent;

@@ -59,6 +59,7 @@ async function claimRows(
   const found = await queryOn<ClaimedRow>(
     own,
     `SELECT id, type, version, payload_bytes, headers, consumers, confirm, attempts, compensation_attempts, redrives, outcomes, reason, due_at,
+       event_key, causation_id,
        ${millisecondsBetween('published_at', NOW)} AS published_ago_ms, ${millisecondsBetween('due_at', NOW)} AS overdue_ms
      FROM ${names.outbox} FORCE INDEX (${names.index('outbox', 'due')})
      WHERE status = ? AND due_at <= ${NOW}${from.sql} ORDER BY due_at LIMIT ? FOR UPDATE SKIP LOCKED`,
@@ -106,6 +107,8 @@ interface ClaimedRow {
   readonly redrives: string;
   readonly outcomes: string;
   readonly reason: string | null;
+  readonly event_key: string | null;
+  readonly causation_id: Buffer | null;
   /** Before the claim. */
   readonly due_at: string;
   readonly published_ago_ms: string | null;
@@ -127,6 +130,8 @@ function toClaimedEvent(row: ClaimedRow, payload: string, status: ClaimableStatu
     publishedAgoMs: row.published_ago_ms === null ? null : Number(row.published_ago_ms),
     outcomes: JSON.parse(row.outcomes) as Record<string, StoredOutcome>,
     reason: row.reason,
+    key: row.event_key,
+    causationId: row.causation_id && toUuid(row.causation_id),
     overdueMs: Number(row.overdue_ms),
   };
 }

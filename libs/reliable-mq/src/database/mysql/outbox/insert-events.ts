@@ -30,9 +30,10 @@ export async function insertEvents(
   const large = rows.find(({ bytes }) => bytes > maxBytes);
   if (large) throw tooLarge(large.event, large.bytes + ROOM_BYTES, maxStatementBytes);
   for (const run of inRuns(rows, ({ bytes }) => bytes, maxBytes, MAX_INSERTED_ROWS)) {
-    const row = `(${FROM_NOW}, ?, 'pending', 0, ${NOW}, '[]', '{}', ?, ?, ?, ?, ?, ?, ?, ?)`;
+    const row = `(${FROM_NOW}, ?, 'pending', 0, ${NOW}, '[]', '{}', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
     const sql = `INSERT INTO ${table}
-      (due_at, claim_token, status, attempts, created_at, history, outcomes, id, type, version, payload, payload_bytes, headers, consumers, confirm)
+      (due_at, claim_token, status, attempts, created_at, history, outcomes, id, type, version, payload, payload_bytes, headers, consumers, confirm,
+       event_key, causation_id)
       VALUES ${run.map(() => row).join(', ')}`;
     await writeIn(
       manager,
@@ -42,7 +43,17 @@ export async function insertEvents(
   }
 }
 
-function valuesOf({ id, type, version, payload, headers, consumers, confirm }: NewOutboxEvent): unknown[] {
+function valuesOf({
+  id,
+  type,
+  version,
+  payload,
+  headers,
+  consumers,
+  confirm,
+  key,
+  causationId,
+}: NewOutboxEvent): unknown[] {
   return [
     toBinary(id),
     type,
@@ -52,6 +63,8 @@ function valuesOf({ id, type, version, payload, headers, consumers, confirm }: N
     headers && JSON.stringify(headers),
     JSON.stringify(consumers),
     confirm,
+    key,
+    causationId === null ? null : toBinary(causationId),
   ];
 }
 
