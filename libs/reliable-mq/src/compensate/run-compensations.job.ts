@@ -126,12 +126,12 @@ export class RunCompensationsJob implements Job {
     const queryRunner = await database.acquire(timeoutMs);
     const run = new AbortController();
     this.hooks.run('compensating', { eventId: event.id, type: event.type, attempt: event.compensationAttempts });
-    const work = this.transactions.runNew(queryRunner, undefined, async () => {
+    const work = this.transactions.runNew(queryRunner, undefined, async (open) => {
       await database.limitIdleTime(queryRunner.manager, timeoutMs + LEASE_MARGIN_MS);
       // First, so that two runs of one compensation wait for each other instead of both calling the handler.
       if (!(await outbox.settleCompensated(queryRunner.manager, event.id, token, true))) throw new ClaimLost();
       const compensate = (): Promise<unknown> => handler.invoke(payload, failure, run);
-      await this.transactions.inside(queryRunner, compensate, [causeOf(event.id, event.headers)]);
+      await this.transactions.join(open, compensate, [causeOf(event.id, event.headers)]);
       this.hooks.run('compensationReturned', { eventId: event.id, type: event.type });
     });
     try {

@@ -103,7 +103,7 @@ export class Attempts {
     const { database } = handler.stores;
     const leaseMs = handlingLeaseMs(handler.timeoutMs);
     watchdog.enter(handler.timeoutMs, BEGIN_TOO_LONG);
-    return this.transactions.runNew(queryRunner, undefined, async () => {
+    return this.transactions.runNew(queryRunner, undefined, async (open) => {
       try {
         // A concurrent duplicate makes the claim wait until its own attempt has ended, which may take as long as a lease.
         watchdog.enter(leaseMs, CLAIM_TOO_LONG);
@@ -115,9 +115,10 @@ export class Attempts {
         progress.startedAt = performance.now();
         for (const ref of progress.handled) this.hooks.run('handling', ref);
         const handle = (): Promise<unknown> => invoke(attempt, messages, queryRunner.manager, cutOff);
-        await this.transactions.inside(queryRunner, handle, messages.map(asCause));
+        await this.transactions.join(open, handle, messages.map(asCause));
         // The COMMIT would look fine, and commit nothing.
-        if (await database.hasLostTransaction(queryRunner))
+        const isLost = database.hasLostTransaction(queryRunner);
+        if (isLost instanceof Promise ? await isLost : isLost)
           throw new Error("it ended the library's transaction by SQL of its own");
       } catch (error) {
         if (progress.phase === 'handling') progress.failure = { error };

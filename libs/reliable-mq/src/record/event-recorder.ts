@@ -120,12 +120,14 @@ export class EventRecorder {
    * @throws TransactionAbortedError when a statement had failed and the error was swallowed; nothing of it was stored
    * @throws TransactionEndedError when the present transaction's end has been decided; the function was not called
    */
-  async transaction<T>(work: () => Promise<T> | T, options: TransactionChoice = {}): Promise<T> {
-    if ('manager' in options) {
-      return this.transactions.join(this.transactionOf(managerOf(options)), work);
+  transaction<T>(work: () => Promise<T> | T, options: TransactionChoice = {}): Promise<T> {
+    try {
+      if ('manager' in options) return this.transactions.join(this.transactionOf(managerOf(options)), work);
+      const set = options.dataSource === undefined ? this.stores.default : this.stores.byName(options.dataSource);
+      return this.transactions.run(set.dataSource, options.isolation, work);
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
-    const set = options.dataSource === undefined ? this.stores.default : this.stores.byName(options.dataSource);
-    return this.transactions.run(set.dataSource, options.isolation, work);
   }
 
   /**

@@ -81,10 +81,11 @@ export function TransactionalEvent<
     }
 
     const transactional = new Proxy(original, {
-      apply: async (method, self: object, args: unknown[]): Promise<Result> => {
+      apply: (method, self: object, args: unknown[]): Promise<Result> => {
         const recorder = (self as { [RECORDER]?: EventRecorder } | undefined)?.[RECORDER];
         if (!recorder) {
-          throw new InvalidSetupError([`@TransactionalEvent on ${where}: its class ${CANNOT_RECORD}`]);
+          const problem = `@TransactionalEvent on ${where}: its class ${CANNOT_RECORD}`;
+          return Promise.reject(new InvalidSetupError([problem]));
         }
         return recorder.transaction(async () => {
           const result = await Reflect.apply(method, self, args);

@@ -19,6 +19,15 @@ const TYPEORM_SAVEPOINT = /^((RELEASE|ROLLBACK TO) )?SAVEPOINT typeorm_\d+$/;
 /** Statements that end or undo (a part of) a transaction, when an application writes them itself. */
 const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit|abort|prepare\s+transaction)\b|^\s*end\b/i;
 
+const GUARD = Symbol('ReliableMq.QueryRunnerGuard');
+
+type Guarded = QueryRunner & { [GUARD]?: QueryRunnerGuard };
+
+/** The guard of a query runner, if it has one. */
+export function guardIn(queryRunner: QueryRunner): QueryRunnerGuard | undefined {
+  return (queryRunner as Guarded)[GUARD];
+}
+
 /** What a guard needs of those around it. */
 export interface Guarding {
   readonly chain: CallChain;
@@ -41,7 +50,9 @@ export interface Guarding {
 export class QueryRunnerGuard {
   /** Open levels, the outermost first. */
   private readonly levels: TransactionLevel[] = [];
-  private readonly dataSource: DataSource;
+  readonly dataSource: DataSource;
+  /** Whether this library opens its transactions, and gives it back. */
+  isOwn = false;
   private readonly typeorm: Pick<
     QueryRunner,
     'query' | 'stream' | 'startTransaction' | 'commitTransaction' | 'rollbackTransaction' | 'release'
@@ -61,6 +72,7 @@ export class QueryRunnerGuard {
     // eslint-disable-next-line @typescript-eslint/unbound-method -- each is called with the query runner as `this`
     const { query, stream, startTransaction, commitTransaction, rollbackTransaction, release } = queryRunner;
     this.typeorm = { query, stream, startTransaction, commitTransaction, rollbackTransaction, release };
+    (queryRunner as Guarded)[GUARD] = this;
     queryRunner.startTransaction = (isolation) => this.startByHand(isolation);
     if (queryRunner.isTransactionActive) this.adopt(depthOf(queryRunner));
   }
@@ -111,7 +123,9 @@ export class QueryRunnerGuard {
     this.levels.push(level);
     const start = (): Promise<void> => this.typeorm.startTransaction.call(this.queryRunner, isolation);
     try {
-      await level.track(outer ? this.inFrame(level, 'function', start) : start());
+      if (outer) await level.track(this.inFrame(level, 'function', start));
+      // Nobody else can end it before it has begun, unless it is driven by hand.
+      else await (isByHand ? level.track(start()) : start());
       return level;
     } catch (error) {
       this.leave(level);
@@ -126,26 +140,47 @@ export class QueryRunnerGuard {
    */
   async end(level: TransactionLevel, how: 'commit' | 'rollback'): Promise<void> {
     level.decideEnd(how);
-    while (level.ending) await level.ending.catch(() => undefined);
+    for (let ending = level.endingSettled(); ending; ending = level.endingSettled()) await ending;
     if (level.hasEnded) {
       if (how === 'commit') throw new TransactionEndedError('A commit was asked for');
       return;
     }
-    const ending = this.finish(level, how);
-    level.ending = ending;
+    level.setEnding(true);
     try {
-      await ending;
+      const unfinished = this.unfinished(level, how);
+      if (unfinished) await unfinished;
+      if (!this.levels.includes(level)) {
+        // It waited for its turn, or could not be begun.
+        level.conclude(false);
+        return level.outer?.unnest(level);
+      }
+      if (how === 'commit') {
+        if (level.failure) throw level.failure.error;
+        if (!level.outer && level.events.length > 0) {
+          const isLost = this.guarding.database.hasLostTransaction(this.queryRunner);
+          this.isLost = isLost instanceof Promise ? await isLost : isLost;
+          if (this.isLost) this.isDoubtful = true;
+        }
+      }
+      const { commitTransaction, rollbackTransaction } = this.typeorm;
+      try {
+        await this.inFrame(level, 'end', () =>
+          (how === 'commit' ? commitTransaction : rollbackTransaction).call(this.queryRunner),
+        );
+      } finally {
+        // A commit that failed is followed by a rollback.
+        if (how === 'rollback' || level.hasEnded) this.leave(level);
+      }
     } finally {
-      level.ending = undefined;
+      level.setEnding(false);
     }
   }
 
   /**
-   * Commits a transaction that this library has opened.
+   * To be asked when a commit is over.
    * @throws TransactionAbortedError when the database answered with a rollback, because a statement had failed
    */
-  async commit(level: TransactionLevel): Promise<void> {
-    await this.end(level, 'commit');
+  assertCommitted(): void {
     if (this.isAnsweredByRollback) throw new TransactionAbortedError();
     if (this.isLost) throw new Error('the transaction was ended by SQL of the application');
   }
@@ -232,26 +267,38 @@ export class QueryRunnerGuard {
   }
 
   /** TypeORM's subscribers may have begun something before the end that nobody awaits. */
-  private async sendEnd(level: TransactionLevel, sql: string, send: () => Promise<unknown>): Promise<unknown> {
+  private sendEnd(level: TransactionLevel, sql: string, send: () => Promise<unknown>): Promise<unknown> {
     const unsettled = level.settled();
-    if (unsettled) await unsettled;
-    const result = await send();
-    const isKept = KEEPS.test(sql) && !(sql === 'COMMIT' && this.isAnsweredByRollback);
-    if (sql !== 'COMMIT') level.conclude(isKept);
-    else {
-      // Savepoints that are still open end with it.
-      const events = this.levels.flatMap((each) => [...each.events]);
-      for (const each of this.levels) each.conclude(false);
-      if (isKept && events.length > 0) {
-        this.guarding.onCommit({ dataSource: this.dataSource, events, doubtful: this.isDoubtful });
-      }
-    }
-    return result;
+    return (unsettled ? unsettled.then(send) : send()).then((result) => {
+      this.onEnded(level, sql);
+      return result;
+    });
   }
 
-  private async finish(level: TransactionLevel, how: 'commit' | 'rollback'): Promise<void> {
+  private onEnded(level: TransactionLevel, sql: string): void {
+    const isKept = KEEPS.test(sql) && !(sql === 'COMMIT' && this.isAnsweredByRollback);
+    if (sql !== 'COMMIT') return level.conclude(isKept);
+    // Savepoints that are still open end with it.
+    const events = this.levels.flatMap((each) => [...each.events]);
+    for (const each of this.levels) each.conclude(false);
+    if (isKept && events.length > 0) {
+      this.guarding.onCommit({ dataSource: this.dataSource, events, doubtful: this.isDoubtful });
+    }
+  }
+
+  /** @returns when what an end waits for is over, and what is nested has ended; undefined: now */
+  private unfinished(level: TransactionLevel, how: 'commit' | 'rollback'): Promise<void> | undefined {
+    const joined = how === 'commit' ? level.joinedSettled() : undefined;
+    if (joined || level.inner) return this.finish(level, how, joined);
+    return level.settled();
+  }
+
+  private async finish(
+    level: TransactionLevel,
+    how: 'commit' | 'rollback',
+    joined: Promise<void> | undefined,
+  ): Promise<void> {
     if (how === 'commit') {
-      const joined = level.joinedSettled();
       if (joined) await joined;
       level.decideEndOfNested();
     }
@@ -263,29 +310,6 @@ export class QueryRunnerGuard {
     }
     const unsettled = level.settled();
     if (unsettled) await unsettled;
-    if (!this.levels.includes(level)) {
-      // It waited for its turn, or could not be begun.
-      level.conclude(false);
-      return level.outer?.unnest(level);
-    }
-    if (how === 'commit') {
-      if (level.failure) throw level.failure.error;
-      if (!level.outer && level.events.length > 0) await this.lookForTransaction();
-    }
-    const { commitTransaction, rollbackTransaction } = this.typeorm;
-    try {
-      await this.inFrame(level, 'end', () =>
-        (how === 'commit' ? commitTransaction : rollbackTransaction).call(this.queryRunner),
-      );
-    } finally {
-      // A commit that failed is followed by a rollback.
-      if (how === 'rollback' || level.hasEnded) this.leave(level);
-    }
-  }
-
-  private async lookForTransaction(): Promise<void> {
-    this.isLost = await this.guarding.database.hasLostTransaction(this.queryRunner);
-    if (this.isLost) this.isDoubtful = true;
   }
 
   private leave(level: TransactionLevel): void {
@@ -315,10 +339,10 @@ export class QueryRunnerGuard {
   }
 
   /** With a transaction open, the next one to get the connection would go on in it. */
-  private async release(): Promise<void> {
+  private release(): Promise<void> {
     const [outermost] = this.levels;
-    if (outermost && !this.queryRunner.isReleased) await this.rollBack(outermost);
-    await this.typeorm.release.call(this.queryRunner);
+    const release = (): Promise<void> => this.typeorm.release.call(this.queryRunner);
+    return outermost && !this.queryRunner.isReleased ? this.rollBack(outermost).then(release) : release();
   }
 
   private inFrame<T>(level: TransactionLevel, runs: Frame['runs'], work: () => T): T {

@@ -5,11 +5,11 @@ import { dataSourceOf } from '../database/data-source-of';
 import type { Cause } from '../event/cause';
 import type { DatabasePort } from '../database/port';
 import { Stores } from '../database/stores';
-import { NoTransactionError, TransactionEndedError } from '../event/errors';
+import { TransactionEndedError } from '../event/errors';
 import { CallChain, type Frame } from './call-chain';
 import { CommittedEvents } from './committed-events';
 import type { IsolationLevel } from './isolation-level';
-import { type Guarding, QueryRunnerGuard } from './query-runner-guard';
+import { guardIn, type Guarding, QueryRunnerGuard } from './query-runner-guard';
 import { refusingQueryRunner } from './refusing-query-runner';
 import type { JoinedFunction, TransactionLevel } from './transaction-level';
 import { type AmbientTransactions, letDataSourceTakePart, letManagerTakePart } from './transaction-participation';
@@ -33,9 +33,7 @@ export interface OpenLevel {
 export class TransactionContext {
   private readonly chain = new CallChain();
   private readonly guarding = new WeakMap<DataSource, Guarding>();
-  private readonly guards = new WeakMap<QueryRunner, QueryRunnerGuard>();
   private readonly managers = new WeakSet<EntityManager>();
-  private readonly own = new WeakSet<QueryRunner>();
   private readonly ambient: AmbientTransactions = {
     joinedRunner: (dataSource) => this.joinedRunner(dataSource),
     transact: (...args) => this.transact(...args),
@@ -43,7 +41,7 @@ export class TransactionContext {
     runOutside: (work) => this.outside(work),
   };
   private readonly subscriber: EntitySubscriberInterface = {
-    afterQuery: ({ queryRunner, query, rawResults }) => this.guards.get(queryRunner)?.watch(query, rawResults),
+    afterQuery: ({ queryRunner, query, rawResults }) => guardIn(queryRunner)?.watch(query, rawResults),
   };
 
   constructor(
@@ -102,22 +100,23 @@ export class TransactionContext {
     const current = this.current(dataSource, 'A transaction was joined');
     if (current) return this.join(current, work);
     const queryRunner = dataSource.createQueryRunner();
-    return this.runNew(queryRunner, isolation, () => this.inside(queryRunner, work));
+    return this.runNew(queryRunner, isolation, (open) => this.join(open, work));
   }
 
   /** Run a function in a new transaction on a query runner of the caller's, whatever transaction this call chain is in. */
   async runNew<T>(
     queryRunner: QueryRunner,
     isolation: IsolationLevel | undefined,
-    work: () => Promise<T> | T,
+    work: (open: OpenLevel) => Promise<T> | T,
   ): Promise<T> {
     const guard = this.guardOf(queryRunner);
-    this.own.add(queryRunner);
+    guard.isOwn = true;
     try {
       const level = await guard.open(undefined, isolation);
       try {
-        const result = await work();
-        await guard.commit(level);
+        const result = await work({ guard, level });
+        await guard.end(level, 'commit');
+        guard.assertCommitted();
         return result;
       } catch (error) {
         await guard.rollBack(level);
@@ -130,22 +129,12 @@ export class TransactionContext {
 
   /** Whether this library has opened the query runner's transaction. */
   isOwn(queryRunner: QueryRunner): boolean {
-    return this.own.has(queryRunner);
+    return guardIn(queryRunner)?.isOwn ?? false;
   }
 
   /** The events that this call chain handles, or compensates: none outside of a handler. */
   causes(): readonly Cause[] {
     return this.chain.causes();
-  }
-
-  /**
-   * Run a function as part of this query runner's transaction.
-   * @param causes what it handles
-   */
-  inside<T>(queryRunner: QueryRunner, work: () => Promise<T> | T, causes?: readonly Cause[]): Promise<T> {
-    const open = this.levelOf(queryRunner, 'A transaction was joined');
-    if (!open) throw new NoTransactionError();
-    return this.join(open, work, causes);
   }
 
   private attach(dataSource: DataSource, database: DatabasePort): void {
@@ -163,19 +152,17 @@ export class TransactionContext {
   }
 
   private guardOf(queryRunner: QueryRunner): QueryRunnerGuard {
-    let guard = this.guards.get(queryRunner);
+    const guard = guardIn(queryRunner);
     if (guard) return guard;
     const guarding = this.guarding.get(dataSourceOf(queryRunner));
     if (!guarding) throw new Error('the query runner belongs to a DataSource that is not followed');
-    guard = new QueryRunnerGuard(queryRunner, guarding);
-    this.guards.set(queryRunner, guard);
-    return guard;
+    return new QueryRunnerGuard(queryRunner, guarding);
   }
 
   /** Run a function as part of a transaction that is open. */
   join<T>({ guard, level }: OpenLevel, work: () => Promise<T> | T, causes?: readonly Cause[]): Promise<T> {
     const joining = { isRunning: true };
-    const frame = { ...this.frameOf(guard, level, true, joining), causes };
+    const frame = this.frameOf(guard, level, true, joining, causes);
     return level.joinWith(joining, () => this.chain.run(frame, work));
   }
 
@@ -223,11 +210,16 @@ export class TransactionContext {
     });
   }
 
-  private frameOf(guard: QueryRunnerGuard, level: TransactionLevel, joins: boolean, joining?: JoinedFunction): Frame {
-    const { queryRunner } = guard;
+  private frameOf(
+    guard: QueryRunnerGuard,
+    level: TransactionLevel,
+    joins: boolean,
+    joining?: JoinedFunction,
+    causes?: readonly Cause[],
+  ): Frame {
+    const { dataSource, queryRunner } = guard;
     const isJoined = joins || (this.chain.onQueryRunner(queryRunner)?.isJoined ?? false);
-    const dataSource = dataSourceOf(queryRunner);
-    return { dataSource, queryRunner, level, isJoined, runs: 'function', joining, outer: this.chain.innermost };
+    return { dataSource, queryRunner, level, isJoined, runs: 'function', joining, causes, outer: this.chain.innermost };
   }
 
   private joinedRunner(dataSource: DataSource): QueryRunner | undefined {

@@ -29,8 +29,6 @@ export class TransactionLevel {
   readonly events: CommittedEvent[] = [];
   /** Why an event that was being recorded when the end was decided could not be. */
   failure: { readonly error: unknown } | undefined;
-  /** The end that is under way. */
-  ending: Promise<void> | undefined;
   private state: 'open' | 'committing' | 'rolling back' | 'ended' = 'open';
   private nested: TransactionLevel | undefined;
   /** Functions that have joined and not settled. */
@@ -41,6 +39,7 @@ export class TransactionLevel {
   private running = 0;
   private readonly turns: Turn[] = [];
   private readonly waiting: (() => void)[] = [];
+  private isEnding = false;
 
   /**
    * @param outer the level that the savepoint is in
@@ -62,6 +61,17 @@ export class TransactionLevel {
 
   get hasEnded(): boolean {
     return this.state === 'ended';
+  }
+
+  /** @returns when no end of it is under way any more; undefined: none is */
+  endingSettled(): Promise<void> | undefined {
+    return this.isEnding ? this.until(() => !this.isEnding) : undefined;
+  }
+
+  /** An end of it is under way, or over. */
+  setEnding(isUnderWay: boolean): void {
+    this.isEnding = isUnderWay;
+    if (!isUnderWay) this.wake();
   }
 
   /** The level that a statement of this call chain belongs to: nested transactions that it has begun by hand have no function to tell. */
