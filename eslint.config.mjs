@@ -30,6 +30,8 @@ const LAYERS = [
   'compensate',
   'operate',
   'module',
+  'opentelemetry', // entries of their own, for applications that have the package they are for
+  'terminus',
 ];
 
 const folders = (names) => names.map((name) => `./${LIBRARY}/${name}`);

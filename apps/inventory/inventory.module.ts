@@ -5,6 +5,8 @@ import { ReliableMqModule } from 'nestjs-reliable-mq';
 import { databaseModule } from '../platform/database.module';
 import { HealthController } from '../platform/health.controller';
 import type { ServiceSettings } from '../platform/settings';
+import { TelemetryModule } from '../platform/telemetry.module';
+import { INVENTORY } from './inventory.identity';
 import { CreateStock1764000000001 } from './migrations/1764000000001-create-stock';
 import { Deduction } from './stock/deduction.entity';
 import { StockItem } from './stock/stock-item.entity';
@@ -16,7 +18,7 @@ const QUEUES = 2;
 
 @Module({})
 export class InventoryModule {
-  static with({ databaseUrl, reliableMq }: ServiceSettings): DynamicModule {
+  static with({ databaseUrl, reliableMq, isObserved }: ServiceSettings): DynamicModule {
     return {
       module: InventoryModule,
       imports: [
@@ -28,6 +30,7 @@ export class InventoryModule {
         }),
         TypeOrmModule.forFeature([StockItem, Deduction]),
         ScheduleModule.forRoot(),
+        ...(isObserved ? [TelemetryModule.with(INVENTORY.name)] : []),
         ReliableMqModule.forRoot(reliableMq),
       ],
       controllers: [StockController, HealthController],

@@ -4,6 +4,8 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { databaseModule } from '../platform/database.module';
 import { HealthController } from '../platform/health.controller';
 import type { ServiceSettings } from '../platform/settings';
+import { TelemetryModule } from '../platform/telemetry.module';
+import { ORDER } from './order.identity';
 import { reliableMqOverAmqpConnection } from './broker';
 import { CreateOrders1764000000001 } from './migrations/1764000000001-create-orders';
 import { Order } from './orders/order.entity';
@@ -15,7 +17,7 @@ const QUEUES = 2;
 
 @Module({})
 export class OrderModule {
-  static with({ databaseUrl, reliableMq }: ServiceSettings): DynamicModule {
+  static with({ databaseUrl, reliableMq, isObserved }: ServiceSettings): DynamicModule {
     return {
       module: OrderModule,
       imports: [
@@ -27,6 +29,7 @@ export class OrderModule {
         }),
         TypeOrmModule.forFeature([Order]),
         ScheduleModule.forRoot(),
+        ...(isObserved ? [TelemetryModule.with(ORDER.name)] : []),
         reliableMqOverAmqpConnection(reliableMq),
       ],
       controllers: [OrdersController, HealthController],

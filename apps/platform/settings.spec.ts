@@ -19,6 +19,7 @@ describe('readSettings', () => {
       databaseUrl: 'postgres://postgres:postgres@localhost:5432/reliable_mq_shop',
       reliableMq: { service: 'shop', rabbitmq: { uri: 'amqp://guest:guest@localhost:5672', exchange: 'reliable-mq' } },
       logging: { level: 'log', json: false },
+      isObserved: false,
     });
   });
 
@@ -30,6 +31,7 @@ describe('readSettings', () => {
       RELIABLE_MQ_OPTIONS: '{"consume":{"maxAttempts":3},"rabbitmq":{"reconnectMs":50},"schema":"verify"}',
       LOG_LEVEL: 'warn',
       NODE_ENV: 'production',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
     });
     expect(settings).toMatchObject({
       port: 0,
@@ -40,6 +42,7 @@ describe('readSettings', () => {
         consume: { maxAttempts: 3, prefetch: 5, timeoutMs: 5_000 },
       },
       logging: { level: 'warn', json: true },
+      isObserved: true,
     });
   });
 

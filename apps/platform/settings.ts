@@ -8,6 +8,8 @@ export interface ServiceSettings {
   readonly databaseUrl: string;
   readonly reliableMq: ReliableMqOptions;
   readonly logging: { readonly level: LogLevel; readonly json: boolean };
+  /** Traces and metrics are exported, to where the exporters find in the environment. */
+  readonly isObserved: boolean;
 }
 
 /** What a service is called, and what its environment's variables begin with. */
@@ -43,6 +45,13 @@ const RELIABLE_MQ_DEFAULTS: Omit<ReliableMqOptions, 'service'> = {
   compensation: { intervalMs: 2_000 },
 };
 
+/** What OpenTelemetry's exporters read; without any of them they would try this machine. */
+const OTLP_ENDPOINTS: readonly string[] = [
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
+];
+
 /**
  * | variable | meaning | default |
  * |---|---|---|
@@ -51,6 +60,7 @@ const RELIABLE_MQ_DEFAULTS: Omit<ReliableMqOptions, 'service'> = {
  * | `<NAME>_PORT` | HTTP port; 0: any free one | 3001, 3002 |
  * | `RELIABLE_MQ_OPTIONS` | JSON object laid over the options of `ReliableMqModule.forRoot` | `{}` |
  * | `MQ_NAMESPACE` | put before the names of services, queues and exchange (contracts/services.ts) | none |
+ * | `OTEL_EXPORTER_OTLP_ENDPOINT` | where traces and metrics go; `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`: each by itself | none |
  * | `LOG_LEVEL` | `fatal`, `error`, `warn`, `log`, `debug`, `verbose` | `log` |
  * | `NODE_ENV` | `production`: logs are JSON | |
  *
@@ -77,6 +87,7 @@ export function readSettings(service: ServiceIdentity, env: NodeJS.ProcessEnv): 
       readOptions('RELIABLE_MQ_OPTIONS', env, problems),
     ),
     logging: { level: readLogLevel('LOG_LEVEL', env, problems), json: env.NODE_ENV === 'production' },
+    isObserved: OTLP_ENDPOINTS.some((name) => Boolean(env[name])),
   };
   if (problems.length > 0) throw new InvalidSettingsError(problems);
   return settings;

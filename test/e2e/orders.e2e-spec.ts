@@ -125,7 +125,7 @@ describe('the order and the inventory service', () => {
     for (const id of ids) await expect(services.decided(id)).resolves.toMatchObject({ status: 'CONFIRMED' });
     await expect(services.get('order', '/health')).resolves.toEqual({
       code: 200,
-      body: { healthy: true, reasons: [] },
+      body: { healthy: true, status: 'up', reasons: [] },
     });
     await expect(services.get('inventory', '/health')).resolves.toMatchObject({ code: 200 });
   });

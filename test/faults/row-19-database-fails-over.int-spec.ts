@@ -103,7 +103,7 @@ describe("a consumer's database that fails over while the old primary stays up a
       proxy.leadTo({ host: '127.0.0.1', port: standby.port });
       await send(30);
       await consumed(90);
-      await eventually(async () => expect(await health.check()).toEqual({ healthy: true, reasons: [] }));
+      await eventually(async () => expect(await health.check()).toEqual({ healthy: true, status: 'up', reasons: [] }));
 
       // The application's own pool leads to the new primary only.
       const servers = await Promise.all(

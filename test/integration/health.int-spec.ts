@@ -25,13 +25,14 @@ describe('the health of an application', () => {
   const check = () => consuming.app.get(ReliableMqHealth).check();
 
   it('is good when database and broker answer', async () => {
-    await expect(check()).resolves.toEqual({ healthy: true, reasons: [] });
+    await expect(check()).resolves.toEqual({ healthy: true, status: 'up', reasons: [] });
   });
 
   it('says that the broker is away', async () => {
     consuming.broker.goOffline('lunch');
     await expect(check()).resolves.toEqual({
       healthy: false,
+      status: 'degraded',
       reasons: [expect.stringMatching(/^broker: .*lunch/) as string],
     });
     consuming.broker.goOnline();
@@ -42,7 +43,7 @@ describe('the health of an application', () => {
     await proxy.cut();
     const report = await eventually(async () => {
       const found = await check();
-      expect(found.healthy).toBe(false);
+      expect(found).toMatchObject({ healthy: false, status: 'down' });
       return found;
     });
     expect(report.reasons).toEqual([

@@ -71,6 +71,7 @@ describe('a release that lacks a handler of the one before it', () => {
     ]);
     await expect(without.get(ReliableMqHealth).check()).resolves.toEqual({
       healthy: false,
+      status: 'degraded',
       reasons: [
         'queue "shop.note.gone": 2 rows of the inbox and 0 messages wait for a handler that this release does not have',
       ],
@@ -78,6 +79,6 @@ describe('a release that lacks a handler of the one before it', () => {
     await without.close();
 
     const again = await start([KeptHandler, GoneHandler], new LogLines());
-    await expect(again.get(ReliableMqHealth).check()).resolves.toEqual({ healthy: true, reasons: [] });
+    await expect(again.get(ReliableMqHealth).check()).resolves.toEqual({ healthy: true, status: 'up', reasons: [] });
   });
 });

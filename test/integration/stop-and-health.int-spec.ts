@@ -54,7 +54,7 @@ describe('the health of a producer', () => {
       producer.bind({ 'stock.note.declared': 'note.declared', 'mail.note.declared': 'note.declared' });
       const app = await producer.start({ receipts: { chaseAfterMs: 100 } });
       const check = () => app.get(ReliableMqHealth).check();
-      await expect(check()).resolves.toEqual({ healthy: true, reasons: [] });
+      await expect(check()).resolves.toEqual({ healthy: true, status: 'up', reasons: [] });
       await app.get(NoteService).record(note(DeclaredNote));
       await eventually(async () =>
         expect((await check()).reasons.toSorted()).toEqual(

@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 import { packLibrary } from '../../tools/pack/pack-library';
 import { createOwnedFolder } from '../../tools/servers/owned-folder';
 
-const SOURCE = join(__dirname, 'fresh-app/main.ts');
+/** `main.ts` needs the package alone, `observed.ts` the packages of its optional entries too. */
+const SOURCES = join(__dirname, 'fresh-app');
 
 /** Stricter than most applications, and than the workspace. */
 const COMPILER_OPTIONS = {
@@ -40,6 +41,9 @@ const APPLICATION_PACKAGES = [
   'typescript',
 ];
 
+/** What its optional entries are for. */
+const OPTIONAL_PACKAGES = ['@nestjs/terminus', '@opentelemetry/api'];
+
 /** How the application's own files are loaded; each is compiled in a folder of its own, on the packages of both. */
 export type ApplicationType = 'commonjs' | 'module';
 
@@ -65,14 +69,15 @@ export class FreshApplication {
 
   constructor() {
     this.tarball = packLibrary(this.path('pack'));
-    const versions = APPLICATION_PACKAGES.map((name) => [name, readManifest(`node_modules/${name}`).version]);
+    const versions = APPLICATION_PACKAGES.map((name) => [name, versionOf(name)]);
     const dependencies = { ...Object.fromEntries(versions), 'nestjs-reliable-mq': `file:${this.tarball}` };
     this.write('package.json', { name: 'fresh-app', private: true, dependencies });
     for (const type of ['commonjs', 'module'] as const) {
       mkdirSync(this.path(type));
       this.write(`${type}/package.json`, { type });
       this.write(`${type}/tsconfig.json`, { compilerOptions: COMPILER_OPTIONS, include: ['main.ts'] });
-      copyFileSync(SOURCE, this.path(type, 'main.ts'));
+      this.write(`${type}/tsconfig.observed.json`, { extends: './tsconfig.json', include: ['observed.ts'] });
+      for (const file of ['main.ts', 'observed.ts']) copyFileSync(join(SOURCES, file), this.path(type, file));
     }
   }
 
@@ -91,13 +96,22 @@ export class FreshApplication {
 
   /** @throws Error with all that npm said when a peer does not fit */
   async install(): Promise<void> {
-    const flags = ['--prefer-offline', '--ignore-scripts', '--strict-peer-deps', '--no-audit', '--no-fund'];
-    await this.run('npm', ['install', ...flags]);
+    await this.npmInstall();
+  }
+
+  /** Adds what the optional entries of the package are for. */
+  async installOptional(): Promise<void> {
+    await this.npmInstall(...OPTIONAL_PACKAGES.map((name) => `${name}@${versionOf(name)}`));
   }
 
   /** Compiles one of the two applications. */
   tsc(type: ApplicationType, ...options: string[]): Promise<Output> {
-    return this.tryRun(process.execPath, [this.path('node_modules/typescript/bin/tsc'), '-p', type, ...options]);
+    return this.compile(type, options);
+  }
+
+  /** Compiles the application with the optional entries. */
+  tscObserved(type: ApplicationType, ...options: string[]): Promise<Output> {
+    return this.compile(`${type}/tsconfig.observed.json`, options);
   }
 
   /** The package's command line. */
@@ -107,6 +121,15 @@ export class FreshApplication {
 
   remove(): void {
     this.folder.remove();
+  }
+
+  private async npmInstall(...packages: string[]): Promise<void> {
+    const flags = ['--prefer-offline', '--ignore-scripts', '--strict-peer-deps', '--no-audit', '--no-fund'];
+    await this.run('npm', ['install', ...flags, ...packages]);
+  }
+
+  private compile(project: string, options: readonly string[]): Promise<Output> {
+    return this.tryRun(process.execPath, [this.path('node_modules/typescript/bin/tsc'), '-p', project, ...options]);
   }
 
   /** @throws Error with what it printed when it does not end with 0 */
@@ -129,6 +152,10 @@ export class FreshApplication {
       return { stdout, stderr, code };
     }
   }
+}
+
+function versionOf(name: string): string {
+  return readManifest(`node_modules/${name}`).version;
 }
 
 export function readManifest(folder: string): Manifest {

@@ -176,6 +176,26 @@ describe('the package, installed from its tarball into an application of its own
     expect(scripts).toBeUndefined();
   });
 
+  describe('with the packages that its optional entries are for', () => {
+    beforeAll(() => app.installOptional(), INSTALL_WITHIN_MS);
+
+    it('leaves npm nothing to complain of', async () => {
+      await expect(app.tryRun('npm', ['ls', '--all'])).resolves.toMatchObject({ code: 0, stderr: '' });
+    });
+
+    it.each(RESOLUTIONS)('has types of its entries that a $type finds with $options', async ({ type, options }) => {
+      await expect(app.tscObserved(type, '--noEmit', '--skipLibCheck', ...options)).resolves.toMatchObject({
+        stdout: '',
+        code: 0,
+      });
+    });
+
+    it.each(['commonjs', 'module'] as const)('runs in a %s, with one copy of what its entries share', async (type) => {
+      await expect(app.tscObserved(type, '--module', 'nodenext')).resolves.toMatchObject({ stdout: '', code: 0 });
+      expect(await start(`${type}/dist/observed.js`)).toEqual({ status: 'up' });
+    });
+  });
+
   it('carries its licence, its changelog and its readme', () => {
     expect(readdirSync(app.installed)).toEqual(expect.arrayContaining(['CHANGELOG.md', 'LICENSE', 'README.md']));
   });

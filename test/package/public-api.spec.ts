@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as api from 'nestjs-reliable-mq';
+import * as openTelemetry from 'nestjs-reliable-mq/opentelemetry';
+import * as terminus from 'nestjs-reliable-mq/terminus';
 
 // What is in these lists is a promise to applications: nothing becomes public, or stops being so, by accident.
 
@@ -45,6 +47,11 @@ describe('the public API', () => {
       'UnsupportedDatabaseError',
       'schemaScript',
     ]);
+  });
+
+  it('has these values in its optional entries', () => {
+    expect(Object.keys(openTelemetry)).toEqual(['ReliableMqOpenTelemetryModule']);
+    expect(Object.keys(terminus)).toEqual(['ReliableMqHealthIndicator']);
   });
 
   it('has these types', () => {

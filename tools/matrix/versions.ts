@@ -50,6 +50,7 @@ export const NEST: Readonly<Record<string, Readonly<Record<string, string>>>> = 
     '@nestjs/platform-express': '12',
     '@nestjs/testing': '12',
     '@nestjs/schedule': '12',
+    '@nestjs/terminus': '12',
     '@nestjs/typeorm': '12',
     'nestjs-cls': '7',
   },

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { connect, type Channel, type ChannelModel } from 'amqplib';
-import type { Provider } from '@nestjs/common';
+import type { Provider, Type } from '@nestjs/common';
 import type { Hooks, ReliableMqOptions } from 'nestjs-reliable-mq';
 import { Client } from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../support/database';
@@ -36,6 +36,8 @@ export interface Fault {
   readonly at: keyof Hooks;
   /** @default SIGKILL */
   readonly signal?: 'SIGKILL' | 'SIGSTOP';
+  /** It says its spans, one a line. */
+  readonly isTraced?: true;
 }
 
 /** An order service and a stock service on one broker and one database, for a fault to happen to. */
@@ -73,8 +75,8 @@ export class Landscape {
   }
 
   /** The stock service in this process. */
-  stock(options: Partial<ReliableMqOptions> = {}): Promise<ReliableApp> {
-    return this.start(this.stockService, { producer: false }, options, [StockService]);
+  stock(options: Partial<ReliableMqOptions> = {}, imports: readonly Type[] = []): Promise<ReliableApp> {
+    return this.start(this.stockService, { producer: false }, options, [StockService], imports);
   }
 
   /** Let the stock service's queue exist, with nobody who takes from it. */
@@ -93,6 +95,7 @@ export class Landscape {
         SHOP_EVENTS: String(events),
         SHOP_FAULT: fault.at,
         SHOP_FAULT_SIGNAL: fault.signal ?? 'SIGKILL',
+        SHOP_TRACED: fault.isTraced ? 'yes' : 'no',
       },
     });
     this.processes.push(app);
@@ -195,11 +198,13 @@ export class Landscape {
     half: { readonly producer?: false; readonly consumer?: false },
     options: Partial<ReliableMqOptions>,
     providers: readonly Provider[],
+    imports: readonly Type[] = [],
   ): Promise<ReliableApp> {
     const app = await startReliableApp({
       url: this.database.url,
       entities: ENTITIES,
       providers,
+      imports,
       reliableMq: { ...this.options(service, options), ...half },
     });
     this.apps.push(app);

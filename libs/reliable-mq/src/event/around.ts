@@ -57,7 +57,7 @@ export interface Compensation extends EventRef {
 export interface Around {
   /**
    * The INSERT of events, in their transaction. Headers that `run` is given are stored with each event, below those that the application
-   * itself gives. `run` resolves to the event ids.
+   * itself gives; those that could not be sent are left out. `run` resolves to the event ids.
    */
   record(recording: Recording, run: (headers?: EventHeaders) => Promise<readonly string[]>): void | Promise<void>;
   /** An attempt: the transaction with the inbox rows, the handler in it, and its commit or rollback. */

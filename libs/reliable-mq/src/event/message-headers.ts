@@ -59,3 +59,17 @@ export function invalidHeaders(headers: Readonly<Record<string, unknown>>): read
   }
   return invalid;
 }
+
+/**
+ * The application's headers, and below them those of who stands around recording. Of these, what could not be sent is left out: it must not
+ * keep an event from being recorded.
+ */
+export function headersAround(
+  own: EventHeaders | undefined,
+  surrounding: EventHeaders | undefined,
+): EventHeaders | undefined {
+  if (!surrounding) return own;
+  const sound = Object.entries(surrounding).filter(([name, value]) => invalidHeaders({ [name]: value }).length === 0);
+  const all = { ...Object.fromEntries(sound), ...own };
+  return invalidHeaders(all).length === 0 ? all : own;
+}

@@ -14,6 +14,12 @@ const CHECK_DEADLINE_MS = 3000;
 
 export interface HealthReport {
   readonly healthy: boolean;
+  /**
+   * - `up`: nothing is wrong
+   * - `degraded`: business goes on, but events wait, because the broker is away or nobody consumes a queue
+   * - `down`: a database is away or can't be used, or the application is not started or stops
+   */
+  readonly status: 'up' | 'degraded' | 'down';
   /** What is wrong, each for people; empty when healthy. */
   readonly reasons: readonly string[];
 }
@@ -33,9 +39,10 @@ export class ReliableMqHealth {
 
   /** Ask every database, and the transport for its status. Takes at most 3 seconds. */
   async check(): Promise<HealthReport> {
+    const grave: string[] = [];
     const reasons: string[] = [];
     const { phase } = this.lifecycle;
-    if (phase !== 'running') reasons.push(`the application is ${phase}`);
+    if (phase !== 'running') grave.push(`the application is ${phase}`);
     const { available, reason } = this.transport.status();
     // While available, the reason says what else is wrong: a queue that isn't consumed.
     if (!available || reason !== undefined) reasons.push(`broker: ${reason ?? 'not available'}`);
@@ -48,13 +55,14 @@ export class ReliableMqHealth {
             database.ping(CHECK_DEADLINE_MS),
             () => new DatabaseDeadlineError(`no answer within ${CHECK_DEADLINE_MS} ms`),
           );
-          reasons.push(...database.problems().map((problem) => `database "${name}": ${problem}`));
+          grave.push(...database.problems().map((problem) => `database "${name}": ${problem}`));
         } catch (error) {
-          reasons.push(`database "${name}": ${describeError(error, 200)}`);
+          grave.push(`database "${name}": ${describeError(error, 200)}`);
         }
       }),
     );
-    return { healthy: reasons.length === 0, reasons };
+    if (grave.length > 0) return { healthy: false, status: 'down', reasons: [...grave, ...reasons] };
+    return { healthy: reasons.length === 0, status: reasons.length === 0 ? 'up' : 'degraded', reasons };
   }
 
   /** What others have found on their way; nobody is asked. */

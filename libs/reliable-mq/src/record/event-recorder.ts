@@ -15,7 +15,7 @@ import { CORRELATION_HEADER, inheritedFrom } from '../event/cause';
 import { isUuid } from '../event/event-id';
 import { EventTypes } from '../event/event-types';
 import { HookRunner } from '../event/hook-runner';
-import type { EventHeaders } from '../event/message-headers';
+import { type EventHeaders, headersAround } from '../event/message-headers';
 import { eventTypeOf, findEventType } from '../event/reliable-event.decorator';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import type { IsolationLevel } from '../transaction/isolation-level';
@@ -147,8 +147,7 @@ export class EventRecorder {
       const problem = "must be an event's id (a UUID), such as context.eventId";
       throw new InvalidEventError(eventType.type, [{ property: 'causationId', problems: [problem] }]);
     }
-    const given = this.headersWith(headers);
-    const own = surrounding ? { ...surrounding, ...given } : given;
+    const own = headersAround(this.headersWith(headers), surrounding);
     const causes = this.transactions.causes();
     if (causes.length === 0) return { headers: own, key, causationId: chosen ?? null };
     const { causationId, correlationId } = inheritedFrom(causes, chosen);

@@ -1,0 +1,1 @@
+export { ReliableMqOpenTelemetryModule } from './opentelemetry.module';

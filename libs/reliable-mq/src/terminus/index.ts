@@ -1,0 +1,1 @@
+export { ReliableMqHealthIndicator } from './reliable-mq.health';
