@@ -87,6 +87,18 @@ export interface DatabasePort {
   /** Whether the server has no transaction open although TypeORM thinks so: somebody wrote `ROLLBACK` or `COMMIT`. */
   hasLostTransaction(queryRunner: QueryRunner): boolean | Promise<boolean>;
 
+  /**
+   * The error with which the server has rolled back the whole open transaction, where it would take what follows all the same, and commit
+   * it statement by statement; undefined where there is none, or the server itself refuses what follows.
+   */
+  rolledBackBy(queryRunner: QueryRunner): unknown;
+
+  /** Whether a statement that an application has written may end the open transaction, or undo a part of it. */
+  mayEndTransaction(sql: string): boolean;
+
+  /** Whether the driver's answer to a COMMIT says that nothing was committed. */
+  isRollback(answer: unknown): boolean;
+
   /** Close the query runner's connection for good, so that nobody else gets it. Statements that still use it fail. */
   discard(queryRunner: QueryRunner, reason: Error): Promise<void>;
 

@@ -16,9 +16,6 @@ const END = /^(COMMIT|ROLLBACK|(RELEASE|ROLLBACK TO) SAVEPOINT typeorm_\d+)$/;
 const KEEPS = /^(COMMIT|RELEASE )/;
 /** TypeORM's own, of a savepoint. */
 const TYPEORM_SAVEPOINT = /^((RELEASE|ROLLBACK TO) )?SAVEPOINT typeorm_\d+$/;
-/** Statements that end or undo (a part of) a transaction, when an application writes them itself. */
-const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit|abort|prepare\s+transaction)\b|^\s*end\b/i;
-
 const GUARD = Symbol('ReliableMq.QueryRunnerGuard');
 
 type Guarded = QueryRunner & { [GUARD]?: QueryRunnerGuard };
@@ -94,6 +91,7 @@ export class QueryRunnerGuard {
     // Without a function to tell: one that is driven by hand, or a call chain that something has torn off its function.
     const level = this.levels[0]?.isByHand ? this.levels[0].innermostByHand : this.levels.at(-1);
     level?.assertOpen(what);
+    if (level) this.assertAlive();
     return level;
   }
 
@@ -102,7 +100,14 @@ export class QueryRunnerGuard {
     if (runs === 'function') level.assertOpen(what, joining);
     const innermost = level.innermostByHand;
     if (innermost !== level) innermost.assertOpen(what);
+    this.assertAlive();
     return innermost;
+  }
+
+  /** Some servers roll a transaction back whole, as at a deadlock, and take what follows as if there had been none: each statement by itself. */
+  private assertAlive(): void {
+    const cause = this.guarding.database.rolledBackBy(this.queryRunner);
+    if (cause !== undefined) throw new TransactionAbortedError('the database has rolled it back already', { cause });
   }
 
   /** Opens a transaction, or a savepoint in the level that is given. */
@@ -156,6 +161,7 @@ export class QueryRunnerGuard {
       }
       if (how === 'commit') {
         if (level.failure) throw level.failure.error;
+        this.assertAlive();
         if (!level.outer && level.events.length > 0) {
           const isLost = this.guarding.database.hasLostTransaction(this.queryRunner);
           this.isLost = isLost instanceof Promise ? await isLost : isLost;
@@ -195,14 +201,14 @@ export class QueryRunnerGuard {
   }
 
   /**
-   * Two things that TypeORM does not see: PostgreSQL answers COMMIT with ROLLBACK, and no error, when a statement of the
-   * transaction had failed; and applications may write `SAVEPOINT` or `ROLLBACK` themselves.
+   * Two things that TypeORM does not see: a database may answer COMMIT with a rollback, and no error, when a statement of the
+   * transaction had failed; and applications may end it, or undo a part of it, by SQL of their own.
    */
   watch(query: string, rawResults: unknown): void {
     if (query === 'COMMIT') {
-      this.isAnsweredByRollback = (rawResults as { command?: string } | undefined)?.command === 'ROLLBACK';
+      this.isAnsweredByRollback = this.guarding.database.isRollback(rawResults);
     } else if (!this.isDoubtful && this.levels.some(({ events }) => events.length > 0)) {
-      this.isDoubtful = TRANSACTION_CONTROL.test(query) && !TYPEORM_SAVEPOINT.test(query);
+      this.isDoubtful = this.guarding.database.mayEndTransaction(query) && !TYPEORM_SAVEPOINT.test(query);
     }
   }
 

@@ -37,6 +37,9 @@ const CONFLICTS = [1020, 1205, 1213, 1317, 1412, 1614, 1907, 1969, 3024, 3058, 3
 /** Of those, the ones that the same work may meet no more when it is begun again at once. */
 const RETRIED_AT_ONCE = [1020, 1205, 1213, 1412, 3101];
 
+/** What undoes the whole transaction, and not only the statement: the next one would be committed by itself. */
+const ROLLS_BACK_ALL = [1213, 1614, 3101];
+
 /** What the server answers for a savepoint that went with its transaction. */
 const NO_SUCH_SAVEPOINT = 1305;
 
@@ -86,6 +89,10 @@ export function isConflict(error: unknown): boolean {
 
 export function isRetriedAtOnce(error: unknown): boolean {
   return RETRIED_AT_ONCE.includes(errorNumber(error) ?? 0);
+}
+
+export function rollsBackAll(error: unknown): boolean {
+  return ROLLS_BACK_ALL.includes(errorNumber(error) ?? 0);
 }
 
 export function isConsequence(error: unknown): boolean {

@@ -14,10 +14,16 @@ import { migrateSchema, verifySchema } from './schema-migrator';
 import { learnAboutServer } from './server';
 import { onOwnConnection, writeOn } from './sql';
 import { TableCheck } from './table-check';
-import { hasFailedStatement, knownToBeOpen, noteAnswer, noteFailure } from './transaction-state';
+import { hasFailedStatement, knownToBeOpen, noteAnswer, noteFailure, rolledBackBy } from './transaction-state';
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
 const PING_DEADLINE_MS = 2000;
+
+/** Statements that end or undo (a part of) a transaction. */
+const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit)\b|^\s*(begin|start\s+transaction|xa)\b/i;
+/** And those that commit it before they do anything else (MySQL Reference Manual, "Statements That Cause an Implicit Commit"). */
+const IMPLICIT_COMMIT =
+  /^\s*(alter|analyze|cache|check|create|drop|flush|grant|install|load\s+index|lock|optimize|rename|repair|reset|revoke|set\s+password|truncate|uninstall|unlock)\b/i;
 
 const watched = new WeakSet<DataSource>();
 
@@ -111,9 +117,22 @@ export class MysqlDatabase implements DatabasePort {
     }
   }
 
-  async hasLostTransaction(queryRunner: QueryRunner): Promise<boolean> {
+  hasLostTransaction(queryRunner: QueryRunner): boolean | Promise<boolean> {
     if (queryRunner.isReleased || knownToBeOpen(queryRunner)) return false;
-    return !(await this.isTransactionOpen(queryRunner));
+    return this.isTransactionOpen(queryRunner).then((isOpen) => !isOpen);
+  }
+
+  rolledBackBy(queryRunner: QueryRunner): unknown {
+    return rolledBackBy(queryRunner);
+  }
+
+  mayEndTransaction(sql: string): boolean {
+    return TRANSACTION_CONTROL.test(sql) || IMPLICIT_COMMIT.test(sql);
+  }
+
+  /** What cannot be committed is an error. */
+  isRollback(): boolean {
+    return false;
   }
 
   async discard(queryRunner: QueryRunner, _reason: Error): Promise<void> {
@@ -144,7 +163,7 @@ export class MysqlDatabase implements DatabasePort {
     const subscriber: EntitySubscriberInterface = {
       afterQuery: ({ success, rawResults, error, queryRunner }) => {
         if (success) return noteAnswer(queryRunner, rawResults);
-        noteFailure(queryRunner);
+        noteFailure(queryRunner, error);
         return dismissIfReadOnly(this.dataSource, queryRunner, error);
       },
     };

@@ -49,7 +49,7 @@ async function send(queryRunner: QueryRunner, sql: string, parameters: Parameter
     noteAnswer(queryRunner, result);
     return result;
   } catch (error) {
-    noteFailure(queryRunner);
+    noteFailure(queryRunner, error);
     logger.logQueryError(error as Error, sql, [...parameters], queryRunner);
     await dismissIfReadOnly(dataSourceOf(queryRunner), queryRunner, error);
     throw new QueryFailedError(sql, [...parameters], error as Error);

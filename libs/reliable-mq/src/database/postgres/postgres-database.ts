@@ -22,6 +22,9 @@ const PING_DEADLINE_MS = 2000;
 /** SQLSTATEs in_failed_sql_transaction and invalid_savepoint_specification. */
 const CONSEQUENCES = ['25P02', '3B001'];
 
+/** Statements that end or undo (a part of) a transaction. */
+const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit|abort|prepare\s+transaction)\b|^\s*end\b/i;
+
 /** PostgreSQL 13 and later, by `pg`. */
 export class PostgresDatabase implements DatabasePort {
   readonly kind = 'postgres';
@@ -112,6 +115,20 @@ export class PostgresDatabase implements DatabasePort {
 
   hasLostTransaction(queryRunner: QueryRunner): boolean | Promise<boolean> {
     return hasLostTransaction(queryRunner);
+  }
+
+  /** PostgreSQL refuses what follows a failure. */
+  rolledBackBy(): undefined {
+    return undefined;
+  }
+
+  mayEndTransaction(sql: string): boolean {
+    return TRANSACTION_CONTROL.test(sql);
+  }
+
+  /** There is no error when a statement of the transaction had failed. */
+  isRollback(answer: unknown): boolean {
+    return (answer as { command?: string } | undefined)?.command === 'ROLLBACK';
   }
 
   async discard(queryRunner: QueryRunner, reason: Error): Promise<void> {
