@@ -3,7 +3,8 @@ import { sqlNamesOf } from '../../libs/reliable-mq/src/database/postgres/sql-nam
 import { PostgresInboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-inbox.store';
 import { migrateSchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
 import { createTestDatabase } from '../support/database';
-import { describeInboxStore, type InboxHarness, type StoredRow } from './inbox-store.contract';
+import { describeInboxStore } from './inbox-store.contract';
+import type { InboxHarness, StoredRow } from './inbox-store/inbox-fixture';
 
 async function createHarness(schema: string | undefined): Promise<InboxHarness> {
   const database = await createTestDatabase();

@@ -35,11 +35,12 @@ export interface InboxRow {
   readonly consumer: string;
   readonly type: string;
   readonly version: number;
+  readonly event_key: string | null;
   readonly status: 'handled' | 'failed' | 'waiting' | 'rejected' | 'dead';
   readonly attempts: number;
   readonly unfinished_starts: number;
   readonly reason: string | null;
-  readonly history: readonly { attempt: number; reason: string }[];
+  readonly history: readonly { attempt: number; at: string; reason: string }[];
   readonly body: Buffer | null;
   readonly properties: Readonly<Record<string, unknown>> | null;
   readonly redrives: number;

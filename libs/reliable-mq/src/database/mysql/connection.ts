@@ -3,6 +3,8 @@ import type { DataSource, QueryRunner } from 'typeorm';
 /** What `mysql2` answers to a statement that returns no rows. */
 export interface StatementResult {
   readonly affectedRows: number;
+  /** What the server has put into LAST_INSERT_ID by this statement; 0 for nothing. Text, where an option of the connection says so. */
+  readonly insertId: number | string;
   /** `Rows matched: 1  Changed: 0  Warnings: 0` of an UPDATE, in the server's language. */
   readonly info: string;
   readonly serverStatus?: number;
@@ -28,6 +30,8 @@ export interface MysqlConnection {
   /** As the server calls it. */
   readonly threadId: number | null;
   query(statement: Statement, done: (error: Error | null, result: unknown) => void): unknown;
+  /** Prepares the statement, once for each text and connection. Takes no lists as values. */
+  execute(statement: Statement, done: (error: Error | null, result: unknown) => void): unknown;
   release(): void;
   destroy(): void;
 }

@@ -1,5 +1,6 @@
 import type { DatabaseKind } from '../database-kind';
 import { MysqlDatabase } from './mysql-database';
+import { MysqlInboxStore } from './mysql-inbox.store';
 import { MysqlOutboxStore } from './mysql-outbox.store';
 import { schemaScript } from './schema-script';
 
@@ -13,7 +14,7 @@ function kindOf(name: 'mysql' | 'mariadb'): DatabaseKind {
       return {
         database,
         outbox: new MysqlOutboxStore(dataSource, () => database.suspectTables()),
-        inbox: missing('inbox'),
+        inbox: new MysqlInboxStore(dataSource),
         operations: missing('operations'),
       };
     },

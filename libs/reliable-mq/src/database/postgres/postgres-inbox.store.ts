@@ -6,6 +6,7 @@ import { named, type NamedStatement } from './prepared-statements';
 import { lockTimeout, queryAlone, queryIn, queryWaiting, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
 import { storableIn } from './storable-texts';
+import { type ClaimedTableRow, failureColumns, toClaimedInboxRow } from '../inbox-rows';
 import type { InboxStatus } from '../../inbox/inbox.entity';
 import {
   type ClaimableQueue,
@@ -131,7 +132,7 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean> {
-    const { status, delayMs, counts } = toColumns(failure);
+    const { status, delayMs, counts } = failureColumns(failure);
     const rows = await queryWaiting(
       this.dataSource,
       `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, due_at, ended_at, reason, history)
@@ -188,7 +189,7 @@ export class PostgresInboxStore implements InboxStore {
        RETURNING ${CLAIMED}, extract(epoch FROM statement_timestamp() - due.due_at) * 1000 AS overdue_ms`,
       [queuesAsJson(queues), limit, token],
     );
-    return rows.map(toClaimedInboxRow).sort((a, b) => b.overdueMs - a.overdueMs);
+    return rows.map((row) => toClaimedInboxRow(row, Number(row.overdue_ms))).sort((a, b) => b.overdueMs - a.overdueMs);
   }
 
   /** Index reliable_mq_inbox_suspects. */
@@ -217,16 +218,16 @@ export class PostgresInboxStore implements InboxStore {
     movedBack: boolean,
     claim: InboxClaim,
   ): Promise<ClaimedInboxRow | undefined> {
-    const [row] = await queryAlone<ClaimedRow>(
+    const [row] = await queryAlone<ClaimedTableRow>(
       this.dataSource,
       `UPDATE ${this.table} AS i
        SET status = 'failed', due_at = clock_timestamp() + $6::float8 * ${MS}, claim_token = $7,
          attempts = 0, unfinished_starts = 0, redrives = greatest(i.redrives, $4), ended_at = NULL
        WHERE ${KEY} AND (redrives < $4 OR $5) AND status IN ('dead', 'rejected')
-       RETURNING ${CLAIMED}, 0 AS overdue_ms`,
+       RETURNING ${CLAIMED}`,
       [...columnsOf(key), redrives, movedBack, claim.leaseMs, claim.token],
     );
-    return row && toClaimedInboxRow(row);
+    return row && toClaimedInboxRow(row, 0);
   }
 
   async rename(key: InboxKey, token: string, eventId: string, bodyHash: Buffer | null): Promise<boolean> {
@@ -246,7 +247,7 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async settleFailed(key: InboxKey, token: string, failure: InboxFailure): Promise<boolean> {
-    const { status, delayMs, counts } = toColumns(failure);
+    const { status, delayMs, counts } = failureColumns(failure);
     const rows = await queryAlone(
       this.dataSource,
       `UPDATE ${this.table} AS i SET status = $5, due_at = clock_timestamp() + $6::float8 * ${MS},
@@ -359,41 +360,6 @@ function columnsOf({ eventId, consumer, type }: InboxKey): [eventId: string, con
   return [eventId, consumer, type];
 }
 
-interface ClaimedRow {
-  event_id: string;
-  consumer: string;
-  type: string;
-  version: number;
-  attempts: number;
-  unfinished_starts: number;
-  body: Buffer | null;
-  body_hash: Buffer | null;
-  properties: Record<string, unknown> | null;
-  redrives: number;
-  event_key: string | null;
-  overdue_ms: string;
-}
-
-function toClaimedInboxRow(row: ClaimedRow): ClaimedInboxRow {
-  return {
-    eventId: row.event_id,
-    consumer: row.consumer,
-    type: row.type,
-    version: row.version,
-    attempts: row.attempts,
-    unfinishedStarts: row.unfinished_starts,
-    body: row.body ?? Buffer.alloc(0),
-    bodyHash: row.body_hash,
-    properties: row.properties ?? {},
-    redrives: row.redrives,
-    key: row.event_key,
-    overdueMs: Number(row.overdue_ms),
-  };
-}
-
-/** @returns how the row stands; whether that is the end of an attempt; in how many milliseconds it is due, null at an end */
-function toColumns({ next }: InboxFailure): { status: InboxStatus; delayMs: number | null; counts: boolean } {
-  if ('end' in next) return { status: next.end, delayMs: null, counts: true };
-  if ('waitMs' in next) return { status: 'waiting', delayMs: next.waitMs, counts: false };
-  return { status: 'failed', delayMs: next.retryInMs, counts: true };
+interface ClaimedRow extends ClaimedTableRow {
+  readonly overdue_ms: string;
 }

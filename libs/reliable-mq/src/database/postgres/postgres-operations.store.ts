@@ -1,10 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { queryAlone, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
-import type { AttemptRecord } from '../../event/outcome';
-import type { InboxStatus } from '../../inbox/inbox.entity';
 import type { InboxKey } from '../../inbox/inbox.store';
-import type { OutboxStatus, StoredOutcome } from '../../outbox/outbox.entity';
 import {
   type EventFilter,
   type EventRecord,
@@ -20,7 +17,16 @@ import {
   type ReliableMqStatistics,
   STATISTICS_CAP,
 } from '../operations.store';
-import { readCursor, writeCursor } from '../cursor';
+import { readCursor } from '../cursor';
+import { type OutboxTableRow, toEventRecord } from '../event-rows';
+import {
+  HANDLING_COLUMNS,
+  type HandlingTableRow,
+  INBOX_ORDER,
+  type InboxTableRow,
+  toHandlingRecord,
+  toInboxRecord,
+} from '../inbox-rows';
 
 const DEFAULT_LIMIT = 100;
 
@@ -56,7 +62,7 @@ export class PostgresOperationsStore implements OperationsStore {
     if (before !== undefined) where('id < ?::uuid', before);
     if (overdue) conditions.push('due_at <= statement_timestamp()');
     parameters.push(Math.min(limit, MAX_LIMIT));
-    const rows = await queryAlone<OutboxRow>(
+    const rows = await queryAlone<OutboxTableRow>(
       this.dataSource,
       `SELECT * FROM ${this.outbox} WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT $${parameters.length}`,
       parameters,
@@ -65,12 +71,14 @@ export class PostgresOperationsStore implements OperationsStore {
   }
 
   async get(eventId: string): Promise<EventRecord | undefined> {
-    const [row] = await queryAlone<OutboxRow>(this.dataSource, `SELECT * FROM ${this.outbox} WHERE id = $1`, [eventId]);
+    const [row] = await queryAlone<OutboxTableRow>(this.dataSource, `SELECT * FROM ${this.outbox} WHERE id = $1`, [
+      eventId,
+    ]);
     return row && toEventRecord(row);
   }
 
   async eventsOf(eventIds: readonly string[]): Promise<readonly EventRecord[]> {
-    const rows = await queryAlone<OutboxRow>(
+    const rows = await queryAlone<OutboxTableRow>(
       this.dataSource,
       `SELECT * FROM ${this.outbox} WHERE id = ANY($1::uuid[]) ORDER BY id`,
       [eventIds],
@@ -79,7 +87,7 @@ export class PostgresOperationsStore implements OperationsStore {
   }
 
   async causedBy(eventIds: readonly string[], limit: number): Promise<readonly EventRecord[]> {
-    const rows = await queryAlone<OutboxRow>(
+    const rows = await queryAlone<OutboxTableRow>(
       this.dataSource,
       // Of each cause no more than there is room for, so that the index is read no further.
       `SELECT o.* FROM unnest($1::uuid[]) AS cause (id) CROSS JOIN LATERAL (
@@ -101,7 +109,7 @@ export class PostgresOperationsStore implements OperationsStore {
   private async handlingsWhere(condition: string, value: unknown, limit: number): Promise<readonly HandlingRecord[]> {
     const rows = await queryAlone<HandlingTableRow>(
       this.dataSource,
-      `SELECT ${HANDLING} FROM ${this.inbox} WHERE ${condition} ORDER BY received_at LIMIT $2`,
+      `SELECT ${HANDLING_COLUMNS.join(', ')} FROM ${this.inbox} WHERE ${condition} ORDER BY received_at LIMIT $2`,
       [value, limit],
     );
     return rows.map(toHandlingRecord);
@@ -133,15 +141,15 @@ export class PostgresOperationsStore implements OperationsStore {
     if (status === undefined && eventId === undefined && key === undefined)
       conditions.push("(due_at IS NOT NULL OR status IN ('rejected', 'dead'))");
     if (before !== undefined) {
-      const from = parameters.push(...readCursor(before)) - ORDER.length + 1;
-      const [at, ...key] = ORDER.map((_, index) => `$${from + index}`);
-      conditions.push(`(${ORDER.join(', ')}) < (${[`${at ?? ''}::timestamptz`, ...key].join(', ')})`);
+      const from = parameters.push(...readCursor(before)) - INBOX_ORDER.length + 1;
+      const [at, ...key] = INBOX_ORDER.map((_, index) => `$${from + index}`);
+      conditions.push(`(${INBOX_ORDER.join(', ')}) < (${[`${at ?? ''}::timestamptz`, ...key].join(', ')})`);
     }
     parameters.push(Math.min(limit, MAX_LIMIT));
     const rows = await queryAlone<InboxTableRow>(
       this.dataSource,
       `SELECT *, ${utcText('received_at')} AS received_at_text FROM ${this.inbox} WHERE ${conditions.join(' AND ')}
-       ORDER BY ${ORDER.map((column) => `${column} DESC`).join(', ')} LIMIT $${parameters.length}`,
+       ORDER BY ${INBOX_ORDER.map((column) => `${column} DESC`).join(', ')} LIMIT $${parameters.length}`,
       parameters,
     );
     return rows.map(toInboxRecord);
@@ -316,55 +324,6 @@ function columnsOf(keys: readonly HandlingKey[]): [eventIds: string[], consumers
   ];
 }
 
-interface OutboxRow {
-  id: string;
-  type: string;
-  version: number;
-  payload: unknown;
-  headers: Record<string, unknown> | null;
-  status: OutboxStatus;
-  consumers: string[];
-  attempts: number;
-  reason: string | null;
-  history: AttemptRecord[];
-  outcomes: Record<string, StoredOutcome>;
-  redrives: number;
-  compensation_attempts: number;
-  created_at: Date;
-  published_at: Date | null;
-  ended_at: Date | null;
-  compensated_at: Date | null;
-  due_at: Date | null;
-  event_key: string | null;
-  causation_id: string | null;
-}
-
-function toEventRecord(row: OutboxRow): EventRecord {
-  const { id, type, version, payload, status, consumers, attempts, reason, history, redrives } = row;
-  return {
-    id,
-    type,
-    version,
-    payload,
-    status,
-    consumers,
-    attempts,
-    reason,
-    history,
-    redrives,
-    headers: row.headers ?? {},
-    outcomes: Object.entries(row.outcomes).map(([consumer, stored]) => ({ consumer, ...stored })),
-    compensationAttempts: row.compensation_attempts,
-    createdAt: row.created_at,
-    publishedAt: row.published_at,
-    endedAt: row.ended_at,
-    compensatedAt: row.compensated_at,
-    dueAt: row.due_at,
-    key: row.event_key,
-    causationId: row.causation_id,
-  };
-}
-
 /** Pages that are read of a table whose rows nobody has counted yet. */
 const SAMPLE_PAGES = 1000;
 
@@ -379,61 +338,4 @@ function estimatedRows(table: string): string {
       ELSE (SELECT count(*) FROM ${table} TABLESAMPLE SYSTEM (least(100, 100.0 * ${SAMPLE_PAGES} / greatest(${pages}, 1))))
         * greatest(${pages}::float8 / ${SAMPLE_PAGES}, 1) END::float8
     FROM pg_class WHERE oid = '${text}'::regclass)`;
-}
-
-/** Newest first; index reliable_mq_inbox_given_up. */
-const ORDER = ['received_at', 'event_id', 'consumer', 'type'] as const;
-
-function cursorOf(row: InboxTableRow): string {
-  return writeCursor([row.received_at_text, row.event_id, row.consumer, row.type]);
-}
-
-/** All but the message. */
-const HANDLING =
-  'event_id, consumer, type, version, status, attempts, unfinished_starts, reason, history, received_at, ended_at, due_at, event_key';
-
-interface HandlingTableRow {
-  event_id: string;
-  consumer: string;
-  type: string;
-  version: number;
-  status: InboxStatus;
-  attempts: number;
-  unfinished_starts: number;
-  reason: string | null;
-  history: AttemptRecord[];
-  received_at: Date;
-  ended_at: Date | null;
-  due_at: Date | null;
-  event_key: string | null;
-}
-
-interface InboxTableRow extends HandlingTableRow {
-  body: Buffer | null;
-  properties: Record<string, unknown> | null;
-  received_at_text: string;
-}
-
-function toInboxRecord(row: InboxTableRow): InboxRecord {
-  const { body, properties } = row;
-  return { ...toHandlingRecord(row), body, properties, cursor: cursorOf(row) };
-}
-
-function toHandlingRecord(row: HandlingTableRow): HandlingRecord {
-  const { consumer, type, version, status, attempts, reason, history } = row;
-  return {
-    consumer,
-    type,
-    version,
-    status,
-    attempts,
-    reason,
-    history,
-    eventId: row.event_id,
-    unfinishedStarts: row.unfinished_starts,
-    receivedAt: row.received_at,
-    endedAt: row.ended_at,
-    dueAt: row.due_at,
-    key: row.event_key,
-  };
 }

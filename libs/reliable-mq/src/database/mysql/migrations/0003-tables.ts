@@ -60,11 +60,14 @@ export const TABLES: SchemaMigration = {
   \`redrives\` INT NOT NULL DEFAULT 0,
   \`received_at\` DATETIME(6) NOT NULL,
   \`ended_at\` DATETIME(6),
+  \`suspect\` BOOLEAN GENERATED ALWAYS AS (CASE WHEN \`due_at\` IS NOT NULL THEN \`unfinished_starts\` >= 2 END) STORED,
+  \`awaited_version\` INT GENERATED ALWAYS AS (CASE WHEN \`status\` = 'waiting' THEN \`version\` END) STORED,
   PRIMARY KEY (\`event_id\`, \`consumer\`, \`type\`),
-  KEY ${names.index('inbox', 'due')} (\`consumer\`, \`type\`, \`due_at\`),
+  KEY ${names.index('inbox', 'due')} (\`consumer\`, \`type\`, \`suspect\`, \`due_at\`),
+  KEY ${names.index('inbox', 'waiting')} (\`awaited_version\`, \`consumer\`, \`type\`),
   KEY ${names.index('inbox', 'status')} (\`status\`, \`received_at\`),
   KEY ${names.index('inbox', 'ended')} (\`ended_at\`),
-  KEY ${names.index('inbox', 'event_key')} (\`event_key\`)
+  KEY ${names.index('inbox', 'event_key')} (\`event_key\`, \`received_at\`)
 ) ${tableOptions(kind)}`,
     `CREATE TABLE IF NOT EXISTS ${names.table('owner')} (
   \`part\` VARCHAR(10) NOT NULL,

@@ -14,10 +14,14 @@ export interface SchemaMigration {
 }
 
 /**
- * Behind the columns of each table. Keys are compared byte by byte and to their end: with `utf8mb4_bin`, which pads, an id with a space
- * behind it is the one without, and its message counts as handled. The two products have such a collation under different names.
+ * Keys are compared byte by byte and to their end: with `utf8mb4_bin`, which pads, an id with a space behind it is the one without, and its message
+ * counts as handled. The two products have such a collation under different names.
  */
+export function keyCollation(kind: Server['kind']): string {
+  return kind === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin';
+}
+
+/** Behind the columns of each table. */
 export function tableOptions(kind: Server['kind']): string {
-  const collation = kind === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin';
-  return `ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE ${collation}`;
+  return `ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE ${keyCollation(kind)}`;
 }
