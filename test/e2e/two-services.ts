@@ -62,8 +62,13 @@ export class TwoServices {
    * Starts one process of a service; ready when it listens, whether or not the broker is there.
    *
    * @param port another instance needs another one
+   * @param more of its environment
    */
-  async start(service: ServiceName, port = this.ports[service]): Promise<App> {
+  async start(
+    service: ServiceName,
+    port = this.ports[service],
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<App> {
     const name = service.toUpperCase();
     const app = await startApp({
       script: `apps/${service}/main.ts`,
@@ -73,6 +78,7 @@ export class TwoServices {
         [`${name}_DATABASE_URL`]: this.databases[service].url,
         [`${name}_PORT`]: String(port),
         RELIABLE_MQ_OPTIONS: JSON.stringify(QUICK),
+        ...more,
       },
       ready: { line: /service answers at/ },
       readyWithinMs: START_WITHIN_MS,
