@@ -103,10 +103,12 @@ describe('messages that anybody may send to RabbitMQ', () => {
     return (JSON.parse(message.content.toString()) as { receipts: Record<string, unknown>[] }).receipts;
   }
 
+  /** Its handling, committed: no row of it comes any more. */
   async function handles(id: string): Promise<{ event: ParcelSent; context: EventContext }> {
-    return eventually(() => {
+    return eventually(async () => {
       const found = app.get(ParcelHandler).handled.find(({ context }) => context.eventId === id);
       expect(found).toBeDefined();
+      expect((await inbox()).map(({ event_id }) => event_id)).toContain(id);
       return found as { event: ParcelSent; context: EventContext };
     });
   }
