@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { migrateSchema } from '../../libs/reliable-mq/src/database/postgres/schema-migrator';
+import type { DeadFilter, FailedFilter } from '../../libs/reliable-mq/src/database/failures';
 import { PostgresOperationsStore } from '../../libs/reliable-mq/src/database/postgres/postgres-operations.store';
 import type { Claim } from '../../libs/reliable-mq/src/outbox/outbox.store';
 import { PostgresOutboxStore } from '../../libs/reliable-mq/src/database/postgres/postgres-outbox.store';
@@ -12,6 +13,7 @@ const DUE = 'reliable_mq_outbox_due';
 const DEAD = 'reliable_mq_outbox_dead';
 const KEY = 'reliable_mq_outbox_event_key';
 const CAUSATION = 'reliable_mq_outbox_causation';
+const PERSON = 'reliable_mq_outbox_person';
 const PRIMARY = 'reliable_mq_outbox_pkey';
 const INBOX_DUE = 'reliable_mq_inbox_due';
 const INBOX_ENDED = 'reliable_mq_inbox_ended';
@@ -87,7 +89,9 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
   function scansIn(node: PlanNode): PlanNode[] {
     const own =
       node['Index Name']?.startsWith('reliable_mq_') === true ||
-      (node['Relation Name']?.startsWith('reliable_mq_') === true && node['Node Type'].endsWith('Seq Scan'));
+      (node['Relation Name']?.startsWith('reliable_mq_') === true && // Has a row for each queue that is paused.
+        node['Relation Name'] !== 'reliable_mq_paused' &&
+        node['Node Type'].endsWith('Seq Scan'));
     return [...(own ? [node] : []), ...(node.Plans ?? []).flatMap(scansIn)];
   }
 
@@ -146,7 +150,9 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
   });
 
   it('statistics count on the partial indexes', async () => {
-    expect(await accessPaths(() => operations.statistics())).toEqual(new Set([DUE, DEAD, INBOX_DUE, INBOX_GIVEN_UP]));
+    expect(await accessPaths(() => operations.statistics())).toEqual(
+      new Set([DUE, DEAD, PERSON, INBOX_DUE, INBOX_GIVEN_UP]),
+    );
   });
 
   it.each([
@@ -155,6 +161,7 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     ['consumed events', { status: 'consumed' }, PRIMARY],
     ['dead events', { status: 'dead' }, DEAD],
     ['dead events of one type', { status: 'dead', type: 'order.cancelled' }, DEAD],
+    ['events that need a person', { needPerson: true }, PERSON],
     ['published events', { status: 'published' }, DUE],
     ['overdue events', { overdue: true, type: 'order.cancelled' }, DUE],
     ['events of a key', { key: 'order 7' }, KEY],
@@ -175,6 +182,19 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     expect(await accessPaths(() => operations.listInbox(filter))).toEqual(new Set(indexes));
   });
 
+  it.each(['oldestFirst', 'newestFirst'] as const)('reading what has failed, %s, reads indexes', async (order) => {
+    const page = { order, behind: '0f000000-0000-7000-8000-000000000000', limit: 500 };
+    const dead = (filter: DeadFilter) => accessPaths(() => operations.deadEvents(filter, page));
+    for (const filter of [{}, { archived: true }, { type: 'order.cancelled' }])
+      expect([DEAD, PERSON]).toEqual(expect.arrayContaining([...(await dead(filter))]));
+    expect(await dead({ needPerson: true })).toEqual(new Set([PERSON]));
+    const failed = (filter: FailedFilter) =>
+      accessPaths(() => operations.failedHandlings(filter, { order, limit: 500 }));
+    expect(await failed({})).toEqual(new Set([INBOX_DUE, INBOX_GIVEN_UP]));
+    expect(await failed({ status: 'dead' })).toEqual(new Set([INBOX_GIVEN_UP]));
+    expect(await failed({ status: 'waiting', consumer: 'stock' })).not.toContain('Seq Scan');
+  });
+
   it('finding a journey reads indexes', async () => {
     const ids = unfinished.slice(0, 50);
     expect(await accessPaths(() => operations.eventsOf(ids))).toEqual(new Set([PRIMARY]));
@@ -187,10 +207,12 @@ describe('The plans of PostgreSQL over tables of many ended events and messages'
     expect(await accessPaths(() => operations.inboxKinds())).toEqual(new Set([INBOX_DUE, INBOX_ENDED]));
   });
 
-  it('redriving and discarding read no table', async () => {
+  it('redriving, archiving and discarding read no table', async () => {
     const ids = unfinished.slice(-20);
-    expect(await accessPaths(() => operations.redrive(ids, false))).not.toContain('Seq Scan');
-    expect(await accessPaths(() => operations.discard(ids))).not.toContain('Seq Scan');
+    const audit = { operation: 'redrive', runId: randomUUID(), by: 'anna', why: null, filter: null } as const;
+    expect(await accessPaths(() => operations.archive(ids, audit))).not.toContain('Seq Scan');
+    expect(await accessPaths(() => operations.redrive(ids, false, audit))).not.toContain('Seq Scan');
+    expect(await accessPaths(() => operations.discard(ids, audit))).not.toContain('Seq Scan');
   });
 
   it('claiming reads no payloads but of the rows that fit its bytes', async () => {

@@ -109,7 +109,7 @@ describe('EventOperations', () => {
       'a filter',
       (x) => operations.list(x),
       { stauts: 'dead' },
-      'filter "stauts" is unknown; did you mean "status"? There are status, type, key, causationId, overdue, before, limit.',
+      'filter "stauts" is unknown; did you mean "status"? There are status, type, key, causationId, needPerson, overdue, before, limit.',
     ],
     ['a limit', (x) => operations.list(x), { limit: 0 }, 'limit must be a whole number from 1, not 0.'],
     [

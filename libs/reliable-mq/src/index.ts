@@ -9,6 +9,7 @@ export { RELIABLE_MQ_CONTEXT } from './consume/handler-invoker';
 export { EventFailure } from './event/outcome';
 export { Compensate } from './compensate/compensate.decorator';
 export { EventOperations } from './operate/event-operations';
+export { Operations } from './operate/operations';
 export { ReliableMqHooks } from './operate/reliable-mq-hooks';
 export { CompensationTask } from './repair/compensation-task';
 export { ReliableMqHealth } from './operate/reliable-mq-health';
@@ -60,7 +61,18 @@ export type { EventClass } from './event/event-type';
 export type { EventRef, HandlingRef, Hooks, JobName } from './event/hooks';
 export type { Around, Compensation, HandledMessage, Handling, HandlingEnd, Recording } from './event/around';
 export type { InvalidProperty, ReliableMqErrorCode } from './event/errors';
-export type { OperationScope, RedriveOptions } from './operate/event-operations';
+export type { ChangeOptions, OperationScope, RedriveOptions } from './operate/event-operations';
+export type { BulkResult, Pace } from './operate/bulk';
+export type {
+  BulkOptions,
+  EventSelection,
+  FailureGroup,
+  FailureGroups,
+  HandlingSelection,
+  OperationNote,
+} from './operate/operations';
+export type { AuditRecord, OperationName, PausedQueue, QueueName } from './database/audit';
+export type { DeadFilter, FailedFilter } from './database/failures';
 export type { SchemaScriptOptions } from './database/databases';
 export type {
   EventFilter,

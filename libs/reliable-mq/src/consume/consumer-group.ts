@@ -32,6 +32,7 @@ export class ConsumerGroup {
   private readonly parkings = new Map<string, Parking>();
   private readonly deadLetters = new Map<string, DeadLetters>();
   private consumers: readonly Consumer[] = [];
+  private isDraining = false;
 
   constructor(
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
@@ -65,13 +66,37 @@ export class ConsumerGroup {
       .filter((queue) => !this.find(queue))
       .map((queue) => new Consumer(queue, this.transport, this.parts));
     this.consumers = [...this.consumers, ...added];
-    await Promise.all(added.map((consumer) => consumer.start()));
+    for (const set of new Set(added.map(({ queue }) => queue.stores))) await this.followPauses(set);
+    await Promise.all(added.filter(({ isHeld }) => !isHeld).map((consumer) => consumer.start()));
     for (const { queue } of added) this.deadLettersOf(queue.consumer).start();
+  }
+
+  /** Leave the queues alone that people have paused, and take from those again that they have resumed. Asks the database. */
+  async followPauses(set: StoreSet): Promise<void> {
+    const consumers = this.of(set);
+    if (consumers.length === 0 || this.isDraining) return;
+    const paused = await set.operations.pausedQueues();
+    for (const consumer of consumers) {
+      const { queue } = consumer;
+      const isPaused = paused.some(({ consumer: name, type }) => name === queue.consumer && type === queue.type);
+      if (this.isDraining) return;
+      await (isPaused ? consumer.hold() : consumer.letGo());
+    }
+  }
+
+  /** Queues that are left alone because people have paused them. */
+  get pausedQueues(): readonly string[] {
+    return this.consumers.filter(({ isHeld }) => isHeld).map(({ queue }) => queue.queue);
   }
 
   /** What keeps messages from being put aside as they should be, each as a sentence. */
   get problems(): readonly string[] {
     return [...this.parkings.values()].flatMap(({ problem }) => problem ?? []);
+  }
+
+  /** Those of them that nobody has paused. */
+  active(set: StoreSet): readonly Consumer[] {
+    return this.of(set).filter(({ isHeld }) => !isHeld);
   }
 
   /** Those whose inbox is this one. */
@@ -89,6 +114,7 @@ export class ConsumerGroup {
    * @returns how many messages were cut off, and go back
    */
   async drain(drainMs: number): Promise<number> {
+    this.isDraining = true;
     const idle = this.paused().then(() => this.idle());
     let cutOff = 0;
     if (!(await finishesWithin(drainMs, idle))) {

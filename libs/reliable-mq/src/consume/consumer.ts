@@ -20,6 +20,7 @@ export class Consumer {
   private readonly root = new AsyncResource('ReliableMqConsumer');
   private readonly active = new Set<Promise<void>>();
   private subscription: Subscription | undefined;
+  private held = false;
 
   constructor(
     readonly queue: QueueHandlers,
@@ -28,6 +29,29 @@ export class Consumer {
   ) {
     this.slots = new Slots(queue.runsAtOnce);
     this.pipeline = new Pipeline(queue, this.slots, parts);
+  }
+
+  /** A person has paused the queue: nothing of it is taken or retried. */
+  get isHeld(): boolean {
+    return this.held;
+  }
+
+  /** Leave the queue alone, from the start or from now on; what is in hand goes on. */
+  async hold(): Promise<void> {
+    if (this.held) return;
+    this.held = true;
+    this.log.warn('A queue is paused: nothing of it is taken or retried until it is resumed', {
+      queue: this.queue.queue,
+    });
+    await this.pause();
+  }
+
+  /** Take from the queue again. */
+  async letGo(): Promise<void> {
+    if (!this.held) return;
+    await this.start();
+    this.held = false;
+    this.log.log('A paused queue was resumed', { queue: this.queue.queue });
   }
 
   async start(): Promise<void> {

@@ -39,13 +39,14 @@ export class RetryFailedJob implements Job {
   }
 
   async run(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
+    await this.consumers.followPauses(set);
     await this.wakeWaiting(set);
     await this.retrySuspects(set, report, stop);
     if (!stop.aborted) await this.retryOthers(set, report, stop);
   }
 
   private async retryOthers(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
-    const limits = new Map(this.consumers.of(set).map((consumer) => [consumer, this.limitOf(consumer)]));
+    const limits = new Map(this.consumers.active(set).map((consumer) => [consumer, this.limitOf(consumer)]));
     const queues = [...limits].map(([consumer, limit]) => ({ ...consumer.claimable(), limit }));
     const token = randomUUID();
     const total = queues.reduce((sum, { limit }) => sum + limit, 0);
@@ -82,7 +83,7 @@ export class RetryFailedJob implements Job {
 
   /** One by one: they are not even claimed before their turn. */
   private async retrySuspects(set: StoreSet, report: ReportBatch, stop: AbortSignal): Promise<void> {
-    const queues = this.consumers.of(set).map((consumer) => ({ ...consumer.claimable(), limit: 1 }));
+    const queues = this.consumers.active(set).map((consumer) => ({ ...consumer.claimable(), limit: 1 }));
     for (const queue of await set.inbox.queuesWithSuspects(queues)) {
       const consumer = this.consumers.find(queue);
       if (consumer && !this.suspecting.has(consumer)) void this.retrySuspect(set, consumer, report, stop);

@@ -24,6 +24,7 @@ export interface OutboxTableRow {
   readonly due_at: Date | null;
   readonly event_key: string | null;
   readonly causation_id: string | null;
+  readonly archived_at: Date | null;
 }
 
 export function toEventRecord(row: OutboxTableRow): EventRecord {
@@ -49,5 +50,6 @@ export function toEventRecord(row: OutboxTableRow): EventRecord {
     dueAt: row.due_at,
     key: row.event_key,
     causationId: row.causation_id,
+    archivedAt: row.archived_at,
   };
 }

@@ -88,7 +88,7 @@ export function toHandlingRecord(row: HandlingTableRow): HandlingRecord {
   };
 }
 
-/** What lists of handlings are sorted by, newest first, and what their cursors hold. */
+/** What lists of handlings are sorted by, and what their cursors hold. */
 export const INBOX_ORDER = ['received_at', 'event_id', 'consumer', 'type'] as const;
 
 export interface InboxTableRow extends HandlingTableRow {
@@ -100,8 +100,11 @@ export interface InboxTableRow extends HandlingTableRow {
 
 export function toInboxRecord(row: InboxTableRow): InboxRecord {
   const { body, properties } = row;
-  const cursor = writeCursor([row.received_at_text, row.event_id, row.consumer, row.type]);
-  return { ...toHandlingRecord(row), body, properties, cursor };
+  return { ...toHandlingRecord(row), body, properties, cursor: inboxCursor(row) };
+}
+
+export function inboxCursor(row: Pick<InboxTableRow, 'received_at_text' | 'event_id' | 'consumer' | 'type'>): string {
+  return writeCursor([row.received_at_text, row.event_id, row.consumer, row.type]);
 }
 
 /** @returns how the row stands; whether that is the end of an attempt; in how many milliseconds it is due, null at an end */

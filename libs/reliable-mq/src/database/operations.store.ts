@@ -2,8 +2,10 @@ import type { AttemptRecord, ReportedOutcome } from '../event/outcome';
 import type { InboxStatus } from '../inbox/inbox.entity';
 import type { InboxKey } from '../inbox/inbox.store';
 import type { OutboxStatus } from '../outbox/outbox.entity';
+import type { Audit, AuditRecord, PausedQueue, QueueName } from './audit';
+import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from './failures';
 
-/** What people do with the tables of one DataSource, beside the event's own way. */
+/** What people do with the tables of one DataSource, beside the event's own way. Whatever changes something leaves a row in the audit, with it. */
 export interface OperationsStore {
   list(filter: EventFilter): Promise<readonly EventRecord[]>;
   get(eventId: string): Promise<EventRecord | undefined>;
@@ -17,10 +19,26 @@ export interface OperationsStore {
   /** What consumers know of the events with this key, whatever became of them, the first ones. */
   listHandlings(key: string, limit: number): Promise<readonly HandlingRecord[]>;
   statistics(): Promise<ReliableMqStatistics>;
-  redrive(eventIds: readonly string[], evenIfCompensated: boolean): Promise<readonly string[]>;
+  /** @returns those that were redriven */
+  redrive(eventIds: readonly string[], evenIfCompensated: boolean, audit: Audit): Promise<readonly string[]>;
   /** @returns those that were retried */
-  retryInbox(keys: readonly HandlingKey[]): Promise<readonly InboxKey[]>;
-  discard(eventIds: readonly string[]): Promise<readonly string[]>;
+  retryInbox(keys: readonly HandlingKey[], audit: Audit): Promise<readonly InboxKey[]>;
+  /** @returns those that were deleted */
+  discard(eventIds: readonly string[], audit: Audit): Promise<readonly string[]>;
+  /** Dead events need no person any more. @returns those that were archived now */
+  archive(eventIds: readonly string[], audit: Audit): Promise<readonly string[]>;
+  /** @returns false when it is paused already */
+  pause(queue: QueueName, audit: Audit): Promise<boolean>;
+  /** @returns false when it is not paused */
+  resume(queue: QueueName, audit: Audit): Promise<boolean>;
+  /** The queues that people have paused. */
+  pausedQueues(): Promise<readonly PausedQueue[]>;
+  /** What people have done, the latest first. @param before id of the last one of the page before */
+  listAudit(before: string | undefined, limit: number): Promise<readonly AuditRecord[]>;
+  /** A page of the dead events that match, without their payloads, in the order of their ids. */
+  deadEvents(filter: DeadFilter, page: Page): Promise<readonly DeadEvent[]>;
+  /** A page of the handlings that match and are not handled, without their messages, in the order in which they came. */
+  failedHandlings(filter: FailedFilter, page: Page): Promise<readonly FailedHandling[]>;
   /** Those of the events that are in the outbox. */
   eventStates(eventIds: readonly string[]): Promise<readonly EventState[]>;
   /** Those of the handlings that are in the inbox. */
@@ -70,6 +88,8 @@ export interface EventFilter {
   readonly key?: string;
   /** Those that were recorded while the event of this id was handled, or compensated. */
   readonly causationId?: string;
+  /** Dead ones that nobody has undone, and that nobody has archived. */
+  readonly needPerson?: boolean;
   /** Only rows that somebody should have looked at by now. */
   readonly overdue?: boolean;
   /** Id of the last event of the page before: only older ones. What is recorded meanwhile moves no page. */
@@ -127,6 +147,8 @@ export interface EventRecord {
   readonly key: string | null;
   /** Id of the event that was being handled, or compensated, when this one was recorded. */
   readonly causationId: string | null;
+  /** When a person has dealt with it, dead as it is. */
+  readonly archivedAt: Date | null;
 }
 
 /** A row of the inbox as a person looks at it. */
@@ -166,7 +188,10 @@ export interface ReliableMqStatistics {
     readonly compensating: number;
     /** Dead events whose compensation handler has committed: their business was undone. */
     readonly compensated: number;
-    /** Dead events that nobody has undone and nobody will: they have no compensation handler. Redrive or discard them. */
+    /**
+     * Dead events that nobody has undone and nobody will: they have no compensation handler. Redrive, archive or discard them. Archived ones
+     * don't count.
+     */
     readonly needPerson: number;
     /** How far behind the longest-due row is, in milliseconds; 0 when nothing is overdue. */
     readonly oldestOverdueMs: number;
@@ -180,6 +205,8 @@ export interface ReliableMqStatistics {
     readonly oldestOverdueMs: number;
     /** As that of the outbox. */
     readonly estimatedRows: number;
+    /** Queues of this service that people have paused. */
+    readonly paused: readonly PausedQueue[];
   };
 }
 

@@ -5,8 +5,10 @@ import { isUuid } from '../event/event-id';
 import type { InboxKey } from '../inbox/inbox.store';
 import { Stores } from '../database/stores';
 import { findJourney, type Journey } from './journey';
+import { auditOf, type OperationNote, Operations } from './operations';
 import { idsByReason, notIn, whyEventLeftOut, whyHandlingLeftOut } from './left-out';
 import {
+  problemsOfChange,
   problemsOfEventFilter,
   problemsOfEventIds,
   problemsOfInboxFilter,
@@ -37,7 +39,14 @@ export interface OperationScope {
   readonly dataSource?: string;
 }
 
-export interface RedriveOptions extends OperationScope {
+/** Who and why, for the audit, which every change leaves a row in. */
+export interface ChangeOptions extends OperationScope {
+  /** @default 'EventOperations' */
+  readonly by?: string;
+  readonly why?: string;
+}
+
+export interface RedriveOptions extends ChangeOptions {
   /**
    * Send an event again although its compensation handler has committed. Only where the consumers and the producer can take
    * that: the business was undone.
@@ -115,7 +124,8 @@ export class EventOperations {
     refuse('redrive', [...problemsOfEventIds(eventIds, 'redrive'), ...problemsOfRedriveOptions(options)]);
     const { evenIfCompensated = false } = options;
     const store = this.store(options);
-    const redriven = await inBatches(eventIds, (some) => store.redrive(some, evenIfCompensated));
+    const audit = auditOf('redrive', noteOf(options), null);
+    const redriven = await inBatches(eventIds, (some) => store.redrive(some, evenIfCompensated, audit));
     if (redriven.length > 0) this.wakeups.wake('publish');
     await this.tellLeftOut(
       'Some of the events were not redriven',
@@ -130,10 +140,11 @@ export class EventOperations {
    * Failed, dead or rejected handlings of this service are tried again now, without asking the producer to send again.
    * @returns how many; a warning in the log names the others with the reason
    */
-  async retryInbox(keys: readonly HandlingKey[], scope: OperationScope = {}): Promise<number> {
-    refuse('retryInbox', [...problemsOfInboxKeys(keys), ...problemsOfScope(scope)]);
-    const store = this.store(scope);
-    const retried = await inBatches(keys, (some) => store.retryInbox(some));
+  async retryInbox(keys: readonly HandlingKey[], options: ChangeOptions = {}): Promise<number> {
+    refuse('retryInbox', [...problemsOfInboxKeys(keys), ...problemsOfChange(options)]);
+    const store = this.store(options);
+    const audit = auditOf('retry', noteOf(options), null);
+    const retried = await inBatches(keys, (some) => store.retryInbox(some, audit));
     if (retried.length > 0) this.wakeups.wake('retry');
     const byLabel = new Map(keys.map((key) => [labelOf(key), key]));
     await this.tellLeftOut(
@@ -155,10 +166,11 @@ export class EventOperations {
    * @returns the ids that were deleted; the others were not dead, or were being compensated: a warning in the log names them
    *   with the reason
    */
-  async discard(eventIds: readonly string[], scope: OperationScope = {}): Promise<readonly string[]> {
-    refuse('discard', [...problemsOfEventIds(eventIds, 'discard'), ...problemsOfScope(scope)]);
-    const store = this.store(scope);
-    const discarded = await inBatches(eventIds, (some) => store.discard(some));
+  async discard(eventIds: readonly string[], options: ChangeOptions = {}): Promise<readonly string[]> {
+    refuse('discard', [...problemsOfEventIds(eventIds, 'discard'), ...problemsOfChange(options)]);
+    const store = this.store(options);
+    const audit = auditOf('discard', noteOf(options), null);
+    const discarded = await inBatches(eventIds, (some) => store.discard(some, audit));
     await this.tellLeftOut(
       'Some of the events were not discarded',
       { discarded: discarded.length },
@@ -166,6 +178,15 @@ export class EventOperations {
       reasonsOfEvents(store, (state) => whyEventLeftOut(state, false)),
     );
     return discarded;
+  }
+
+  /**
+   * The operations on one DataSource's tables by ids, or on all that match: redrive, archive, discard and retry with a dry run, a rate, and who
+   * and why; groups of failures; queues that are paused and resumed; what people have done.
+   */
+  on(scope: OperationScope = {}): Operations {
+    refuse('on', problemsOfScope(scope));
+    return new Operations(this.store(scope), (job) => this.wakeups.wake(job));
   }
 
   /** What was done is done: when the reasons cannot be read, the ids are told with that, and the caller has its answer. */
@@ -183,6 +204,10 @@ export class EventOperations {
   private store({ dataSource }: OperationScope): OperationsStore {
     return (dataSource === undefined ? this.stores.default : this.stores.byName(dataSource)).operations;
   }
+}
+
+function noteOf({ by = 'EventOperations', why }: ChangeOptions): OperationNote {
+  return { by, why };
 }
 
 function reasonsOfEvents(store: OperationsStore, why: (state: EventState | undefined) => string) {

@@ -36,10 +36,10 @@ describe('what EventOperations is asked for', () => {
     [{ status: 'toString' }, 'status "toString" is unknown. There are pending, published, consumed, dead.'],
     [
       { toString: 1 },
-      'filter "toString" is unknown. There are status, type, key, causationId, overdue, before, limit.',
+      'filter "toString" is unknown. There are status, type, key, causationId, needPerson, overdue, before, limit.',
     ],
-    ['dead', 'The filters must be an object with status, type, key, causationId, overdue, before, limit, not "dead".'],
-    [null, 'The filters must be an object with status, type, key, causationId, overdue, before, limit, not null.'],
+    ['dead', 'The filters must be an object with status, type, key, causationId, needPerson, overdue, before, limit, not "dead".'],
+    [null, 'The filters must be an object with status, type, key, causationId, needPerson, overdue, before, limit, not null.'],
   ])('is refused as a filter: %j', (filter, problem) => {
     expect(problemsOfEventFilter(filter)).toEqual([problem]);
   });

@@ -6,6 +6,7 @@ import { show } from '../input/option-reader';
 import { suggest } from '../input/suggest';
 import type { OutboxStatus } from '../outbox/outbox.entity';
 import { parseCursor } from '../database/cursor';
+import type { DeadFilter, FailedFilter } from '../database/failures';
 import type { EventFilter, InboxFilter } from '../database/operations.store';
 import { isStorableText } from '../event/storable';
 
@@ -61,6 +62,7 @@ const EVENT_FILTER: Readonly<Record<keyof EventFilter, Check>> = {
   type: text,
   key: text,
   causationId: uuid,
+  needPerson: flag,
   overdue: flag,
   before: text,
   limit,
@@ -75,7 +77,34 @@ const INBOX_FILTER: Readonly<Record<keyof InboxFilter, Check>> = {
   limit,
 };
 const SCOPE: Readonly<Record<string, Check>> = { dataSource: text };
-const REDRIVE: Readonly<Record<string, Check>> = { ...SCOPE, evenIfCompensated: flag };
+const MAX_BY_LENGTH = 200;
+const MAX_WHY_LENGTH = 2000;
+const upTo =
+  (length: number): Check =>
+  (name, value) =>
+    text(name, value) ??
+    ((value as string).length > length ? `${name} has more than ${length} characters.` : undefined);
+const NOTE: Readonly<Record<string, Check>> = { by: upTo(MAX_BY_LENGTH), why: upTo(MAX_WHY_LENGTH) };
+const REDRIVE: Readonly<Record<string, Check>> = { ...SCOPE, ...NOTE, evenIfCompensated: flag };
+const fingerprint: Check = (name, value) =>
+  typeof value === 'string' && /^[0-9a-f]{12}$/.test(value)
+    ? undefined
+    : `${name} must be the fingerprint of a group of failures, not ${show(value)}.`;
+const DEAD_FILTER: Readonly<Record<keyof DeadFilter | 'fingerprint', Check>> = {
+  type: text,
+  key: text,
+  causationId: uuid,
+  needPerson: flag,
+  archived: flag,
+  fingerprint,
+};
+const FAILED_FILTER: Readonly<Record<keyof FailedFilter | 'fingerprint', Check>> = {
+  status: oneOf({ failed: true, waiting: true, rejected: true, dead: true }),
+  consumer: text,
+  type: text,
+  key: text,
+  fingerprint,
+};
 
 export function problemsOfEventFilter(filter: unknown): readonly string[] {
   return problemsOf('filter', filter, EVENT_FILTER);
@@ -91,6 +120,38 @@ export function problemsOfScope(scope: unknown): readonly string[] {
 
 export function problemsOfRedriveOptions(options: unknown): readonly string[] {
   return problemsOf('option', options, REDRIVE);
+}
+
+/** Who, why, and how fast: whatever else the options have is somebody else's. */
+export function problemsOfNote(note: unknown): readonly string[] {
+  const given = (note ?? {}) as Readonly<Record<string, unknown>>;
+  const { by, why, perSecond } = given;
+  const problems = [
+    upTo(MAX_BY_LENGTH)('by', by),
+    why === undefined ? undefined : upTo(MAX_WHY_LENGTH)('why', why),
+    perSecond === undefined || (typeof perSecond === 'number' && perSecond > 0)
+      ? undefined
+      : `perSecond must be a number above 0, not ${show(perSecond)}.`,
+    ...['dryRun', 'evenIfCompensated'].map((name) => (given[name] === undefined ? undefined : flag(name, given[name]))),
+  ];
+  return problems.filter((problem) => problem !== undefined);
+}
+
+/** Ids, or filters: a filter that is misspelt must not read as "all". */
+export function problemsOfSelection(selection: unknown, of: 'events' | 'handlings'): readonly string[] {
+  const { ids, keys } = (selection ?? {}) as Readonly<Record<string, unknown>>;
+  if (of === 'events' && ids !== undefined) return problemsOfEventIds(ids, 'redrive');
+  if (of === 'handlings' && keys !== undefined) return problemsOfInboxKeys(keys);
+  return problemsOf('filter', selection, of === 'events' ? DEAD_FILTER : FAILED_FILTER);
+}
+
+export function problemsOfChange(options: unknown): readonly string[] {
+  return problemsOf('option', options, { ...SCOPE, ...NOTE });
+}
+
+export function problemsOfQueue(queue: unknown): readonly string[] {
+  const { consumer, type } = (queue ?? {}) as Partial<Record<string, unknown>>;
+  return [text('consumer', consumer), text('type', type)].filter((problem) => problem !== undefined);
 }
 
 export function problemsOfSearch(keyOrId: unknown): readonly string[] {

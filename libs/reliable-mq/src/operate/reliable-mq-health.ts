@@ -22,6 +22,8 @@ export interface HealthReport {
   readonly status: 'up' | 'degraded' | 'down';
   /** What is wrong, each for people; empty when healthy. */
   readonly reasons: readonly string[];
+  /** Queues of this service that people have paused, if there are any: nothing of them is taken or retried. No reason to take the instance away. */
+  readonly paused?: readonly string[];
 }
 
 /** Whether this application can do its part: for a readiness endpoint. */
@@ -61,8 +63,10 @@ export class ReliableMqHealth {
         }
       }),
     );
-    if (grave.length > 0) return { healthy: false, status: 'down', reasons: [...grave, ...reasons] };
-    return { healthy: reasons.length === 0, status: reasons.length === 0 ? 'up' : 'degraded', reasons };
+    const paused = this.consumers?.pausedQueues ?? [];
+    const also = paused.length > 0 ? { paused } : {};
+    if (grave.length > 0) return { healthy: false, status: 'down', reasons: [...grave, ...reasons], ...also };
+    return { healthy: reasons.length === 0, status: reasons.length === 0 ? 'up' : 'degraded', reasons, ...also };
   }
 
   /** What others have found on their way; nobody is asked. */

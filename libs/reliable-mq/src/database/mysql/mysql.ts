@@ -15,7 +15,7 @@ function kindOf(name: 'mysql' | 'mariadb'): DatabaseKind {
         database,
         outbox: new MysqlOutboxStore(dataSource, () => database.suspectTables()),
         inbox: new MysqlInboxStore(dataSource),
-        operations: missing('operations'),
+        operations: missing('operations', 'pausedQueues'),
       };
     },
     schemaScript: (schema, prefix) => schemaScript(name, schema, prefix),
@@ -25,8 +25,12 @@ function kindOf(name: 'mysql' | 'mariadb'): DatabaseKind {
 export const MYSQL = kindOf('mysql');
 export const MARIADB = kindOf('mariadb');
 
-/** A store whose every method says that it is not there. */
-function missing(what: string): never {
+/**
+ * A store whose every method says that it is not there.
+ * @param asked by the running application: that finds nothing
+ */
+function missing(what: string, asked: string): never {
   const refuse = (): Promise<never> => Promise.reject(new Error(`MySQL and MariaDB have no ${what} in this version`));
-  return new Proxy({}, { get: () => refuse }) as never;
+  const nothing = (): Promise<readonly never[]> => Promise.resolve([]);
+  return new Proxy({}, { get: (_target, name) => (name === asked ? nothing : refuse) }) as never;
 }

@@ -1,0 +1,262 @@
+import type { Audit, AuditRecord, OperationName, PausedQueue, QueueName } from '../database/audit';
+import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '../database/failures';
+import type { EventRecord, HandlingKey, OperationsStore } from '../database/operations.store';
+import { newEventId } from '../event/event-id';
+import type { JobName } from '../event/hooks';
+import { BATCH, type BulkResult, changeAll, everything, look, LOOK_CAP, type Pace, type Pages } from './bulk';
+import { fingerprintOf } from './fingerprint';
+import { problemsOfNote, problemsOfQueue, problemsOfSelection, refuse } from './operation-input';
+
+/** Who does something, and why: kept in the audit with what was done. */
+export interface OperationNote {
+  /** 1 to 200 characters. */
+  readonly by: string;
+  /** At most 2,000 characters. */
+  readonly why?: string | undefined;
+}
+
+/** Dead events by their ids, or all that match. */
+export type EventSelection =
+  { readonly ids: readonly string[] } | (DeadFilter & { readonly fingerprint?: string; readonly ids?: never });
+
+/** Handlings by their keys, or all that match. */
+export type HandlingSelection =
+  { readonly keys: readonly HandlingKey[] } | (FailedFilter & { readonly fingerprint?: string; readonly keys?: never });
+
+export interface BulkOptions extends OperationNote, Pace {
+  /** Say how many match, and which first; change nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Of `redrive`: also what was compensated. See `RedriveOptions`. */
+  readonly evenIfCompensated?: boolean | undefined;
+}
+
+/** Failures of one kind. */
+export interface FailureGroup {
+  /** For the `fingerprint` of a selection. */
+  readonly fingerprint: string;
+  /** The error's class and what its messages have in common. */
+  readonly text: string;
+  readonly count: number;
+  readonly types: readonly string[];
+  readonly firstSeen: Date;
+  readonly lastSeen: Date;
+  /** The latest of them, with its whole reason. */
+  readonly example: { readonly eventId: string; readonly reason: string | null };
+}
+
+export interface FailureGroups {
+  /** The largest first, 100 at most. */
+  readonly groups: readonly FailureGroup[];
+  /** There are more failures than the newest 10,000, which were looked at. */
+  readonly isCut: boolean;
+}
+
+const MAX_GROUPS = 100;
+
+/**
+ * What a person does with one DataSource's tables: the one model that EventOperations, the console and the command line share. Everything that
+ * changes something is bounded, says who and why, and leaves a row in the audit with the change.
+ */
+export class Operations {
+  constructor(
+    private readonly store: OperationsStore,
+    /** Lets a job of this process look at once. */
+    private readonly wake: (job: JobName) => void = () => undefined,
+  ) {}
+
+  /** Dead events become pending again, with fresh attempts. */
+  redrive(selection: EventSelection, options: BulkOptions): Promise<BulkResult<string>> {
+    const { evenIfCompensated = false } = options;
+    const change = (ids: readonly string[], audit: Audit) => this.store.redrive(ids, evenIfCompensated, audit);
+    const matches = ({ isCompensated }: DeadEvent): boolean => evenIfCompensated || !isCompensated;
+    return this.onEvents('redrive', selection, options, change, matches, 'publish');
+  }
+
+  /** Dead events that a person has dealt with need none any more. They stay, and can be redriven. */
+  archive(selection: EventSelection, options: BulkOptions): Promise<BulkResult<string>> {
+    return this.onEvents('archive', selection, options, (ids, audit) => this.store.archive(ids, audit));
+  }
+
+  /** Delete dead events for good, without compensation. */
+  discard(selection: EventSelection, options: BulkOptions): Promise<BulkResult<string>> {
+    return this.onEvents('discard', selection, options, (ids, audit) => this.store.discard(ids, audit));
+  }
+
+  /** Failed, waiting, rejected or dead handlings are tried again now. */
+  async retry(selection: HandlingSelection, options: BulkOptions): Promise<BulkResult<HandlingKey>> {
+    refuse('retry', [...problemsOfSelection(selection, 'handlings'), ...problemsOfNote(options)]);
+    const keys = selection.keys ? this.givenHandlings(selection.keys, options) : this.handlings(selection);
+    return this.run('retry', keys, filterOf(selection), options, async (some, audit) => {
+      const retried = await this.store.retryInbox(some, audit);
+      if (retried.length > 0) this.wake('retry');
+      return retried.length;
+    });
+  }
+
+  /** No instance takes from the queue, or retries what is of it, until it is resumed. What is in hand goes on. */
+  async pause(queue: QueueName, note: OperationNote): Promise<boolean> {
+    refuse('pause', [...problemsOfQueue(queue), ...problemsOfNote(note)]);
+    const paused = await this.store.pause(queue, auditOf('pause', note, null));
+    if (paused) this.wake('retry');
+    return paused;
+  }
+
+  async resume(queue: QueueName, note: OperationNote): Promise<boolean> {
+    refuse('resume', [...problemsOfQueue(queue), ...problemsOfNote(note)]);
+    const resumed = await this.store.resume(queue, auditOf('resume', note, null));
+    if (resumed) this.wake('retry');
+    return resumed;
+  }
+
+  pausedQueues(): Promise<readonly PausedQueue[]> {
+    return this.store.pausedQueues();
+  }
+
+  /** What people have done, the latest first. @param before id of the last one of the page before */
+  audit(before?: string, limit = 100): Promise<readonly AuditRecord[]> {
+    return this.store.listAudit(before, Math.min(limit, BATCH));
+  }
+
+  /** One event with its history. @returns undefined when it is not in this outbox */
+  show(eventId: string): Promise<EventRecord | undefined> {
+    return this.store.get(eventId);
+  }
+
+  /** Dead events by what they failed of. */
+  async deadGroups(filter: DeadFilter = {}): Promise<FailureGroups> {
+    const pages = (page: Page) => this.store.deadEvents(filter, page);
+    return groupsOf(pages, ({ id, type, reason, endedAt }) => ({ eventId: id, type, reason, at: endedAt }));
+  }
+
+  /** Handlings that are not handled, by what they failed of. */
+  async failedGroups(filter: FailedFilter = {}): Promise<FailureGroups> {
+    const pages = (page: Page) => this.store.failedHandlings(filter, page);
+    return groupsOf(pages, ({ eventId, type, reason, receivedAt }) => ({ eventId, type, reason, at: receivedAt }));
+  }
+
+  private async onEvents(
+    operation: OperationName,
+    selection: EventSelection,
+    options: BulkOptions,
+    change: (ids: readonly string[], audit: Audit) => Promise<readonly string[]>,
+    matches: (event: DeadEvent) => boolean = () => true,
+    job?: JobName,
+  ): Promise<BulkResult<string>> {
+    refuse(operation, [...problemsOfSelection(selection, 'events'), ...problemsOfNote(options)]);
+    const ids = selection.ids ? this.given(selection.ids, options) : this.deadIds(selection, matches);
+    return this.run(operation, ids, filterOf(selection), options, async (some, audit) => {
+      const changed = await change(some, audit);
+      if (job && changed.length > 0) this.wake(job);
+      return changed.length;
+    });
+  }
+
+  private async run<Item>(
+    operation: OperationName,
+    parts: AsyncIterable<readonly Item[]>,
+    filter: Audit['filter'],
+    options: BulkOptions,
+    change: (items: readonly Item[], audit: Audit) => Promise<number>,
+  ): Promise<BulkResult<Item>> {
+    const audit = auditOf(operation, options, filter);
+    const { runId } = audit;
+    if (options.dryRun) return { runId, done: 0, ...(await look(parts)) };
+    return { runId, ...(await changeAll(parts, (items) => change(items, audit), options)) };
+  }
+
+  /** A dry run leaves out what would be left out. */
+  private async *given(ids: readonly string[], options: BulkOptions): AsyncGenerator<readonly string[]> {
+    for await (const some of partsOf(ids)) {
+      const states = options.dryRun ? await this.store.eventStates(some) : undefined;
+      const would = states?.filter(
+        (each) => each.status === 'dead' && (options.evenIfCompensated || !each.isCompensated),
+      );
+      yield would?.map(({ id }) => id) ?? some;
+    }
+  }
+
+  private async *givenHandlings(
+    keys: readonly HandlingKey[],
+    options: BulkOptions,
+  ): AsyncGenerator<readonly HandlingKey[]> {
+    for await (const some of partsOf(keys)) {
+      const states = options.dryRun ? await this.store.handlingStates(some) : undefined;
+      yield states?.filter(({ status }) => status !== 'handled') ?? some;
+    }
+  }
+
+  private async *deadIds(
+    selection: DeadFilter & { readonly fingerprint?: string },
+    matches: (event: DeadEvent) => boolean,
+  ): AsyncGenerator<readonly string[]> {
+    const { fingerprint, ...filter } = selection;
+    const pages: Pages<DeadEvent> = (page) => this.store.deadEvents(filter, page);
+    const isChosen = (event: DeadEvent): boolean => matches(event) && isOf(fingerprint, event.reason);
+    for await (const part of everything(pages, isChosen)) yield part.map(({ id }) => id);
+  }
+
+  private async *handlings(
+    selection: FailedFilter & { readonly fingerprint?: string },
+  ): AsyncGenerator<readonly HandlingKey[]> {
+    const { fingerprint, ...filter } = selection;
+    const pages: Pages<FailedHandling> = (page) => this.store.failedHandlings(filter, page);
+    for await (const part of everything(pages, ({ reason }) => isOf(fingerprint, reason)))
+      yield part.map(({ eventId, consumer, type }) => ({ eventId, consumer, type }));
+  }
+}
+
+/** One operation, in the audit. */
+export function auditOf(operation: OperationName, { by, why }: OperationNote, filter: Audit['filter']): Audit {
+  return { operation, runId: newEventId(), by, why: why ?? null, filter };
+}
+
+function filterOf(selection: EventSelection | HandlingSelection): Audit['filter'] {
+  return 'ids' in selection || 'keys' in selection ? null : { ...selection };
+}
+
+function isOf(fingerprint: string | undefined, reason: string | null): boolean {
+  return fingerprint === undefined || fingerprintOf(reason).id === fingerprint;
+}
+
+async function* partsOf<Item>(items: readonly Item[]): AsyncGenerator<readonly Item[]> {
+  for (let from = 0; from < items.length; from += BATCH) yield items.slice(from, from + BATCH);
+}
+
+interface Failure {
+  readonly eventId: string;
+  readonly type: string;
+  readonly reason: string | null;
+  readonly at: Date;
+}
+
+async function groupsOf<Item>(pages: Pages<Item>, failureOf: (item: Item) => Failure): Promise<FailureGroups> {
+  const groups = new Map<string, FailureGroup>();
+  let looked = 0;
+  let behind: string | undefined;
+  do {
+    const page = await pages({ order: 'newestFirst', behind, limit: BATCH });
+    for (const item of page) {
+      const failure = failureOf(item);
+      const { id } = fingerprintOf(failure.reason);
+      groups.set(id, joined(groups.get(id), failure));
+    }
+    looked += page.length;
+    behind = page.length === BATCH ? page.at(-1)?.cursor : undefined;
+  } while (behind !== undefined && looked < LOOK_CAP);
+  const largest = [...groups.values()].sort((a, b) => b.count - a.count).slice(0, MAX_GROUPS);
+  return { groups: largest, isCut: behind !== undefined || groups.size > MAX_GROUPS };
+}
+
+function joined(group: FailureGroup | undefined, { eventId, type, reason, at }: Failure): FailureGroup {
+  if (!group) {
+    const { id: fingerprint, text } = fingerprintOf(reason);
+    return { fingerprint, text, count: 1, types: [type], firstSeen: at, lastSeen: at, example: { eventId, reason } };
+  }
+  return {
+    ...group,
+    count: group.count + 1,
+    types: group.types.includes(type) ? group.types : [...group.types, type],
+    firstSeen: at < group.firstSeen ? at : group.firstSeen,
+    lastSeen: at > group.lastSeen ? at : group.lastSeen,
+  };
+}
