@@ -10,6 +10,7 @@ import {
   RejectEvent,
   ReliableEvent,
   ReliableEventHandler,
+  ReliableMqHealth,
   TransactionalEvent,
 } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
@@ -112,6 +113,22 @@ describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %
     await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({
       status: 'DEDUCTED',
     });
+  });
+
+  it('waits while its queue is paused, and is handled when that is over', async () => {
+    const queue = { consumer: `${prefix}shop`, type: 'purchase.made' };
+    const operations = app.get(EventOperations);
+    const paused = async () => (await app.get(ReliableMqHealth).check()).paused;
+    for (const by of ['anna', 'bert']) {
+      await operations.on().pause(queue, { by });
+      await eventually(async () => expect(await paused()).toEqual([`${prefix}shop.purchase.made`]));
+      const { id } = await app.get(PurchaseService).buy(3);
+      await eventually(async () => expect(await operations.list({ status: 'published' })).toHaveLength(1));
+      expect(app.get(StockService).handled).not.toContain(id);
+      await operations.on().resume(queue, { by });
+      await eventually(() => expect(app.get(StockService).handled).toContain(id));
+      expect(await app.get(ReliableMqHealth).check()).toEqual({ healthy: true, reasons: [] });
+    }
   });
 
   it('is compensated once when its consumer rejects it', async () => {
