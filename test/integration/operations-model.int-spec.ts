@@ -9,7 +9,6 @@ import {
   ReliableEventHandler,
   ReliableMqHealth,
 } from 'nestjs-reliable-mq';
-import { newEventId } from '../../libs/reliable-mq/src/event/event-id';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
@@ -36,6 +35,13 @@ class Things {
     await this.onHandle(name);
     this.handled.push(name);
   }
+}
+
+let made = 0;
+/** Greater than those before, and lower than those of events that are recorded. */
+function newId(): string {
+  made += 1;
+  return `01900000-0000-7000-8000-${made.toString(16).padStart(12, '0')}`;
 }
 
 const ANNA = { by: 'anna', why: 'the stock was down' };
@@ -70,7 +76,7 @@ describe('the operations of a person on call', () => {
 
   /** Dead events as they are long after: nobody undoes them. */
   async function dead(count: number, values: Readonly<Record<string, unknown>> = {}): Promise<string[]> {
-    const ids = Array.from({ length: count }, () => newEventId());
+    const ids = Array.from({ length: count }, newId);
     const row = { type: 'thing.lost', reason: 'stock dead: Error: thing 1 is lost', event_key: null, ...values };
     await app.query(
       `INSERT INTO reliable_mq_outbox (id, type, version, payload, consumers, confirm, status, attempts, ended_at, reason, event_key, compensated_at)
@@ -102,7 +108,7 @@ describe('the operations of a person on call', () => {
       expect(result).toEqual({ runId: expect.any(String) as string, matched: 12, first: ids.slice(0, 10), done: 0 });
       expect(await deadIds()).toHaveLength(15);
       expect(await audit()).toEqual([]);
-      const some = await operations.discard({ ids: [ids[0]!, newEventId()] }, { ...ANNA, dryRun: true });
+      const some = await operations.discard({ ids: [ids[0]!, newId()] }, { ...ANNA, dryRun: true });
       expect(some).toMatchObject({ matched: 1, first: [ids[0]], done: 0 });
     });
 
@@ -202,7 +208,7 @@ describe('the operations of a person on call', () => {
       await expect(app.get(EventOperations).redrive([id])).rejects.toThrow('reliable_mq_audit');
       await app.query('ALTER TABLE away RENAME TO reliable_mq_audit');
       expect(await deadIds()).toEqual([id]);
-      expect(await app.get(EventOperations).discard([id, newEventId()], { why: 'a test' })).toEqual([id]);
+      expect(await app.get(EventOperations).discard([id, newId()], { why: 'a test' })).toEqual([id]);
       expect(await app.get(EventOperations).discard([id])).toEqual([]);
       expect(await audit()).toEqual([
         { operation: 'discard', by: 'EventOperations', why: 'a test', filter: null, items: [id], count: 1 },

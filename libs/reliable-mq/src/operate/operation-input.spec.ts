@@ -38,8 +38,14 @@ describe('what EventOperations is asked for', () => {
       { toString: 1 },
       'filter "toString" is unknown. There are status, type, key, causationId, needPerson, overdue, before, limit.',
     ],
-    ['dead', 'The filters must be an object with status, type, key, causationId, needPerson, overdue, before, limit, not "dead".'],
-    [null, 'The filters must be an object with status, type, key, causationId, needPerson, overdue, before, limit, not null.'],
+    [
+      'dead',
+      'The filters must be an object with status, type, key, causationId, needPerson, overdue, before, limit, not "dead".',
+    ],
+    [
+      null,
+      'The filters must be an object with status, type, key, causationId, needPerson, overdue, before, limit, not null.',
+    ],
   ])('is refused as a filter: %j', (filter, problem) => {
     expect(problemsOfEventFilter(filter)).toEqual([problem]);
   });
