@@ -259,6 +259,7 @@ describe('the operations of a person on call', () => {
         await eventually(async () =>
           expect(await each.get(ReliableMqHealth).check()).toEqual({
             healthy: true,
+            status: 'up',
             reasons: [],
             paused: ['shop.thing.made'],
           }),
@@ -289,7 +290,7 @@ describe('the operations of a person on call', () => {
       await eventually(() => expect(things.flatMap(({ handled }) => handled).sort()).toEqual(['a', 'kept']));
       for (const each of [app, others, late])
         await eventually(async () =>
-          expect(await each.get(ReliableMqHealth).check()).toEqual({ healthy: true, reasons: [] }),
+          expect(await each.get(ReliableMqHealth).check()).toEqual({ healthy: true, status: 'up', reasons: [] }),
         );
       await eventually(async () => expect(await operations.show(id)).toMatchObject({ status: 'consumed' }));
       expect((await audit()).filter(({ operation }) => operation !== 'retry')).toEqual([

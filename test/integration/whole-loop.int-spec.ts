@@ -127,7 +127,7 @@ describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %
       expect(app.get(StockService).handled).not.toContain(id);
       await operations.on().resume(queue, { by });
       await eventually(() => expect(app.get(StockService).handled).toContain(id));
-      expect(await app.get(ReliableMqHealth).check()).toEqual({ healthy: true, reasons: [] });
+      expect(await app.get(ReliableMqHealth).check()).toEqual({ healthy: true, status: 'up', reasons: [] });
     }
   });
 
