@@ -16,11 +16,7 @@ export { ReliableMqHealth } from './operate/reliable-mq-health';
 export { MemoryBroker } from './broker/memory/memory-broker';
 export { OutboxEvent } from './outbox/outbox.entity';
 export { InboxEntry } from './inbox/inbox.entity';
-export {
-  ReliableMqMigration1,
-  ReliableMqMigration2,
-  ReliableMqMigration3,
-} from './database/postgres/typeorm-migrations';
+export { ReliableMqMigration1, ReliableMqMigration2, ReliableMqMigration3 } from './database/typeorm-migrations';
 export { schemaScript } from './database/databases';
 export {
   EventNotFoundError,

@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
 import type { InboxStore } from '../inbox/inbox.store';
 import type { OutboxStore } from '../outbox/outbox.store';
 import type { OperationsStore } from './operations.store';
@@ -16,6 +16,10 @@ export interface DatabaseKind {
    * @param online what may take long is done beside the application that runs, statement by statement, where the database needs that
    */
   schemaScript(schema: string | undefined, prefix: string, online: boolean): string;
+  /** Apply the migration of this version, on the query runner, unless the database has it already or there is none. */
+  applyMigration(queryRunner: QueryRunner, version: number): Promise<void>;
+  /** Take away what it has made, and what is in it. */
+  undoMigration(queryRunner: QueryRunner, version: number): Promise<void>;
 }
 
 /** One DataSource's database, with the tables in it. */

@@ -4,7 +4,7 @@ import { IDENTITY_AND_OWNERS } from './0002-identity-and-owners';
 import { KEYS_AND_OPERATIONS } from './0003-keys-and-operations';
 import type { SchemaMigration } from './schema-migration';
 
-/** In their order; a new one is added at the end, and its class to typeorm-migrations.ts. */
+/** In their order; a new one is added at the end, and its class to ../../typeorm-migrations.ts. */
 export const MIGRATIONS: readonly SchemaMigration[] = [OUTBOX_AND_INBOX, IDENTITY_AND_OWNERS, KEYS_AND_OPERATIONS];
 
 /** The version of the schema that this version of the library needs. */
