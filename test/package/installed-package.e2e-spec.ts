@@ -33,8 +33,8 @@ describe('the package, installed from its tarball into an application of its own
     app = new FreshApplication();
     await app.install();
     const script = await app.cli('schema');
-    await execute(script.stdout);
-    await execute(script.stdout);
+    await runScript(script.stdout);
+    await runScript(script.stdout);
     // The package's types must be sound by themselves.
     for (const type of ['commonjs', 'module'] as const)
       compiled.set(type, await app.tsc(type, '--module', 'nodenext', '--skipLibCheck', 'false'));
@@ -142,16 +142,18 @@ describe('the package, installed from its tarball into an application of its own
   it('makes its tables in the schema that the command line was given', async () => {
     await execute('CREATE SCHEMA "Odd name"');
     const script = await app.cli('schema', '--schema', 'Odd name');
-    await execute(script.stdout);
-    await execute(script.stdout);
+    await runScript(script.stdout);
+    await runScript(script.stdout);
 
     const tables = await execute<{ tablename: string }>(
       `SELECT tablename FROM pg_tables WHERE schemaname = 'Odd name' ORDER BY tablename`,
     );
     expect(tables.map(({ tablename }) => tablename)).toEqual([
+      'reliable_mq_audit',
       'reliable_mq_inbox',
       'reliable_mq_outbox',
       'reliable_mq_owner',
+      'reliable_mq_paused',
       'reliable_mq_schema',
     ]);
   });
@@ -212,16 +214,33 @@ describe('the package, installed from its tarball into an application of its own
     return JSON.parse(stdout.slice(stdout.search(/^[[{]/m)));
   }
 
+  /** As psql does, one by one: some of the statements must stand in no transaction. */
+  async function runScript(script: string): Promise<void> {
+    await connected(async (client) => {
+      for (const statement of statementsOf(script)) await client.query(statement);
+    });
+  }
+
   async function execute<Row>(sql: string): Promise<Row[]> {
+    return connected(async (client) => (await client.query(sql)).rows as Row[]);
+  }
+
+  async function connected<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
     const client = new Client({ connectionString: database.url });
     await client.connect();
     try {
-      return (await client.query(sql)).rows as Row[];
+      return await work(client);
     } finally {
       await client.end();
     }
   }
 });
+
+/** Each ends with a semicolon that stands in no text, whether in quotes or between dollar signs. */
+function statementsOf(script: string): readonly string[] {
+  const withoutComments = script.replace(/^\s*--.*$/gm, '');
+  return withoutComments.match(/(?:\$(\w*)\$[\s\S]*?\$\1\$|'(?:[^']|'')*'|[^;$'])+;/g) ?? [];
+}
 
 /** A command of a development dependency, as a file for Node. */
 function packageBin(name: string, command = name): string {
