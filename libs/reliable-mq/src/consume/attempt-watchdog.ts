@@ -1,23 +1,70 @@
-import { onAbort } from '../wait/on-abort';
-
 /** The process must stop, and the attempt was cut off for it. */
 export class Stopped extends Error {
   override readonly name = 'Stopped';
 }
 
-/** Ends an attempt from outside: when a phase of it takes too long, or the process has to stop. */
-export class AttemptWatchdog {
-  private cutOff: (reason: Error) => void = () => undefined;
-  private readonly stopListening: () => void;
+/** One timer, and one listener to the end of the process, for all attempts that run. */
+class Watch {
+  private readonly running = new Set<AttemptWatchdog>();
   private timer: NodeJS.Timeout | undefined;
   /** When the timer calls, by `performance.now()`. */
   private callsAt = Number.POSITIVE_INFINITY;
+
+  constructor(stop: AbortSignal) {
+    stop.addEventListener('abort', () => this.running.forEach((each) => each.stop()), { once: true });
+  }
+
+  add(watchdog: AttemptWatchdog): void {
+    this.running.add(watchdog);
+  }
+
+  remove(watchdog: AttemptWatchdog): void {
+    this.running.delete(watchdog);
+    if (this.running.size === 0) this.callAt(Number.POSITIVE_INFINITY);
+  }
+
+  /** One that calls before a phase is over looks again: most phases need no timer of their own. */
+  callBy(endsAt: number): void {
+    if (endsAt < this.callsAt) this.callAt(endsAt);
+  }
+
+  private callAt(endsAt: number): void {
+    clearTimeout(this.timer);
+    this.callsAt = endsAt;
+    this.timer = Number.isFinite(endsAt)
+      ? setTimeout(() => this.look(), Math.max(1, endsAt - performance.now()))
+      : undefined;
+  }
+
+  private look(): void {
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const each of this.running) next = Math.min(next, each.look(now));
+    this.callAt(next);
+  }
+}
+
+const watches = new WeakMap<AbortSignal, Watch>();
+
+function watchOf(stop: AbortSignal): Watch {
+  let watch = watches.get(stop);
+  if (!watch) watches.set(stop, (watch = new Watch(stop)));
+  return watch;
+}
+
+/** Ends an attempt from outside: when a phase of it takes too long, or the process has to stop. */
+export class AttemptWatchdog {
+  private readonly watch: Watch;
+  private cutOff: (reason: Error) => void = () => undefined;
   private phaseEndsAt = Number.POSITIVE_INFINITY;
   private tooLong: () => Error = () => new Error('no phase has begun');
   private reason: Error | undefined;
+  private isLastPhase = false;
 
   constructor(stop: AbortSignal) {
-    this.stopListening = onAbort(stop, () => this.expire(new Stopped('the process is stopping')));
+    this.watch = watchOf(stop);
+    this.watch.add(this);
+    if (stop.aborted) this.stop();
   }
 
   /** The work's end, or why the attempt must end if that comes first. The work itself goes on; its later failure is ignored. */
@@ -34,14 +81,13 @@ export class AttemptWatchdog {
     this.throwIfExpired();
     this.phaseEndsAt = performance.now() + phaseMs;
     this.tooLong = tooLong;
-    // One that calls before the phase is over looks again: most phases need no timer of their own.
-    if (this.callsAt > this.phaseEndsAt) this.callIn(phaseMs);
+    this.watch.callBy(this.phaseEndsAt);
   }
 
   /** The last phase begins: it isn't cut off for a stopping process, because what is cut off here may have happened. */
   enterLast(phaseMs: number, tooLong: () => Error): void {
     this.enter(phaseMs, tooLong);
-    this.stopListening();
+    this.isLastPhase = true;
   }
 
   /** Whether the error is why it has expired: the work may still run, and must be cut off. */
@@ -54,23 +100,24 @@ export class AttemptWatchdog {
   }
 
   dispose(): void {
-    clearTimeout(this.timer);
-    this.stopListening();
+    this.watch.remove(this);
+  }
+
+  /** The process has to stop. */
+  stop(): void {
+    if (!this.isLastPhase) this.expire(new Stopped('the process is stopping'));
+  }
+
+  /** @returns when to look again */
+  look(now: number): number {
+    // Timers may call a millisecond early.
+    if (this.phaseEndsAt - now <= 1) this.expire(this.tooLong());
+    return this.phaseEndsAt;
   }
 
   private expire(reason: Error): void {
+    this.phaseEndsAt = Number.POSITIVE_INFINITY;
     this.reason ??= reason;
     this.cutOff(this.reason);
-  }
-
-  private callIn(delayMs: number): void {
-    clearTimeout(this.timer);
-    this.callsAt = performance.now() + delayMs;
-    this.timer = setTimeout(() => {
-      const leftMs = this.phaseEndsAt - performance.now();
-      // Timers may call a millisecond early.
-      if (leftMs > 1) this.callIn(leftMs);
-      else this.expire(this.tooLong());
-    }, delayMs);
   }
 }

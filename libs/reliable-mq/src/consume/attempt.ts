@@ -55,8 +55,11 @@ export class Attempts {
   ) {}
 
   /** @returns a `rejected`, `retry` or `dead` that is rolled back and not stored yet, `handled` when all is committed */
-  async run(attempt: Attempt): Promise<Outcome> {
-    if (!this.hooks.isSurrounded) return this.runBare(attempt);
+  run(attempt: Attempt): Promise<Outcome> {
+    return this.hooks.isSurrounded ? this.runSurrounded(attempt) : this.runBare(attempt);
+  }
+
+  private async runSurrounded(attempt: Attempt): Promise<Outcome> {
     let outcome: Outcome = STOPPING;
     await this.hooks.around('handle', handlingOf(attempt), async () => {
       outcome = await this.runBare(attempt);

@@ -96,10 +96,16 @@ export class Batches {
   }
 
   private async inSlot<T>(work: () => Promise<T>): Promise<T> {
+    const { isolation } = this.parts;
     await this.slots.take();
     try {
       await this.parts.writer.available(this.handler.stores);
-      return await this.parts.isolation.beside(work);
+      await isolation.enter();
+      try {
+        return await work();
+      } finally {
+        isolation.leave();
+      }
     } finally {
       this.slots.give();
     }

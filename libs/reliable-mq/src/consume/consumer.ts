@@ -121,14 +121,10 @@ export class Consumer {
   }
 
   private begin(work: () => Promise<void>): Promise<void> {
-    const running: Promise<void> = this.root.runInAsyncScope(async () => {
-      try {
-        await work();
-      } finally {
-        this.active.delete(running);
-      }
-    });
+    const running = this.root.runInAsyncScope(work);
     this.active.add(running);
+    const ended = (): void => void this.active.delete(running);
+    running.then(ended, ended);
     return running;
   }
 }

@@ -6,7 +6,6 @@ import type { ParamsFactory } from '@nestjs/core/helpers/external-context-creato
 import { describeError, isRejectEvent, remarkOn } from '../event/errors';
 import { settled } from '../event/decorated-method';
 import { copyMetadata } from '../event/copy-metadata';
-import { untilCutOff } from '../event/until-cut-off';
 import { createLog } from '../log/log';
 import type { BatchContext, EventContext } from './event-context';
 import { CONTEXT_ARGUMENT, HANDLER_ARGUMENTS, PAYLOAD_ARGUMENT } from './reliable-event-handler.decorator';
@@ -47,6 +46,10 @@ interface Call {
   error?: unknown;
 }
 
+const CALL = Symbol('ReliableMq.Call');
+
+type CalledContext = (EventContext | BatchContext) & { [CALL]?: Call };
+
 /**
  * Make a method callable the way Nest calls controllers: guards, interceptors and pipes apply.
  *
@@ -64,12 +67,12 @@ export function createInvoker(
   const logger = createLog();
   const contexts = controllerModule === undefined ? creator : ofControllers(creator, controllerModule);
   const method = (instance as Record<string, unknown>)[methodName] as (...args: unknown[]) => unknown;
-  const calls = new WeakMap<object, Call>();
   const entering = new Proxy(method, {
     apply: (target, self: unknown, args: unknown[]) => {
-      const call = calls.get(args[1] as object);
+      const context = args[1] as CalledContext;
+      const call = context[CALL];
       if (call) call.hasEntered = true;
-      return settled(untilCutOff(Reflect.apply(target, self, args), args[1] as EventContext | BatchContext), label);
+      return settled(Reflect.apply(target, self, args), label, context);
     },
   });
   copyMetadata(method, entering);
@@ -86,7 +89,7 @@ export function createInvoker(
   ) as (...args: unknown[]) => Promise<unknown>;
 
   const failing = async (_event: unknown, context: unknown): Promise<never> => {
-    throw calls.get(context as object)?.error;
+    throw (context as CalledContext)[CALL]?.error;
   };
   copyFilters(method, failing);
   const filters = contexts.create(
@@ -104,7 +107,7 @@ export function createInvoker(
 
   return async (event, context) => {
     const call: Call = { hasEntered: false };
-    calls.set(context, call);
+    (context as CalledContext)[CALL] = call;
     try {
       return await unfiltered(event, context);
     } catch (error) {

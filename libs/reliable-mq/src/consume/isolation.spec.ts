@@ -4,6 +4,15 @@ import { Isolation } from './isolation';
 /** Lets everything run that can run. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+async function beside<T>(isolation: Isolation, work: () => Promise<T>): Promise<T> {
+  await isolation.enter();
+  try {
+    return await work();
+  } finally {
+    isolation.leave();
+  }
+}
+
 describe('Isolation', () => {
   const running: string[] = [];
   const work = (name: string, until: Promise<void>) => async (): Promise<string> => {
@@ -18,7 +27,7 @@ describe('Isolation', () => {
   it('lets attempts run beside each other', async () => {
     const isolation = new Isolation(60_000);
     const gate = deferred();
-    const all = ['a', 'b', 'c'].map((name) => isolation.beside(work(name, gate.promise)));
+    const all = ['a', 'b', 'c'].map((name) => beside(isolation, work(name, gate.promise)));
     await turn();
     expect(running).toEqual(['a', 'b', 'c']);
     gate.resolve();
@@ -28,9 +37,9 @@ describe('Isolation', () => {
   it('begins one alone when the others have ended, and lets nothing begin beside it', async () => {
     const isolation = new Isolation(60_000);
     const [first, suspect, later] = [deferred(), deferred(), deferred()];
-    const before = isolation.beside(work('first', first.promise));
+    const before = beside(isolation, work('first', first.promise));
     const alone = isolation.alone(work('suspect', suspect.promise));
-    const after = isolation.beside(work('later', later.promise));
+    const after = beside(isolation, work('later', later.promise));
     await turn();
     expect(running).toEqual(['first']);
     first.resolve();
@@ -62,8 +71,8 @@ describe('Isolation', () => {
   it('goes on for the others when the one alone has failed', async () => {
     const isolation = new Isolation(60_000);
     await expect(isolation.alone(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
-    await expect(isolation.beside(() => Promise.resolve('yes'))).resolves.toBe('yes');
-    await expect(isolation.beside(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await expect(beside(isolation, () => Promise.resolve('yes'))).resolves.toBe('yes');
+    await expect(beside(isolation, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     await expect(isolation.alone(() => Promise.resolve('yes'))).resolves.toBe('yes');
   });
 
@@ -72,9 +81,9 @@ describe('Isolation', () => {
     try {
       const isolation = new Isolation(1_000);
       const never = new Promise<void>(() => undefined);
-      void isolation.beside(work('slow', never));
+      void beside(isolation, work('slow', never));
       void isolation.alone(work('suspect', never));
-      void isolation.beside(work('later', never));
+      void beside(isolation, work('later', never));
       await jest.advanceTimersByTimeAsync(999);
       expect(running).toEqual(['slow']);
       await jest.advanceTimersByTimeAsync(1);

@@ -15,13 +15,22 @@ export class Isolation {
 
   constructor(private readonly quietMs = QUIET_MS) {}
 
-  beside<T>(work: () => Promise<T>): Promise<T> {
-    return this.quiet ? this.afterQuiet(work) : this.run(work);
+  /** One begins to run beside the others. @returns when it may; undefined: now */
+  enter(): Promise<void> | undefined {
+    if (this.quiet) return this.enterAfter();
+    this.running += 1;
+    return undefined;
   }
 
-  private async afterQuiet<T>(work: () => Promise<T>): Promise<T> {
+  /** One that has entered does not run any more. */
+  leave(): void {
+    this.running -= 1;
+    if (this.running === 0) this.onIdle?.();
+  }
+
+  private async enterAfter(): Promise<void> {
     while (this.quiet) await this.quiet;
-    return this.run(work);
+    this.running += 1;
   }
 
   async alone<T>(work: () => Promise<T>): Promise<T> {
@@ -37,7 +46,12 @@ export class Isolation {
     try {
       await finishesWithin(this.quietMs, this.idle());
       timer = setTimeout(endQuiet, this.quietMs);
-      return await this.run(work);
+      this.running += 1;
+      try {
+        return await work();
+      } finally {
+        this.leave();
+      }
     } finally {
       clearTimeout(timer);
       endQuiet();
@@ -47,15 +61,5 @@ export class Isolation {
   /** Resolves when nothing runs; nothing starts while somebody waits for it. */
   private idle(): Promise<void> {
     return this.running === 0 ? Promise.resolve() : new Promise((resolve) => (this.onIdle = resolve));
-  }
-
-  private async run<T>(work: () => Promise<T>): Promise<T> {
-    this.running += 1;
-    try {
-      return await work();
-    } finally {
-      this.running -= 1;
-      if (this.running === 0) this.onIdle?.();
-    }
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describeError, type InvalidProperty } from '../event/errors';
 import { keyOfHeader } from '../event/event-key';
-import { HEADER } from '../event/message-headers';
+import { HEADER, RESERVED } from '../event/message-headers';
 import { isUuid } from '../event/event-id';
 import { storableText } from '../event/storable';
 import { type ValidatedPayload, validatePayload } from '../event/validate-payload';
@@ -253,11 +253,9 @@ function receiptAddressOf(raw: IncomingMessage): ReceiptAddress | undefined {
 /** What is the application's of the headers. */
 export function applicationHeaders(headers: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const own: Record<string, unknown> = {};
-  for (const name in headers) if (!LIBRARY_HEADERS.has(name)) own[name] = headers[name];
+  for (const name in headers) if (!name.startsWith(RESERVED)) own[name] = headers[name];
   return own;
 }
-
-const LIBRARY_HEADERS: ReadonlySet<string> = new Set<string>(Object.values(HEADER));
 
 /** The same for a message that comes again, another one for the same bytes in another queue or of another type. */
 function bytesId(raw: IncomingMessage, queue: QueueHandlers): string {

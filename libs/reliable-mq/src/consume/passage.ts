@@ -5,7 +5,7 @@ import type { OpenedMessage } from './message';
 /** One message's way into the pipeline. */
 export interface Passage {
   /** @returns the right to handle it; undefined when somebody else has it, or the process is stopping */
-  readonly claim: () => Promise<Claim | undefined>;
+  readonly claim: () => Claim | Promise<Claim | undefined>;
   /**
    * Of a message from the broker only, which the inbox may know already: called when the inbox has it, and the broker need not keep
    * it any more.
@@ -19,7 +19,7 @@ export interface Passage {
 export function fresh(message: OpenedMessage, writer: InboxWriter, onStored: () => void): Passage {
   const { stores, timeoutMs } = message.handler;
   const claim = new FreshClaim(stores, message, timeoutMs, writer);
-  return { claim: () => Promise.resolve(claim), onStored };
+  return { claim: () => claim, onStored };
 }
 
 /** A message that has been delivered before. */

@@ -101,9 +101,12 @@ export class Pipeline {
       delivery.ack();
       hooks.run('acknowledged', { queue, consumer, type, messageId });
     };
-    const outcome = await this.conclude(opening, acknowledge).catch((error: unknown) =>
-      this.keepUnexpected(opening, error),
-    );
+    let outcome: Outcome;
+    try {
+      outcome = await this.conclude(opening, acknowledge);
+    } catch (error) {
+      outcome = await this.keepUnexpected(opening, error);
+    }
     if (outcome.kind === 'undecided') return;
     acknowledge();
     this.report(opening, outcome);
@@ -117,7 +120,14 @@ export class Pipeline {
     const { eventId, consumer, type, redrives } = claimed.row;
     try {
       const opening = openRow(claimed.row, this.queue);
-      const outcome = await this.inHand.run(eventId, () => this.concludeRow(claimed, opening, isAlone));
+      const same = this.inHand.enter(eventId);
+      if (same) await same;
+      let outcome: Outcome;
+      try {
+        outcome = await this.concludeRow(claimed, opening, isAlone);
+      } finally {
+        this.inHand.leave(eventId);
+      }
       // The row's number, not the message's: the row may have been redriven by a later copy of the message.
       if (outcome.kind !== 'undecided') this.report(opening, outcome, redrives);
     } catch (error) {
@@ -130,12 +140,22 @@ export class Pipeline {
     const { raw } = opening;
     if (opening.kind === 'unreadable')
       return this.parked.park(opening, opening.reason, raw.redelivered || opening.mayBeAnother === true);
-    return this.inHand.run(opening.key.eventId, () => {
-      if (opening.kind === 'unhandled') return this.keep(opening);
-      const batches = raw.redelivered ? undefined : this.batches.get(opening.handler);
-      if (batches && !opening.isMovedBack) return batches.add(opening);
-      return this.handle(opening, (raw.redelivered ? redelivered : fresh)(opening, this.parts.writer, onStored));
-    });
+    const { eventId } = opening.key;
+    const same = this.inHand.enter(eventId);
+    if (same) await same;
+    try {
+      return await this.bringToEnd(opening, onStored);
+    } finally {
+      this.inHand.leave(eventId);
+    }
+  }
+
+  private bringToEnd(opening: OpenedMessage | UnhandledMessage, onStored: () => void): Promise<Outcome> {
+    if (opening.kind === 'unhandled') return this.keep(opening);
+    const isRedelivered = opening.raw.redelivered;
+    const batches = isRedelivered ? undefined : this.batches.get(opening.handler);
+    if (batches && !opening.isMovedBack) return batches.add(opening);
+    return this.handle(opening, (isRedelivered ? redelivered : fresh)(opening, this.parts.writer, onStored));
   }
 
   private async concludeRow({ row, token }: ClaimedRow, opening: Opening, isAlone: boolean): Promise<Outcome> {
@@ -167,8 +187,15 @@ export class Pipeline {
         const away = writer.available(message.handler.stores);
         if (away) await away;
         if (stop.aborted) return STOPPING;
-        const once = (): ReturnType<typeof this.once> => this.once(message, passage, conflicts);
-        const { outcome, owned } = await (first.isAlone ? once() : isolation.beside(once));
+        const quiet = first.isAlone ? undefined : isolation.enter();
+        if (quiet) await quiet;
+        let ended: Awaited<ReturnType<typeof this.once>>;
+        try {
+          ended = await this.once(message, passage, conflicts);
+        } finally {
+          if (!first.isAlone) isolation.leave();
+        }
+        const { outcome, owned } = ended;
         if (outcome.kind !== 'undecided') return outcome;
         if (outcome.because === 'taken' && passage.onStored && !owned) {
           const known = await this.known.resume(message);
@@ -194,13 +221,16 @@ export class Pipeline {
     passage: Passage,
     conflicts: Conflicts,
   ): Promise<{ readonly outcome: Outcome; readonly owned?: HeldClaim }> {
-    const claim = await passage.claim();
+    const claiming = passage.claim();
+    const claim = claiming instanceof Promise ? await claiming : claiming;
     if (!claim) return { outcome: this.parts.stop.aborted ? STOPPING : TAKEN };
     if (claim.isOwned) passage.onStored?.();
     const ended = await this.attempt(message, claim);
     const outcome = ended.kind === 'undecided' ? this.uncounted.judge(message, claim.attempt, ended, conflicts) : ended;
     if (outcome.kind !== 'undecided' || outcome.because !== 'unavailable') this.uncounted.outageIsOver(message);
-    return { outcome: await this.store(message, claim, outcome), owned: claim.isOwned ? claim : undefined };
+    const isDone = outcome.kind === 'handled' && !message.isMovedBack;
+    const stored = isDone ? outcome : await this.store(message, claim, outcome);
+    return { outcome: stored, owned: claim.isOwned ? claim : undefined };
   }
 
   private async attempt(message: OpenedMessage, claim: Claim): Promise<Outcome> {
@@ -290,7 +320,8 @@ export class Pipeline {
     redrives = receiptAddress?.redrives ?? 0,
   ): void {
     if (!receiptAddress) return;
-    const { queue, ...receipt } = receiptAddress;
-    this.parts.receipts.add(queue, { ...receipt, redrives, consumer: this.queue.consumer, ...reportOf(outcome) });
+    const { queue, source, eventId } = receiptAddress;
+    const { consumer } = this.queue;
+    this.parts.receipts.add(queue, { source, eventId, redrives, consumer, ...reportOf(outcome) });
   }
 }

@@ -1,4 +1,5 @@
 import { isObservable, lastValueFrom, type Observable } from 'rxjs';
+import { untilCutOff } from './until-cut-off';
 
 /** Somebody would have to walk through it before anything happens, or nobody can say when it has ended. */
 type Unawaitable =
@@ -48,11 +49,16 @@ export function whyNeverRuns(method: object): string | undefined {
  * What a method of the application came to: of a promise what it fulfils with, of an Observable (also one that was promised) its last
  * value, and nothing when it completes without one.
  * @param label `OrderService#cancel`, for messages
+ * @param run what it is part of: an Observable ends when that is cut off. Its signal is asked for only when there is one
  * @throws TypeError when it cannot be awaited, so that nothing of it has happened, or nobody knows whether it has
  */
-export async function settled(result: unknown, label: string): Promise<unknown> {
+export async function settled(
+  result: unknown,
+  label: string,
+  run?: { readonly signal: AbortSignal },
+): Promise<unknown> {
   const value = await result;
-  if (isObservable(value)) return lastValueFrom(value, { defaultValue: undefined });
+  if (isObservable(value)) return lastValueFrom(run ? untilCutOff(value, run) : value, { defaultValue: undefined });
   const kind = whatCannotBeAwaited(value);
   if (kind === undefined) return value;
   // Nobody else listens to those that fail.

@@ -30,7 +30,8 @@ export const HEADER = {
   deaths: 'reliable-mq-x-death',
 } as const;
 
-const RESERVED = 'reliable-mq-';
+/** Names that begin so are the library's. */
+export const RESERVED = 'reliable-mq-';
 const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
 const MAX_BYTES = 8192;
 /** Of all names and values: AMQP sends the headers in one frame, and a frame that is too large costs the whole connection. */

@@ -1,15 +1,19 @@
-/** Lets what has the same key run one after the other. */
+/** Lets what has the same key run one after the other, in the order in which they came. */
 export class OneAtATime {
-  private readonly running = new Map<string, Promise<unknown>>();
+  /** By key of what runs: who waits for it. */
+  private readonly waiting = new Map<string, (() => void)[]>();
 
-  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    for (let same = this.running.get(key); same; same = this.running.get(key)) await same.catch(() => undefined);
-    const running = work();
-    this.running.set(key, running);
-    try {
-      return await running;
-    } finally {
-      if (this.running.get(key) === running) this.running.delete(key);
-    }
+  /** @returns when it may run; undefined: now. Whoever has entered must leave */
+  enter(key: string): Promise<void> | undefined {
+    const line = this.waiting.get(key);
+    if (line) return new Promise((resolve) => line.push(resolve));
+    this.waiting.set(key, []);
+    return undefined;
+  }
+
+  leave(key: string): void {
+    const next = this.waiting.get(key)?.shift();
+    if (next) next();
+    else this.waiting.delete(key);
   }
 }

@@ -5,7 +5,6 @@ import { settled } from '../../event/decorated-method';
 import { eventTypeLabel } from '../../event/event-type';
 import { EventTypes } from '../../event/event-types';
 import type { EventFailure } from '../../event/outcome';
-import { untilCutOff } from '../../event/until-cut-off';
 import { type DiscoveredMethod, typeTakenBy, whyTwice } from './decorated-methods';
 
 type CompensationMethod = (event: object, failure: EventFailure) => unknown;
@@ -37,7 +36,7 @@ export class CompensationExplorer {
           label,
           // Straight, not through guards and interceptors: those are about who may ask for something, and nobody asks here.
           invoke: async (event, failure, run) =>
-            settled(untilCutOff((instance as Record<string, CompensationMethod>)[name]?.(event, failure), run), label),
+            settled((instance as Record<string, CompensationMethod>)[name]?.(event, failure), label, run),
         };
         discoveredAs.set(handler, discovered);
         const taken = this.registry.add(handler);
