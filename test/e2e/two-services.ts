@@ -1,4 +1,3 @@
-import { Client } from 'pg';
 import { collectEvidence, judge, type Verdict } from '../../demo/audit';
 import { brokerNames } from '../../demo/namespace';
 import { freePort } from '../../tools/servers/ports';
@@ -134,12 +133,12 @@ export class TwoServices {
     await eventually(
       async () => {
         for (const service of ['order', 'inventory'] as const) {
-          const unfinished = await this.rows<{ what: string; count: string }>(
+          const unfinished = await this.rows<{ what: string; count: number }>(
             service,
-            `SELECT 'outbox' AS what, count(*) FROM reliable_mq_outbox WHERE due_at IS NOT NULL
+            `SELECT 'outbox' AS what, count(*) AS count FROM reliable_mq_outbox WHERE due_at IS NOT NULL
              UNION ALL SELECT 'inbox', count(*) FROM reliable_mq_inbox WHERE due_at IS NOT NULL`,
           );
-          const left = unfinished.filter(({ count }) => count !== '0');
+          const left = unfinished.filter(({ count }) => count > 0);
           if (left.length > 0) throw new Error(`${service}: ${JSON.stringify(left)}`);
         }
       },
@@ -154,13 +153,7 @@ export class TwoServices {
   }
 
   async rows<Row extends object>(service: ServiceName, sql: string): Promise<Row[]> {
-    const client = new Client({ connectionString: this.databases[service].url });
-    await client.connect();
-    try {
-      return (await client.query<Row>(sql)).rows;
-    } finally {
-      await client.end();
-    }
+    return this.databases[service].query<Row>(sql);
   }
 
   async dispose(): Promise<void> {

@@ -18,9 +18,9 @@ describe('When a receipt is lost', () => {
       await landscape.purge(landscape.receiptQueue);
       expect(await landscape.row()).toMatchObject({ status: 'published', outcomes: {} });
 
-      const waiting = await landscape.shop({ receipts: { chaseAfterMs: 60_000 } });
+      await landscape.shop({ receipts: { chaseAfterMs: 60_000 } });
       // Due now, and then not again for so long that the one copy has time to be answered.
-      await waiting.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+      await landscape.database.makeDue('outbox');
       await landscape.untilConsumed(1);
       expect(duplicates).toHaveLength(1);
     } finally {

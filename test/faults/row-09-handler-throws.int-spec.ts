@@ -8,10 +8,17 @@ import {
   ReliableEvent,
   ReliableEventHandler,
 } from 'nestjs-reliable-mq';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { InboxRow, OutboxRow } from '../support/database';
 import { eventually } from '../support/eventually';
-import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
+import { TestBroker } from '../support/test-broker';
+
+@Entity()
+class Seat {
+  @PrimaryGeneratedColumn('uuid') id!: string;
+  @Column('varchar') seat!: string;
+}
 
 @ReliableEvent({ type: 'ticket.sold' })
 class TicketSold {
@@ -41,54 +48,33 @@ class Usher {
 
   @ReliableEventHandler(TicketSold, { maxAttempts: 4 })
   async seat({ seat }: TicketSold, { attempt, manager }: EventContext): Promise<void> {
-    await manager.query('INSERT INTO seat VALUES ($1)', [seat]);
+    await manager.insert(Seat, { seat });
     if (attempt < this.failUntil) throw new Error(`attempt ${attempt}: the lights are off`);
   }
 }
 
 describe('a handler that throws', () => {
-  const prefix = uniquePrefix();
-  const [producer, consumer, exchange] = [`${prefix}office`, `${prefix}theatre`, `${prefix}exchange`];
-  const databases: TestDatabase[] = [];
-  let office: ReliableApp;
-  let theatre: ReliableApp;
+  const rabbitmq = new TestBroker();
+  const producer = rabbitmq.service('office');
+  const consumer = rabbitmq.service('theatre', 'ticket.sold');
+  let office: TestApp;
+  let theatre: TestApp;
 
-  async function start(service: string, providers: (typeof BoxOffice | typeof Usher)[]): Promise<ReliableApp> {
-    const database = await createTestDatabase();
-    databases.push(database);
-    const rabbitmq = { uri: rabbitmqUrl(), exchange };
-    return startReliableApp({ url: database.url, providers, reliableMq: { ...QUICK, service, rabbitmq } });
-  }
+  const start = (service: string, provider: typeof BoxOffice | typeof Usher): Promise<TestApp> =>
+    TestApp.start({ broker: rabbitmq, entities: [Seat], providers: [provider], reliableMq: { ...QUICK, service } });
 
   beforeAll(async () => {
-    theatre = await start(consumer, [Usher]);
-    await theatre.query('CREATE TABLE seat (seat text)');
-    office = await start(producer, [BoxOffice]);
+    theatre = await start(consumer, Usher);
+    office = await start(producer, BoxOffice);
   }, 60_000);
   afterAll(async () => {
-    await office.close();
-    await theatre.close();
-    for (const database of databases) await database.drop();
-    const queues = [
-      `${consumer}.ticket.sold`,
-      `${consumer}.parked`,
-      `${consumer}.receipts.quorum`,
-      `${producer}.receipts.quorum`,
-    ];
-    await cleanQueues(prefix, { queues, exchanges: [exchange] });
+    await office.dispose();
+    await theatre.dispose();
+    await rabbitmq.dispose();
   });
 
-  async function inboxRow(id: string): Promise<Record<string, unknown> | undefined> {
-    const [row] = await theatre.query<Record<string, unknown>>('SELECT * FROM reliable_mq_inbox WHERE event_id = $1', [
-      id,
-    ]);
-    return row;
-  }
-
-  async function outboxRow(id: string): Promise<Record<string, unknown> | undefined> {
-    const [row] = await office.query<Record<string, unknown>>('SELECT * FROM reliable_mq_outbox WHERE id = $1', [id]);
-    return row;
-  }
+  const inboxRow = async (id: string): Promise<InboxRow | undefined> => (await theatre.inbox({ id }))[0];
+  const outboxRow = async (id: string): Promise<OutboxRow | undefined> => (await office.outbox({ id }))[0];
 
   it('leaves a row with history and a due time, is tried again, and the event ends consumed', async () => {
     theatre.get(Usher).failUntil = 3;

@@ -1,14 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable, Logger, type LoggerService } from '@nestjs/common';
-import { connect, type Channel, type ChannelModel } from 'amqplib';
+import type { Channel } from 'amqplib';
 import { IsString } from 'class-validator';
 import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
+import { Column, Entity, In, PrimaryGeneratedColumn } from 'typeorm';
 import type { PostgresServer } from '../../tools/servers/postgres';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { createTestDatabase, type InboxRow, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { usePrivateServers } from '../support/private-servers';
-import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
+import { TestBroker } from '../support/test-broker';
+
+@Entity()
+class Reading {
+  @PrimaryGeneratedColumn('uuid') id!: string;
+  @Column('varchar') eventId!: string;
+  @Column('varchar') text!: string;
+}
 
 @ReliableEvent({ type: 'meter.read' })
 class MeterRead {
@@ -23,7 +31,7 @@ class MeterHandler {
   @ReliableEventHandler(MeterRead)
   async handle({ text }: MeterRead, { manager, eventId }: EventContext): Promise<void> {
     this.attempts.push(eventId);
-    await manager.query('INSERT INTO effect VALUES ($1, $2)', [eventId, text]);
+    await manager.insert(Reading, { eventId, text });
     if (text === 'in progress') await this.pause;
     await manager.query('SELECT 1');
   }
@@ -45,15 +53,12 @@ class KeepingLogger implements LoggerService {
 const servers = usePrivateServers();
 
 describe("a consumer's database that goes down", () => {
-  const prefix = uniquePrefix();
-  const service = `${prefix}meters`;
-  const exchange = `${prefix}exchange`;
-  const queue = `${service}.meter.read`;
+  const rabbitmq = new TestBroker();
+  const service = rabbitmq.service('meters', 'meter.read');
   const logger = new KeepingLogger();
   let postgres: PostgresServer;
   let database: TestDatabase;
-  let app: ReliableApp;
-  let connection: ChannelModel;
+  let app: TestApp;
   let channel: Channel;
   let acknowledged = 0;
   let received = 0;
@@ -62,13 +67,14 @@ describe("a consumer's database that goes down", () => {
   beforeAll(async () => {
     postgres = await servers.postgres();
     database = await createTestDatabase(postgres.url());
-    app = await startReliableApp({
-      url: database.url,
+    app = await TestApp.start({
+      database,
+      broker: rabbitmq,
+      entities: [Reading],
       providers: [MeterHandler],
       reliableMq: {
         ...QUICK,
         service,
-        rabbitmq: { uri: rabbitmqUrl(), exchange },
         hooks: {
           acknowledged: () => (acknowledged += 1),
           received: () => (received += 1),
@@ -77,37 +83,35 @@ describe("a consumer's database that goes down", () => {
       },
     });
     Logger.overrideLogger(logger);
-    await app.query('CREATE TABLE effect (event_id text, text text)');
-    connection = await connect(rabbitmqUrl());
-    channel = await connection.createChannel();
+    channel = await rabbitmq.channel();
   }, 120_000);
   afterAll(async () => {
     Logger.overrideLogger(false);
-    await connection.close();
     await postgres.start();
     await app.close();
     await database.drop();
-    await cleanQueues(prefix, {
-      queues: [queue, `${service}.parked`, `${service}.receipts.quorum`],
-      exchanges: [exchange],
-    });
+    await rabbitmq.dispose();
   }, 60_000);
 
   afterEach(() => postgres.start(), 60_000);
 
   function publish(text: string): string {
     const messageId = randomUUID();
-    channel.publish(exchange, 'meter.read', Buffer.from(JSON.stringify({ text })), { messageId, type: 'meter.read' });
+    channel.publish(rabbitmq.exchange, 'meter.read', Buffer.from(JSON.stringify({ text })), {
+      messageId,
+      type: 'meter.read',
+    });
     return messageId;
+  }
+
+  async function inboxOf(ids: readonly string[]): Promise<InboxRow[]> {
+    return (await app.inbox()).filter(({ event_id }) => ids.includes(event_id));
   }
 
   async function handled(ids: readonly string[]): Promise<void> {
     await eventually(
       async () => {
-        const rows = await app.query<{ event_id: string }>(
-          `SELECT event_id FROM reliable_mq_inbox WHERE status = 'handled' AND event_id = ANY($1)`,
-          [ids],
-        );
+        const rows = (await inboxOf(ids)).filter(({ status }) => status === 'handled');
         expect(rows).toHaveLength(ids.length);
       },
       { deadlineMs: 30_000 },
@@ -149,16 +153,13 @@ describe("a consumer's database that goes down", () => {
 
       await postgres.start();
       await handled([inProgress, ...ids]);
-      const rows = await app.query<{ attempts: number; history: unknown[] }>(
-        'SELECT attempts, history FROM reliable_mq_inbox WHERE event_id = ANY($1)',
-        [[inProgress, ...ids]],
+      const rows = await inboxOf([inProgress, ...ids]);
+      expect(rows.map(({ attempts, history }) => ({ attempts, history }))).toEqual(
+        [inProgress, ...ids].map(() => ({ attempts: 1, history: [] })),
       );
-      expect(rows).toEqual([inProgress, ...ids].map(() => ({ attempts: 1, history: [] })));
-      const effects = await app.query<{ event_id: string }>('SELECT event_id FROM effect WHERE event_id = ANY($1)', [
-        [inProgress, ...ids],
-      ]);
+      const effects = await app.repository(Reading).findBy({ eventId: In([inProgress, ...ids]) });
       expect(effects).toHaveLength(31);
-      await eventually(async () => expect((await channel.checkQueue(queue)).messageCount).toBe(0));
+      await eventually(async () => expect(await rabbitmq.waiting(`${service}.meter.read`)).toBe(0));
       await eventually(() => expect(acknowledged - acknowledgedBefore).toBe(31));
     },
     90_000,

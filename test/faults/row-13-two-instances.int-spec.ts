@@ -32,9 +32,13 @@ describe('When two instances run the scheduled task', () => {
     await recorder.get(OrderService).placeMany(count);
     await landscape.close(recorder);
     await landscape.purge(landscape.queue);
-    await landscape.query(
-      `UPDATE reliable_mq_outbox SET status = 'published', due_at = 'infinity', claim_token = NULL`,
-    );
+    const idle = { status: 'published', due_at: { inMs: 365 * 24 * 3_600_000 }, claim_token: null };
+    await landscape.database.update('outbox', {}, idle);
+  }
+
+  async function counted(count: number, where: string): Promise<void> {
+    const sql = `SELECT count(*) AS count FROM reliable_mq_outbox WHERE ${where}`;
+    await eventually(async () => expect(await landscape.query(sql)).toEqual([{ count }]));
   }
 
   it('the rows that are due are shared out, and each is published once', async () => {
@@ -44,17 +48,11 @@ describe('When two instances run the scheduled task', () => {
       compensation: { batchSize: 10, intervalMs: 50 },
       publish: { leaseMs: 60_000, confirmTimeoutMs: 30_000, windowSize: 10 },
     };
-    const shop = await landscape.shop({ ...task, hooks: first.hooks });
+    await landscape.shop({ ...task, hooks: first.hooks });
     await landscape.shop({ ...task, hooks: second.hooks });
-    await shop.query(
-      `UPDATE reliable_mq_outbox SET status = 'pending', due_at = clock_timestamp(), claim_token = NULL, attempts = 0`,
-    );
-    await eventually(async () => {
-      const [found] = await shop.query<{ count: number }>(
-        `SELECT count(*)::int FROM reliable_mq_outbox WHERE status = 'published'`,
-      );
-      expect(found?.count).toBe(400);
-    });
+    const due = { status: 'pending', due_at: { inMs: 0 }, claim_token: null, attempts: 0 };
+    await landscape.database.update('outbox', {}, due);
+    await counted(400, `status = 'published'`);
     expect(first.count() + second.count()).toBe(400);
     expect(Math.min(first.count(), second.count())).toBeGreaterThan(0);
     expect(await landscape.messageCount(landscape.queue)).toBe(400);
@@ -67,16 +65,9 @@ describe('When two instances run the scheduled task', () => {
     const [first, second] = [counting('compensate'), counting('compensate')];
     const shop = await landscape.shop({ hooks: first.hooks }, [CompensatingOrderService]);
     const other = await landscape.shop({ hooks: second.hooks }, [CompensatingOrderService]);
-    await shop.query(
-      `UPDATE reliable_mq_outbox SET status = 'dead', due_at = clock_timestamp(), claim_token = NULL, reason = $1`,
-      [randomUUID()],
-    );
-    await eventually(async () => {
-      const [found] = await shop.query<{ count: number }>(
-        'SELECT count(*)::int FROM reliable_mq_outbox WHERE compensated_at IS NOT NULL',
-      );
-      expect(found?.count).toBe(60);
-    });
+    const dead = { status: 'dead', due_at: { inMs: 0 }, claim_token: null, reason: randomUUID() };
+    await landscape.database.update('outbox', {}, dead);
+    await counted(60, 'compensated_at IS NOT NULL');
     const cancelled = (await landscape.effects()).map(({ orderId }) => orderId);
     expect(new Set(cancelled).size).toBe(60);
     expect(cancelled).toHaveLength(60);

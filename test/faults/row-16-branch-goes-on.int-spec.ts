@@ -9,11 +9,9 @@ import {
   TransactionEndedError,
 } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database';
 import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
-import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 
 @Entity()
 class Booking {
@@ -101,26 +99,18 @@ class Cleaners {
 }
 
 describe('a branch that goes on after its sibling has failed', () => {
-  const prefix = uniquePrefix();
-  const [service, exchange] = [`${prefix}theatre`, `${prefix}exchange`];
-  let database: TestDatabase;
-  let theatre: ReliableApp;
+  let theatre: TestApp;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    theatre = await startReliableApp({
-      url: database.url,
+    theatre = await TestApp.start({
+      broker: 'rabbitmq',
       entities: [Booking],
       providers: [BoxOffice, Cleaners],
-      reliableMq: { ...QUICK, service, rabbitmq: { uri: rabbitmqUrl(), exchange } },
+      reliableMq: QUICK,
     });
+    theatre.rabbitmq.service('shop', 'seat.booked');
   }, 60_000);
-  afterAll(async () => {
-    await theatre.close();
-    await database.drop();
-    const queues = [`${service}.seat.booked`, `${service}.parked`, `${service}.receipts`];
-    await cleanQueues(prefix, { queues, exchanges: [exchange] });
-  });
+  afterAll(() => theatre.dispose());
 
   it.each([
     ['the event’s class refuses', [0, 1]],
@@ -134,7 +124,7 @@ describe('a branch that goes on after its sibling has failed', () => {
     const others = office.refusals.filter((error) => error instanceof TransactionEndedError);
     expect(others).toHaveLength(prices.length - 1);
     await expect(theatre.query('SELECT seat FROM booking')).resolves.toEqual([]);
-    await expect(theatre.query('SELECT id FROM reliable_mq_outbox')).resolves.toEqual([]);
+    await expect(theatre.outbox()).resolves.toEqual([]);
     expect(theatre.get(Cleaners).attempts).toBe(0);
   });
 
@@ -142,8 +132,7 @@ describe('a branch that goes on after its sibling has failed', () => {
     await theatre.get(BoxOffice).book('A1', 5);
     const cleaners = theatre.get(Cleaners);
     await eventually(async () => {
-      const rows = await theatre.query(`SELECT status FROM reliable_mq_inbox WHERE status = 'handled'`);
-      expect(rows).toHaveLength(1);
+      expect((await theatre.inbox()).filter(({ status }) => status === 'handled')).toHaveLength(1);
     });
     const outcomes = await cleaners.lateOutcomes();
     expect(outcomes.filter((outcome) => outcome instanceof TransactionEndedError)).toHaveLength(4);
@@ -152,9 +141,7 @@ describe('a branch that goes on after its sibling has failed', () => {
       ({ seat }) => seat,
     );
     expect(seats).toEqual(['A1', 'A1 back', 'A1 left', 'A1 left, again', 'A1 right', 'A1 right, again']);
-    const events = await theatre.query<{ seat: string }>(
-      `SELECT payload ->> 'seat' AS seat FROM reliable_mq_outbox WHERE type = 'seat.cleaned' ORDER BY 1`,
-    );
-    expect(events).toEqual([{ seat: 'A1 left' }, { seat: 'A1 right' }]);
+    const events = (await theatre.outbox()).filter(({ type }) => type === 'seat.cleaned');
+    expect(events.map(({ payload }) => payload).toSorted()).toEqual(['{"seat":"A1 left"}', '{"seat":"A1 right"}']);
   });
 });

@@ -2,9 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { IsInt } from 'class-validator';
 import { EventRecorder, ReliableEvent } from 'nestjs-reliable-mq';
 import type { RabbitmqNode } from '../../tools/servers/rabbitmq';
+import type { OutboxRow } from '../support/database';
 import { eventually } from '../support/eventually';
 import { usePrivateServers } from '../support/private-servers';
-import type { ReliableApp } from '../support/reliable-app';
+import type { TestApp } from '../support/test-app';
 import { Landscape } from './support/landscape';
 import { OrderService } from './support/order-service';
 
@@ -43,10 +44,8 @@ describe('When the broker refuses one message of many', () => {
   afterEach(() => landscape.dispose());
 
   const limited = (): string => node.url.replace('guest:guest', 'limited:limited');
-  const rowsOf = async (
-    type: string,
-  ): Promise<{ status: string; attempts: number; reason: string; history: unknown[] }[]> =>
-    landscape.query('SELECT status, attempts, reason, history FROM reliable_mq_outbox WHERE type = $1', [type]);
+  const rowsOf = async (type: string): Promise<OutboxRow[]> =>
+    (await landscape.rows()).filter((row) => row.type === type);
 
   /** Everything that was placed meanwhile has been handled once, without an attempt that failed. */
   async function expectOrdersUnharmed(count: number): Promise<void> {
@@ -58,15 +57,15 @@ describe('When the broker refuses one message of many', () => {
     expect(await landscape.effects()).toHaveLength(count);
   }
 
-  function place(shop: ReliableApp, count: number): Promise<unknown> {
+  function place(shop: TestApp, count: number): Promise<unknown> {
     return Promise.all(Array.from({ length: count }, () => shop.get(OrderService).place()));
   }
 
   it('for a missing right to one type, the others lose no attempt, and its events go out once it is granted', async () => {
     await landscape.stock();
     await landscape.onChannel(async (channel) => {
-      await channel.assertQueue(`${landscape.prefix}secrets`, { durable: true });
-      await channel.bindQueue(`${landscape.prefix}secrets`, landscape.exchange, 'secret.made');
+      await channel.assertQueue(`${landscape.rabbitmq.prefix}secrets`, { durable: true });
+      await channel.bindQueue(`${landscape.rabbitmq.prefix}secrets`, landscape.exchange, 'secret.made');
     });
     await node.ctl('set_topic_permissions', 'limited', landscape.exchange, '^order\\.', '.*');
     const shop = await landscape.shop(
@@ -88,7 +87,7 @@ describe('When the broker refuses one message of many', () => {
     await eventually(async () => {
       expect(new Set((await rowsOf('secret.made')).map(({ status }) => status))).toEqual(new Set(['published']));
     });
-    await landscape.deleteQueue(`${landscape.prefix}secrets`);
+    await landscape.deleteQueue(`${landscape.rabbitmq.prefix}secrets`);
   });
 
   it('for a full queue, its events wait, and go out when there is room or the bound is lifted', async () => {

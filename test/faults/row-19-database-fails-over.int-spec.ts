@@ -8,12 +8,20 @@ import {
   ReliableEventHandler,
   ReliableMqHealth,
 } from 'nestjs-reliable-mq';
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { type PostgresServer, startStandby } from '../../tools/servers/postgres';
 import { startProxy, type TcpProxy } from '../../tools/servers/tcp-proxy';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { usePrivateServers } from '../support/private-servers';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
+
+@Entity()
+class Parcel {
+  @PrimaryGeneratedColumn('uuid') id!: string;
+  @Column('varchar') eventId!: string;
+  @Column('varchar') text!: string;
+}
 
 @ReliableEvent({ type: 'parcel.sent', consumers: ['desk'] })
 class ParcelSent {
@@ -24,7 +32,7 @@ class ParcelSent {
 class Desk {
   @ReliableEventHandler(ParcelSent)
   async take({ text }: ParcelSent, { manager, eventId }: EventContext): Promise<void> {
-    await manager.query('INSERT INTO effect VALUES ($1, $2)', [eventId, text]);
+    await manager.insert(Parcel, { eventId, text });
   }
 }
 
@@ -37,8 +45,8 @@ describe("a consumer's database that fails over while the old primary stays up a
   let proxy: TcpProxy;
   let stable: TestDatabase;
   let moving: TestDatabase;
-  let producer: ReliableApp;
-  let consumer: ReliableApp;
+  let producer: TestApp;
+  let consumer: TestApp;
 
   beforeAll(async () => {
     old = await servers.postgres();
@@ -46,14 +54,20 @@ describe("a consumer's database that fails over while the old primary stays up a
     proxy = await startProxy({ target: { host: '127.0.0.1', port: old.port } });
     stable = await createTestDatabase();
     moving = await createTestDatabase(old.url());
-    const shared = { ...QUICK, transport: new MemoryBroker() };
-    consumer = await startReliableApp({
-      url: proxy.url(moving.url),
+    const broker = new MemoryBroker();
+    consumer = await TestApp.start({
+      database: moving,
+      dataSource: { url: proxy.url(moving.url) },
+      broker,
+      entities: [Parcel],
       providers: [Desk],
-      reliableMq: { ...shared, service: 'desk', producer: false },
+      reliableMq: { ...QUICK, service: 'desk', producer: false },
     });
-    producer = await startReliableApp({ url: stable.url, reliableMq: { ...shared, service: 'post', consumer: false } });
-    await consumer.query('CREATE TABLE effect (event_id text, text text)');
+    producer = await TestApp.start({
+      database: stable,
+      broker,
+      reliableMq: { ...QUICK, service: 'post', consumer: false },
+    });
   }, 2 * WITHIN_MS);
 
   afterAll(async () => {
@@ -61,6 +75,8 @@ describe("a consumer's database that fails over while the old primary stays up a
     await consumer.close();
     await proxy.close();
     await standby.dispose();
+    // Its server takes no writes any more, and is thrown away.
+    await moving.drop().catch(() => undefined);
     await stable.drop();
   }, WITHIN_MS);
 
@@ -75,7 +91,7 @@ describe("a consumer's database that fails over while the old primary stays up a
 
   const consumed = (count: number): Promise<void> =>
     eventually(async () =>
-      expect(await producer.query('SELECT status, count(*)::int AS count FROM reliable_mq_outbox GROUP BY 1')).toEqual([
+      expect(await producer.query('SELECT status, count(*) AS count FROM reliable_mq_outbox GROUP BY status')).toEqual([
         { status: 'consumed', count },
       ]),
     );
@@ -86,12 +102,12 @@ describe("a consumer's database that fails over while the old primary stays up a
       const health = consumer.get(ReliableMqHealth);
       await send(30);
       await consumed(30);
-      const [{ now }] = (await consumer.query<{ now: string }>('SELECT pg_current_wal_flush_lsn()::text AS now')) as [
+      const [{ now }] = (await moving.query<{ now: string }>('SELECT pg_current_wal_flush_lsn()::text AS now')) as [
         { now: string },
       ];
       await eventually(async () => {
         const replayed = 'SELECT FROM pg_stat_replication WHERE replay_lsn >= $1::pg_lsn';
-        expect(await consumer.query(replayed, [now])).toHaveLength(1);
+        expect(await moving.query(replayed, [now])).toHaveLength(1);
       });
 
       await old.becomeReadOnly();
@@ -108,16 +124,18 @@ describe("a consumer's database that fails over while the old primary stays up a
       // The application's own pool leads to the new primary only.
       const servers = await Promise.all(
         Array.from({ length: 12 }, () =>
-          consumer.query<{ port: number }>('SELECT inet_server_port() AS port, pg_sleep(0.1)'),
+          consumer.dataSource.query<{ port: number }[]>('SELECT inet_server_port() AS port, pg_sleep(0.1)'),
         ),
       );
       expect(new Set(servers.map(([row]) => row?.port))).toEqual(new Set([standby.port]));
       expect(
-        await consumer.query('SELECT count(*)::int AS count, count(DISTINCT event_id)::int AS events FROM effect'),
+        await consumer.dataSource.query<unknown>(
+          'SELECT count(*)::int AS count, count(DISTINCT "eventId")::int AS events FROM parcel',
+        ),
       ).toEqual([{ count: 90, events: 90 }]);
-      expect(await consumer.query('SELECT DISTINCT status, attempts, history FROM reliable_mq_inbox')).toEqual([
-        { status: 'handled', attempts: 1, history: [] },
-      ]);
+      expect(
+        await consumer.dataSource.query<unknown>('SELECT DISTINCT status, attempts, history FROM reliable_mq_inbox'),
+      ).toEqual([{ status: 'handled', attempts: 1, history: [] }]);
     },
     3 * WITHIN_MS,
   );

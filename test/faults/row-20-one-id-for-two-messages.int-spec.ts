@@ -45,7 +45,7 @@ describe('a foreign publisher that numbers its messages by order', () => {
       },
     });
   });
-  afterAll(() => consuming.close());
+  afterAll(() => consuming.dispose());
 
   const handled = (): readonly string[] => consuming.app.get(Desk).handled;
 

@@ -49,7 +49,7 @@ describe('messages that no handler can take', () => {
     const reliableMq = { hooks: { parked: (message: unknown) => hooks.push(message) } };
     consuming = await Consuming.start({ entities: [], providers: [Post], reliableMq });
   });
-  afterEach(() => consuming.close());
+  afterEach(() => consuming.dispose());
 
   function send(text: string, weight: number, properties: Record<string, unknown> = {}): string {
     const body = Buffer.from(JSON.stringify({ text, weight }));

@@ -1,6 +1,5 @@
 import { type DynamicModule, Global, Injectable, type LoggerService, Module, type Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
+import { InjectRepository } from '@nestjs/typeorm';
 import {
   EventOperations,
   EventRecorder,
@@ -12,9 +11,10 @@ import {
   ReliableMqModule,
   TransactionalEvent,
 } from 'nestjs-reliable-mq';
-import { DataSource, Repository } from 'typeorm';
+import { Repository } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
+import { TestApp, type TestAppOptions } from '../support/test-app';
 import { Note, NoteWritten, noteWritten } from './record-harness';
 
 const SETTINGS = Symbol('Settings');
@@ -39,7 +39,7 @@ class Notes {
 describe('ReliableMqModule', () => {
   let database: TestDatabase;
   let broker: MemoryBroker;
-  const close: (() => Promise<void>)[] = [];
+  const apps: TestApp[] = [];
   /** Each application has tables of its own: they belong to its service. */
   let applications = 0;
 
@@ -50,40 +50,22 @@ describe('ReliableMqModule', () => {
     broker = new MemoryBroker();
   });
   afterEach(async () => {
-    for (const each of close.splice(0)) await each();
+    for (const app of apps.splice(0)) await app.close();
   });
   afterAll(() => database.drop());
 
-  const typeOrm = (pool: { poolSize?: number; extra?: { max: number } } = {}): DynamicModule =>
-    TypeOrmModule.forRootAsync({
-      useFactory: () => ({
-        ...pool,
-        entityPrefix: `app_${(applications += 1)}_`,
-        type: 'postgres',
-        url: database.url,
-        entities: [Note],
-        synchronize: true,
-        retryAttempts: 0,
-      }),
-      dataSourceFactory: async (options) => {
-        if (!options) throw new Error('no options');
-        const dataSource = new DataSource(options);
-        close.push(async () => {
-          if (dataSource.isInitialized) await dataSource.destroy();
-        });
-        return dataSource;
-      },
+  async function start(module: DynamicModule, more: TestAppOptions = {}): Promise<TestApp> {
+    const app = await TestApp.start({
+      database,
+      broker,
+      entities: [Note],
+      providers: [Notes],
+      module,
+      ...more,
+      dataSource: { entityPrefix: `app_${(applications += 1)}_`, ...more.dataSource },
     });
-
-  async function start(
-    reliableMq: ReturnType<typeof ReliableMqModule.forRoot>,
-    providers = [Notes],
-  ): Promise<Awaited<ReturnType<typeof NestFactory.createApplicationContext>>> {
-    @Module({ imports: [typeOrm(), TypeOrmModule.forFeature([Note]), reliableMq], providers })
-    class Root {}
-    const context = await NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false });
-    close.unshift(() => context.close());
-    return context;
+    apps.push(app);
+    return app;
   }
 
   describe('forRootAsync', () => {
@@ -121,7 +103,7 @@ describe('ReliableMqModule', () => {
       const context = await start(
         ReliableMqModule.forRootAsync({ consumer: false, useFactory: () => ({ service: 'shop', transport: broker }) }),
       );
-      expect(context.get(EventRecorder, { strict: false })).toBeInstanceOf(EventRecorder);
+      expect(context.get(EventRecorder)).toBeInstanceOf(EventRecorder);
       expect(broker.queueNames()).toEqual(['shop.receipts.quorum']);
     });
 
@@ -143,7 +125,7 @@ describe('ReliableMqModule', () => {
   describe('without its producer half', () => {
     it('has no recorder, and says so when an event is recorded; it handles as before', async () => {
       const context = await start(ReliableMqModule.forRoot({ service: 'shop', transport: broker, producer: false }));
-      expect(() => context.get(EventRecorder, { strict: false })).toThrow();
+      expect(() => context.get(EventRecorder)).toThrow();
       await expect(context.get(Notes).write('a')).rejects.toThrow(InvalidSetupError);
       await expect(context.get(Notes).write('a')).rejects.toThrow(
         /import ReliableMqModule\.forRoot\(…\) with its producer half/i,
@@ -164,7 +146,9 @@ describe('ReliableMqModule', () => {
         constructor(readonly events: EventRecorder) {}
       }
       await expect(
-        start(ReliableMqModule.forRoot({ service: 'shop', transport: broker, producer: false }), [Needy as never]),
+        start(ReliableMqModule.forRoot({ service: 'shop', transport: broker, producer: false }), {
+          providers: [Needy],
+        }),
       ).rejects.toThrow(/EventRecorder/);
     });
   });
@@ -193,13 +177,8 @@ describe('ReliableMqModule', () => {
     class Feature {}
 
     const boot = async (isGlobal: boolean | undefined): Promise<Reader> => {
-      @Module({
-        imports: [typeOrm(), ReliableMqModule.forRoot({ service: 'shop', transport: broker, isGlobal }), Feature],
-      })
-      class Root {}
-      const context = await NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false });
-      close.unshift(() => context.close());
-      return context.get(Reader, { strict: false });
+      const module = ReliableMqModule.forRoot({ service: 'shop', transport: broker, isGlobal });
+      return (await start(module, { providers: [], imports: [Feature] })).get(Reader);
     };
     await expect(boot(undefined)).resolves.toBeInstanceOf(Reader);
     await expect(boot(true)).resolves.toBeInstanceOf(Reader);
@@ -216,18 +195,11 @@ describe('ReliableMqModule', () => {
   });
 
   describe('imported twice in one application', () => {
-    async function bootWith(...imports: (DynamicModule | Type)[]): Promise<void> {
-      @Module({ imports: [typeOrm(), TypeOrmModule.forFeature([Note]), ...imports], providers: [Notes] })
-      class Root {}
-      const context = await NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false });
-      close.unshift(() => context.close());
-    }
-
     it('is refused, with both services', async () => {
       const second = ReliableMqModule.forRootAsync({ useFactory: () => ({ service: 'two', transport: broker }) });
       @Module({ imports: [second] })
       class Feature {}
-      const booting = bootWith(ReliableMqModule.forRoot({ service: 'one', transport: broker }), Feature);
+      const booting = start(ReliableMqModule.forRoot({ service: 'one', transport: broker }), { imports: [Feature] });
       await expect(booting).rejects.toThrow(InvalidSetupError);
       await expect(booting).rejects.toThrow(
         'ReliableMqModule is imported twice in one application (services "one" and "two"): import it once, in the root module.',
@@ -239,25 +211,22 @@ describe('ReliableMqModule', () => {
       const shared = ReliableMqModule.forRoot({ service: 'one', transport: broker });
       @Module({ imports: [shared] })
       class Feature {}
-      await bootWith(shared, Feature);
-      await bootWith(ReliableMqModule.forRoot({ service: 'two', transport: broker }));
+      await start(shared, { imports: [Feature] });
+      await start(ReliableMqModule.forRoot({ service: 'two', transport: broker }));
       expect(broker.queueNames()).toEqual(expect.arrayContaining(['one.note.written', 'two.note.written']));
     });
   });
 
   describe('tells at boot that a pool is too small for the handlers', () => {
     async function warningsOf(
-      pool: Parameters<typeof typeOrm>[0],
-      reliableMq: ReturnType<typeof ReliableMqModule.forRoot>,
+      pool: { readonly poolSize?: number; readonly extra?: { readonly max: number } },
+      reliableMq: DynamicModule,
       providers: Type[],
     ): Promise<unknown[][]> {
       const warnings: unknown[][] = [];
       const ignore = (): void => undefined;
       const logger: LoggerService = { log: ignore, error: ignore, warn: (...parts: unknown[]) => warnings.push(parts) };
-      @Module({ imports: [typeOrm(pool), TypeOrmModule.forFeature([Note]), reliableMq], providers })
-      class Root {}
-      const context = await NestFactory.createApplicationContext(Root, { logger, abortOnError: false });
-      close.unshift(() => context.close());
+      await start(reliableMq, { providers, logger, dataSource: { poolSize: undefined, ...pool } });
       return warnings;
     }
 

@@ -1,31 +1,19 @@
-import { InvalidSetupError, MemoryBroker, type ReliableMqModuleExtras } from 'nestjs-reliable-mq';
-import { Client } from 'pg';
-import type { DataSource } from 'typeorm';
+import { InvalidSetupError, type ReliableMqModuleExtras } from 'nestjs-reliable-mq';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { TestApp } from '../support/test-app';
 
 describe('the tables of a database', () => {
   let database: TestDatabase;
-  const apps: ReliableApp[] = [];
-  const dataSources: DataSource[] = [];
+  const apps: TestApp[] = [];
 
   beforeEach(async () => (database = await createTestDatabase()));
   afterEach(async () => {
     await Promise.all(apps.splice(0).map((app) => app.close()));
-    // Nest leaves a DataSource open when the start fails.
-    for (const dataSource of dataSources.splice(0)) if (dataSource.isInitialized) await dataSource.destroy();
     await database.drop();
   });
 
-  async function start(service: string, extras: ReliableMqModuleExtras = {}): Promise<ReliableApp> {
-    const app = await startReliableApp({
-      url: database.url,
-      reliableMq: { service, transport: new MemoryBroker(), ...extras },
-      onDataSource: (dataSource) => {
-        dataSources.push(dataSource);
-        return dataSource;
-      },
-    });
+  async function start(service: string, extras: ReliableMqModuleExtras = {}): Promise<TestApp> {
+    const app = await TestApp.start({ database, reliableMq: { service, ...extras } });
     apps.push(app);
     return app;
   }
@@ -55,8 +43,6 @@ describe('the tables of a database', () => {
 
   it('are handed over to a service that was renamed by the statements that the error names', async () => {
     const order = await start('order');
-    const owner = new Client({ connectionString: database.url });
-    await owner.connect();
     await order.close();
     for (let part = 0; part < 2; part += 1) {
       const refused = await start('orders').then(
@@ -64,9 +50,8 @@ describe('the tables of a database', () => {
         (error: unknown) => (error as Error).message,
       );
       const [, statement] = /run (UPDATE .*?;)/.exec(refused) ?? [];
-      await owner.query(statement ?? '');
+      await database.query(statement ?? '');
     }
-    await owner.end();
     await expect(start('orders')).resolves.toBeDefined();
   });
 });

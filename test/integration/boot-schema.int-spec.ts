@@ -1,6 +1,3 @@
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import {
   EventRecorder,
   InboxEntry,
@@ -9,11 +6,9 @@ import {
   ReliableMqMigration1,
   ReliableMqMigration2,
   ReliableMqMigration3,
-  ReliableMqModule,
   SchemaMissingError,
   schemaScript,
 } from 'nestjs-reliable-mq';
-import { Client } from 'pg';
 import {
   DataSource,
   EntitySchema,
@@ -23,7 +18,7 @@ import {
 } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { TestApp } from '../support/test-app';
 import { noteWritten } from './record-harness';
 
 const TABLES = ['audit', 'inbox', 'outbox', 'owner', 'paused', 'schema'].map((name) => `reliable_mq_${name}`);
@@ -42,20 +37,13 @@ describe('the tables', () => {
     await database.drop();
   });
 
-  async function start(schema: 'migrate' | 'verify', url = database.url): Promise<ReliableApp> {
-    const created: DataSource[] = [];
-    const app = await startReliableApp({
-      url,
-      poolSize: 3,
-      reliableMq: { service: 'shop', transport: new MemoryBroker(), schema },
-      onDataSource: (dataSource) => {
-        created.push(dataSource);
-        return dataSource;
-      },
-    }).catch(async (error: unknown) => {
-      for (const dataSource of created) if (dataSource.isInitialized) await dataSource.destroy();
-      throw error;
-    });
+  async function start(
+    schema: 'migrate' | 'verify',
+    dataSource: Readonly<Record<string, unknown>> = {},
+    broker?: MemoryBroker,
+  ): Promise<TestApp> {
+    const reliableMq = { service: 'shop', schema };
+    const app = await TestApp.start({ database, broker, reliableMq, dataSource: { poolSize: 3, ...dataSource } });
     opened.push(app);
     return app;
   }
@@ -69,15 +57,7 @@ describe('the tables', () => {
     return dataSource;
   }
 
-  async function query<Row extends object>(sql: string): Promise<Row[]> {
-    const client = new Client({ connectionString: database.url });
-    await client.connect();
-    try {
-      return (await client.query<Row>(sql)).rows;
-    } finally {
-      await client.end();
-    }
-  }
+  const query = <Row>(sql: string): Promise<Row[]> => database.query<Row>(sql);
 
   const tables = async (schema = 'public'): Promise<string[]> =>
     (
@@ -105,7 +85,7 @@ describe('the tables', () => {
     it('must be there: the error has the exact commands, and no password', async () => {
       const url = new URL(database.url);
       url.password ||= 'n0body-knows';
-      const error = (await start('verify', url.href).catch((reason: unknown) => reason)) as SchemaMissingError;
+      const error = (await start('verify', { url: url.href }).catch((reason: unknown) => reason)) as SchemaMissingError;
       expect(error).toBeInstanceOf(SchemaMissingError);
       expect(error).toMatchObject({ code: 'SCHEMA_MISSING', details: { version: 0, needed: 3 } });
       expect(error.message).toMatch(/are missing in postgres\S+/);
@@ -151,7 +131,9 @@ describe('the tables', () => {
       const url = new URL(database.url);
       url.username = role;
       url.password = 'reader';
-      const error = (await start('migrate', url.href).catch((reason: unknown) => reason)) as SchemaMissingError;
+      const error = (await start('migrate', { url: url.href }).catch(
+        (reason: unknown) => reason,
+      )) as SchemaMissingError;
       expect(error).toBeInstanceOf(SchemaMissingError);
       expect(error.message).toContain('Creating them failed: QueryFailedError: permission denied for schema public.');
       expect(error.message).toContain(
@@ -165,7 +147,7 @@ describe('the tables', () => {
       // What it advises is enough.
       await query(schemaScript());
       await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${TABLES.join(', ')} TO "${role}"`);
-      const app = await start('migrate', url.href);
+      const app = await start('migrate', { url: url.href });
       expect(await app.query('SELECT version FROM reliable_mq_schema ORDER BY version')).toEqual(VERSIONS);
     } finally {
       for (const each of opened.splice(0)) await each.close();
@@ -174,19 +156,8 @@ describe('the tables', () => {
   });
 
   it('are not created in a schema that does not exist: the error says which one to create', async () => {
-    const dataSource = await connect({ schema: 'an "odd" one' });
-    @Module({
-      imports: [
-        TypeOrmModule.forRootAsync({
-          useFactory: () => ({ type: 'postgres' as const }),
-          dataSourceFactory: () => Promise.resolve(dataSource),
-        }),
-        ReliableMqModule.forRoot({ service: 'shop', transport: new MemoryBroker() }),
-      ],
-    })
-    class Root {}
-    const booting = NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false });
-    const error = (await booting.catch((reason: unknown) => reason)) as SchemaMissingError;
+    const starting = start('migrate', { schema: 'an "odd" one', synchronize: false });
+    const error = (await starting.catch((reason: unknown) => reason)) as SchemaMissingError;
     expect(error).toBeInstanceOf(SchemaMissingError);
     expect(error.message).toContain('Creating them failed: QueryFailedError: schema "an "odd" one" does not exist.');
     expect(error.message).toContain('CREATE SCHEMA "an ""odd"" one"');
@@ -205,16 +176,8 @@ describe('the tables', () => {
     ] as const) {
       const broker = new MemoryBroker();
       broker.declare({ name: 'tap', kind: 'events', bindings: ['note.written'] });
-      @Module({
-        imports: [
-          TypeOrmModule.forRoot({ type: 'postgres', url: database.url, schema, retryAttempts: 0 }),
-          ReliableMqModule.forRoot({ service: 'shop', transport: broker, schema: mode }),
-        ],
-      })
-      class Root {}
-      const context = await NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false });
-      opened.push(context);
-      const events = context.get(EventRecorder);
+      const app = await start(mode, { schema, synchronize: false }, broker);
+      const events = app.get(EventRecorder);
       const id = await events.transaction(() => events.record(noteWritten('a')));
       await eventually(() => expect(broker.messages('tap')).toHaveLength(1));
       expect(await query(`SELECT id FROM ${schema}.reliable_mq_outbox`)).toEqual([{ id }]);

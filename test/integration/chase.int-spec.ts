@@ -178,7 +178,7 @@ describe('Chasing receipts', () => {
     const id = await app.get(NoteService).record(note(FreeNote));
     await producer.until(id, { status: 'published' });
     producer.broker.goOffline();
-    await app.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+    await producer.database.makeDue('outbox');
     const { attempts } = await producer.row(id);
     const compensations = (): number =>
       (told('jobFinished') as { job: string }[]).filter(({ job }) => job === 'compensate').length;

@@ -4,7 +4,7 @@ import { Compensate } from 'nestjs-reliable-mq';
 import { concat, defer, EMPTY, from, ignoreElements, mergeMap, Observable, of, throwError } from 'rxjs';
 import { Repository } from 'typeorm';
 import { eventually } from '../support/eventually';
-import type { ReliableApp } from '../support/reliable-app';
+import type { TestApp } from '../support/test-app';
 import { FreeNote, Note, note, NoteService, Producer, remembering } from './outbox-harness';
 
 const TIMEOUT_MS = 1_000;
@@ -52,7 +52,7 @@ class Undoing {
 
 describe('A compensation', () => {
   let producer: Producer;
-  let app: ReliableApp;
+  let app: TestApp;
   const heard = remembering('compensated', 'compensationFailed');
 
   beforeAll(async () => {

@@ -5,7 +5,7 @@ import { Repository } from 'typeorm';
 import { CompensatingOrderService } from '../faults/support/order-service';
 import { Landscape } from '../faults/support/landscape';
 import { eventually } from '../support/eventually';
-import type { ReliableApp } from '../support/reliable-app';
+import type { TestApp } from '../support/test-app';
 import { FreeNote, HastyNote, Note, note, NoteService, Producer, remembering, UnconfirmedNote } from './outbox-harness';
 
 /** What the compensation does: the test decides, and sees each call. */
@@ -49,14 +49,14 @@ describe('A compensation handler', () => {
   afterEach(() => producer.dispose());
 
   /** An event that its consumer rejects. */
-  async function rejected(app: ReliableApp, text = 'a note'): Promise<string> {
+  async function rejected(app: TestApp, text = 'a note'): Promise<string> {
     const id = await app.get(NoteService).record(note(FreeNote, text));
     await producer.until(id, { status: 'published' });
     producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'rejected', reason: 'sold out' });
     return id;
   }
 
-  const undone = (app: ReliableApp): Promise<{ text: string }[]> =>
+  const undone = (app: TestApp): Promise<{ text: string }[]> =>
     app.query(`SELECT text FROM note WHERE text LIKE 'undone%'`);
 
   it('runs once, in a transaction that its repositories take part in, and learns who said what', async () => {
@@ -111,9 +111,9 @@ describe('A compensation handler', () => {
     producer.bind({ 'a.note.unconfirmed': 'note.unconfirmed' });
     const id = await app.get(NoteService).record(note(UnconfirmedNote, 'x'));
     await producer.until(id, { status: 'published' });
-    await app.query(`UPDATE reliable_mq_outbox SET status = 'dead', due_at = clock_timestamp() WHERE id = $1`, [id]);
+    await producer.database.update('outbox', { id }, { status: 'dead', due_at: { inMs: 0 } });
     await eventually(async () => {
-      const told = await producer.rows(`WHERE payload ->> 'text' = $1`, ['told: x']);
+      const told = (await producer.rows()).filter(({ payload }) => payload.includes('told: x'));
       expect(told).toMatchObject([{ status: 'published' }]);
       expect(producer.messageIds('a.note.free')).toContain(told[0]?.id);
     });
@@ -174,25 +174,17 @@ describe('A compensation handler', () => {
       { compensation: { intervalMs: 100, timeoutMs: 300, backoff: BACKOFF } },
       PROVIDERS,
     );
-    const blocker = app.dataSource.createQueryRunner();
-    await blocker.startTransaction();
-    try {
-      await blocker.query('LOCK TABLE note IN ACCESS EXCLUSIVE MODE');
+    const { database } = producer;
+    await database.locking('note', undefined, async () => {
       const id = await app.get(NoteService).record(note(FreeNote));
       await producer.until(id, { status: 'published' });
       producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'dead' });
       await eventually(async () => expect((await producer.row(id)).history.length).toBeGreaterThanOrEqual(2));
-      const waiting = await app.query(
-        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      );
-      expect(waiting.length).toBeLessThanOrEqual(1);
+      expect(await database.waitingForLocks()).toBeLessThanOrEqual(1);
       expect((await producer.row(id)).history[0]?.reason).toMatch(
         /CompensatingService#undo did not finish within 300 ms/,
       );
-    } finally {
-      await blocker.rollbackTransaction();
-      await blocker.release();
-    }
+    });
     await eventually(async () => expect(await undone(app)).toHaveLength(1));
   });
 
@@ -220,7 +212,7 @@ describe('A compensation whose process is killed inside it', () => {
 
       const shop = await landscape.shop({}, [CompensatingOrderService]);
       // Its lease is longer than a test should take.
-      await landscape.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+      await landscape.database.makeDue('outbox');
       await eventually(async () => expect(await landscape.effects()).toMatchObject([{ kind: 'cancelled' }]));
       expect(await landscape.row()).toMatchObject({ status: 'dead', due_at: null, compensation_attempts: 2 });
       expect(shop.get(CompensatingOrderService).failures).toHaveLength(1);

@@ -3,7 +3,7 @@ import { ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
 import { CompensationTask, type JobRun, MemoryBroker, type ReliableMqOptions } from 'nestjs-reliable-mq';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 import { Note, NoteService, remembering, SERVICE } from './outbox-harness';
 
 const COMPENSATION = 'reliable-mq:compensation';
@@ -22,7 +22,7 @@ class Early implements OnModuleInit {
 describe('the compensation task', () => {
   let database: TestDatabase;
   let broker: MemoryBroker;
-  let apps: ReliableApp[];
+  let apps: TestApp[];
 
   beforeEach(async () => {
     database = await createTestDatabase();
@@ -35,27 +35,26 @@ describe('the compensation task', () => {
     await database.drop();
   });
 
-  async function start(options: Partial<ReliableMqOptions> = {}, imports: DynamicModule[] = []): Promise<ReliableApp> {
-    const app = await startReliableApp({
-      url: database.url,
+  async function start(options: Partial<ReliableMqOptions> = {}, imports: DynamicModule[] = []): Promise<TestApp> {
+    const app = await TestApp.start({
+      database,
+      broker,
       entities: [Note],
       providers: [NoteService, Early],
       imports,
-      reliableMq: { ...QUICK, service: SERVICE, transport: broker, ...options },
+      reliableMq: { ...QUICK, service: SERVICE, ...options },
     });
     apps.push(app);
     return app;
   }
 
   /** Commits events that nothing but the task can publish. */
-  async function recordDue(app: ReliableApp, count: number): Promise<void> {
+  async function recordDue(app: TestApp, count: number): Promise<void> {
     broker.goOffline();
     await app.get(NoteService).recordMany(count);
     await eventually(async () => {
-      const [row] = await app.query<{ free: number }>(
-        `SELECT count(*)::int AS free FROM reliable_mq_outbox WHERE reason LIKE '%not connected%'`,
-      );
-      expect(row?.free).toBe(count);
+      const free = (await app.outbox()).filter(({ reason }) => reason?.includes('not connected'));
+      expect(free).toHaveLength(count);
     });
     broker.goOnline();
   }

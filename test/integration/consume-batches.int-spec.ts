@@ -40,7 +40,7 @@ describe('a batch handler', () => {
     });
     handler = consuming.app.get(BatchHandler);
   });
-  afterEach(() => consuming.close());
+  afterEach(() => consuming.dispose());
 
   const sendAll = (...texts: string[]): string[] => texts.map((text) => consuming.send(text, { fromProducer: true }));
   const effectsOf = async (ids: readonly string[]): Promise<number[]> =>

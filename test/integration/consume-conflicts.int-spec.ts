@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { IsString } from 'class-validator';
 import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
@@ -23,7 +24,7 @@ class HotStock {
   async take({ text }: OrderPlaced, { manager, attempt }: EventContext): Promise<void> {
     this.attempts.push(attempt);
     const [stock] = await manager.query<[{ left_over: number }]>('SELECT left_over FROM stock');
-    await manager.query('SELECT pg_sleep(0.005)');
+    await sleep(5);
     try {
       await manager.query('UPDATE stock SET left_over = $1', [stock.left_over - 1]);
     } catch (error) {
@@ -48,12 +49,12 @@ describe('transactions that fail because of others that run beside them', () => 
     const first = await Consuming.start(setUp);
     await first.app.query('CREATE TABLE stock AS SELECT 1000 AS left_over');
     await first.app.query(`ALTER DATABASE "${database.name}" SET default_transaction_isolation = 'repeatable read'`);
-    await first.close();
+    await first.dispose();
     const one = await Consuming.start(setUp);
     instances = [one, await Consuming.start({ ...setUp, broker: one.broker })];
   });
   afterEach(async () => {
-    for (const instance of instances) await instance.close();
+    for (const instance of instances) await instance.dispose();
     await database.drop();
   });
 

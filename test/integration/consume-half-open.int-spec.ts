@@ -11,7 +11,7 @@ describe('a connection to the database that is dead and looks open', () => {
     const proxy = await startProxy({ target: { host: target.hostname, port: Number(target.port || 5432) } });
     const consuming = await Consuming.start({
       database,
-      url: (url) => proxy.url(url),
+      dataSource: { url: proxy.url(database.url) },
       poolSize: 3,
       reliableMq: { consume: { timeoutMs: 400, prefetch: 3 } },
     });
@@ -45,7 +45,7 @@ describe('a connection to the database that is dead and looks open', () => {
       }
       await eventually(() => expect(consuming.waiting()).toBe(0));
     } finally {
-      await consuming.close();
+      await consuming.dispose();
       await proxy.close();
       await database.drop();
     }

@@ -1,20 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type DynamicModule, Injectable, type Provider, type Type } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { IsString } from 'class-validator';
-import {
-  type EventContext,
-  MemoryBroker,
-  ReliableEvent,
-  ReliableEventHandler,
-  type ReliableMqModuleExtras,
-  type ReliableMqOptions,
-} from 'nestjs-reliable-mq';
+import { type EventContext, type MemoryBroker, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
-import { HEADER } from '../support/wire-headers';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import type { InboxRow } from '../support/database';
 import { eventually } from '../support/eventually';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { quick, TestApp, type TestAppOptions } from '../support/test-app';
+import { HEADER } from '../support/wire-headers';
 
 export const SERVICE = 'desk';
 export const RECEIPTS = 'producer.receipts';
@@ -60,33 +53,6 @@ export class NoteHandler {
   }
 }
 
-export interface InboxRowView {
-  readonly event_id: string;
-  readonly consumer: string;
-  readonly type: string;
-  readonly status: string;
-  readonly attempts: number;
-  readonly unfinished_starts: number;
-  readonly reason: string | null;
-  readonly history: readonly { attempt: number; reason: string }[];
-  readonly body: Buffer | null;
-  readonly due_at: Date | null;
-}
-
-export interface ConsumingOptions {
-  readonly providers?: readonly Provider[];
-  readonly imports?: readonly (DynamicModule | Type)[];
-  readonly entities?: readonly Type[];
-  readonly reliableMq?: Partial<ReliableMqOptions & ReliableMqModuleExtras>;
-  readonly poolSize?: number;
-  readonly broker?: MemoryBroker;
-  /** Share the database of another application. */
-  readonly database?: TestDatabase;
-  /** Reach the database at another address, for example through a proxy. */
-  readonly url?: (url: string) => string;
-  readonly more?: Readonly<Record<string, string>>;
-}
-
 export interface SentMessage {
   readonly messageId?: string;
   readonly type?: string;
@@ -100,35 +66,22 @@ export interface SentMessage {
 
 /** One consuming application on the in-memory broker, and everything that can be seen of it from outside. */
 export class Consuming {
-  private constructor(
-    readonly app: ReliableApp,
-    readonly broker: MemoryBroker,
-    readonly database: TestDatabase,
-    private readonly ownsDatabase: boolean,
-  ) {}
+  private constructor(readonly app: TestApp) {}
 
-  static async start(options: ConsumingOptions = {}): Promise<Consuming> {
-    const database = options.database ?? (await createTestDatabase());
-    const broker = options.broker ?? new MemoryBroker();
-    const { consume, compensation, ...rest } = options.reliableMq ?? {};
-    const app = await startReliableApp({
-      url: options.url?.(database.url) ?? database.url,
-      more: options.more,
-      entities: options.entities ?? [Effect],
-      providers: options.providers ?? [Script, NoteHandler],
-      imports: options.imports,
-      poolSize: options.poolSize,
-      reliableMq: {
-        ...QUICK,
-        service: SERVICE,
-        transport: broker,
-        ...rest,
-        consume: { ...QUICK.consume, ...consume },
-        compensation: { ...QUICK.compensation, ...compensation },
-      },
+  /** Handles `NoteTaken` by the script, unless it is given other handlers. */
+  static async start(options: TestAppOptions = {}): Promise<Consuming> {
+    const app = await TestApp.start({
+      entities: [Effect],
+      providers: [Script, NoteHandler],
+      ...options,
+      reliableMq: { service: SERVICE, ...quick(options.reliableMq) },
     });
-    broker.declare({ name: RECEIPTS, kind: 'receipts', bindings: [] });
-    return new Consuming(app, broker, database, options.database === undefined);
+    app.broker.declare({ name: RECEIPTS, kind: 'receipts', bindings: [] });
+    return new Consuming(app);
+  }
+
+  get broker(): MemoryBroker {
+    return this.app.broker;
   }
 
   get script(): Script {
@@ -147,28 +100,23 @@ export class Consuming {
     return messageId;
   }
 
-  inbox(eventId?: string): Promise<InboxRowView[]> {
-    return this.app.query(
-      'SELECT * FROM reliable_mq_inbox WHERE $1::text IS NULL OR event_id = $1 ORDER BY consumer, received_at',
-      [eventId ?? null],
-    );
+  inbox(eventId?: string): Promise<InboxRow[]> {
+    return this.app.inbox({ id: eventId });
   }
 
   /** The message's row, once it has this status. */
-  async settled(eventId: string, status: string, consumer = SERVICE): Promise<InboxRowView> {
+  async settled(eventId: string, status: InboxRow['status'], consumer = SERVICE): Promise<InboxRow> {
     return eventually(async () => {
       const row = (await this.inbox(eventId)).find((each) => each.consumer === consumer);
       expect(row).toMatchObject({ status });
-      return row as InboxRowView;
+      return row as InboxRow;
     });
   }
 
+  /** What handlings of the event have committed, sorted. */
   async notes(eventId: string): Promise<string[]> {
-    const effects = await this.app.query<{ note: string }>(
-      'SELECT note FROM effect WHERE "eventId" = $1 ORDER BY note',
-      [eventId],
-    );
-    return effects.map(({ note }) => note);
+    const effects = await this.app.query<{ note: string }>('SELECT note FROM effect WHERE "eventId" = $1', [eventId]);
+    return effects.map(({ note }) => note).toSorted();
   }
 
   callsOf(eventId: string): readonly HandlerCall[] {
@@ -187,8 +135,7 @@ export class Consuming {
     return this.broker.messages(queue).length;
   }
 
-  async close(): Promise<void> {
-    await this.app.close();
-    if (this.ownsDatabase) await this.database.drop();
+  dispose(): Promise<void> {
+    return this.app.dispose();
   }
 }

@@ -34,7 +34,7 @@ import {
   type ReliableMqContextType,
 } from 'nestjs-reliable-mq';
 import { catchError, map, type Observable, tap, throwError } from 'rxjs';
-import { type DataSource, Repository } from 'typeorm';
+import { Repository } from 'typeorm';
 import { createTestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { Consuming, Effect, NoteHandler, Script, SERVICE } from './consume-harness';
@@ -202,7 +202,7 @@ describe("Nest's enhancers around a handler", () => {
       imports: [{ module: EnhancedModule, imports: [TypeOrmModule.forFeature([Effect])] }],
     });
   });
-  afterAll(() => consuming.close());
+  afterAll(() => consuming.dispose());
 
   function call(text: string): string {
     return consuming.send(text, { type: 'call.made', fromProducer: true });
@@ -348,7 +348,7 @@ describe('asynchronous contexts', () => {
         seen.map(({ text }) => ({ text, store: undefined, clsActive: false })),
       );
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 });
@@ -372,21 +372,15 @@ describe('a handler of another DataSource', () => {
     const ledger = await createTestDatabase();
     const consuming = await Consuming.start({
       providers: [Script, NoteHandler, LedgerHandler],
-      more: { ledger: ledger.url },
+      more: { ledger },
       reliableMq: { dataSources: ['default', 'ledger'] },
     });
     try {
-      const { getDataSourceToken } = await import('@nestjs/typeorm');
-      const dataSource = consuming.app.get<DataSource>(getDataSourceToken('ledger') as string);
       const id = consuming.send('booked', { type: 'ledger.entered', fromProducer: true });
-      await eventually(async () => {
-        const rows: unknown = await dataSource.query(
-          'SELECT status, attempts FROM reliable_mq_inbox WHERE event_id = $1',
-          [id],
-        );
-        expect(rows).toEqual([{ status: 'handled', attempts: 2 }]);
-      });
-      await expect(dataSource.query('SELECT note FROM effect WHERE "eventId" = $1', [id])).resolves.toEqual([
+      await eventually(async () =>
+        expect(await ledger.inbox({ id })).toMatchObject([{ status: 'handled', attempts: 2 }]),
+      );
+      await expect(ledger.query('SELECT note FROM effect WHERE "eventId" = $1', [id])).resolves.toEqual([
         { note: 'booked' },
       ]);
       await expect(consuming.inbox(id)).resolves.toEqual([]);
@@ -394,7 +388,7 @@ describe('a handler of another DataSource', () => {
         expect(consuming.receipts(id).map(({ outcome }) => outcome)).toEqual(['retrying', 'handled']),
       );
     } finally {
-      await consuming.close();
+      await consuming.dispose();
       await ledger.drop();
     }
   });

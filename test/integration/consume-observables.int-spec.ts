@@ -38,7 +38,7 @@ describe('a handler that returns an Observable', () => {
     });
     handler = consuming.app.get(StreamingHandler);
   });
-  afterAll(() => consuming.close());
+  afterAll(() => consuming.dispose());
 
   const attemptsOf = (eventId: string): number[] =>
     handler.attempts.filter((each) => each.eventId === eventId).map(({ attempt }) => attempt);

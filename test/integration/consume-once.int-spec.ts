@@ -52,10 +52,12 @@ describe('handling an event', () => {
   afterEach(() => {
     consuming.script.onEvent = () => undefined;
   });
-  afterAll(() => consuming.close());
+  afterAll(() => consuming.dispose());
 
   async function filedEvents(text: string): Promise<unknown[]> {
-    return consuming.app.query(`SELECT id FROM reliable_mq_outbox WHERE payload ->> 'text' = $1`, [text]);
+    return (await consuming.app.outbox()).filter(
+      ({ payload }) => (JSON.parse(payload) as { text?: string }).text === text,
+    );
   }
 
   it('stores its effects and its inbox row in one transaction', async () => {
@@ -195,7 +197,7 @@ describe('handling an event in two instances of a service', () => {
     const first = await Consuming.start({ broker, reliableMq: { consume: { prefetch: 1 } } });
     const second = await Consuming.start({
       broker,
-      database: first.database,
+      database: first.app.database,
       reliableMq: { consume: { prefetch: 1 } },
     });
     try {
@@ -203,20 +205,15 @@ describe('handling an event in two instances of a service', () => {
       for (const { script } of [first, second]) script.onEvent = () => mayEnd.promise;
       const id = first.send('copy');
       first.send('copy', { messageId: id });
-      await eventually(async () => {
-        const [waiting] = await first.app.query<{ count: number }>(
-          `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-        );
-        expect(waiting?.count).toBe(1);
-      });
+      await eventually(async () => expect(await first.app.database.waitingForLocks()).toBe(1));
       mayEnd.resolve();
       await first.settled(id, 'handled');
       await eventually(() => expect(broker.messages(`${SERVICE}.note.taken`)).toEqual([]));
       expect(first.callsOf(id).length + second.callsOf(id).length).toBe(1);
       await expect(first.notes(id)).resolves.toEqual(['copy']);
     } finally {
-      await second.close();
-      await first.close();
+      await second.dispose();
+      await first.dispose();
     }
   });
 });
@@ -239,7 +236,7 @@ describe('a message that the broker delivers again', () => {
       expect(consuming.callsOf(id).length).toBe(1);
       await expect(consuming.notes(id)).resolves.toEqual(['blip']);
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 });

@@ -14,12 +14,12 @@ describe('a handler that uses another database of the application', () => {
   beforeAll(async () => {
     ledgerDatabase = await createTestDatabase();
     // Two connections: one for the handler, one for whoever asks.
-    consuming = await Consuming.start({ poolSize: 2, more: { ledger: ledgerDatabase.url } });
+    consuming = await Consuming.start({ poolSize: 2, more: { ledger: ledgerDatabase } });
     ledger = consuming.app.get<DataSource>(getDataSourceToken('ledger') as string);
   });
   afterEach(() => (consuming.script.onEvent = () => undefined));
   afterAll(async () => {
-    await consuming.close();
+    await consuming.dispose();
     await ledgerDatabase.drop();
   });
 
@@ -35,16 +35,13 @@ describe('a handler that uses another database of the application', () => {
   ])('fails as it does by any error, and keeps its connection, for one %s', async (_, fail) => {
     const sessions: number[] = [];
     consuming.script.onEvent = async (__, { attempt, manager }) => {
-      const [session] = await manager.query<[{ pid: number }]>('SELECT pg_backend_pid() AS pid');
-      sessions.push(session.pid);
+      sessions.push(await consuming.app.database.sessionOf(manager));
       if (attempt === 1) await fail();
     };
     const id = consuming.send('books');
     await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 2, history: [{ attempt: 1 }] });
     expect(attemptsOf(consuming.callsOf(id))).toEqual([1, 2]);
-    await expect(
-      consuming.app.query('SELECT pid FROM pg_stat_activity WHERE pid = $1', [sessions[0]]),
-    ).resolves.toHaveLength(1);
+    await expect(consuming.app.database.hasSession(sessions[0] as number)).resolves.toBe(true);
   });
 
   it('is not charged with an outage of the database that its inbox is in', async () => {

@@ -91,7 +91,7 @@ describe('a handler that fails', () => {
   afterEach(() => {
     consuming.script.onEvent = () => undefined;
   });
-  afterAll(() => consuming.close());
+  afterAll(() => consuming.dispose());
 
   const failuresOf = (id: string): Failure[] => failures.filter(({ eventId }) => eventId === id);
 
@@ -233,10 +233,7 @@ describe('a handler that fails', () => {
     const id = consuming.send('meddled');
     await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 2 });
     await expect(consuming.notes(id)).resolves.toEqual(['meddled']);
-    const idle = await consuming.app.query(
-      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
-    );
-    expect(idle).toEqual([]);
+    expect(await consuming.app.database.idleTransactions()).toEqual([]);
   });
 
   it('is not tried again when it has committed by SQL of its own: what is committed is handled', async () => {
@@ -339,23 +336,22 @@ describe('a handler that fails', () => {
       await eventually(() => expect(consuming.receipts(id)).toHaveLength(2));
       await expect(consuming.settled(id, 'waiting')).resolves.toMatchObject({ attempts: 0 });
 
-      const { broker, database } = consuming;
+      const { broker, database } = consuming.app;
       const release = await Consuming.start({ providers: [NewHandlers], entities: [], broker, database });
       try {
         await expect(release.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1 });
         expect(release.app.get(NewHandlers).forms).toEqual([Object.assign(new FormV3(), { shape: 'round' })]);
       } finally {
-        await release.close();
+        await release.dispose();
       }
     });
 
     it('fail like any other when the wait is over', async () => {
       const id = consuming.send('', { ...version(4), body: Buffer.from('{}'), fromProducer: true });
       await consuming.settled(id, 'waiting');
-      await consuming.app.query(
-        `UPDATE reliable_mq_inbox SET received_at = received_at - interval '1 year', due_at = now() WHERE event_id = $1`,
-        [id],
-      );
+      const YEAR_MS = 365 * 24 * 3_600_000;
+      const over = { received_at: { inMs: -YEAR_MS }, due_at: { inMs: 0 } };
+      await consuming.app.database.update('inbox', { id }, over);
       await expect(consuming.settled(id, 'dead')).resolves.toMatchObject({
         attempts: 4,
         reason: 'given up after 4 attempts: no handler for version 4 of "form.sent"; this service handles 1, 2',
@@ -365,11 +361,17 @@ describe('a handler that fails', () => {
 
   it('keeps rows of event types that have no handler here for a release that has one', async () => {
     const id = '0198c0de-0000-7000-8000-000000000001';
-    await consuming.app.query(
-      `INSERT INTO reliable_mq_inbox (event_id, consumer, type, version, status, attempts, due_at, body, properties)
-       VALUES ($1, $2, 'newer.type', 1, 'failed', 1, now(), '{}', '{}')`,
-      [id, SERVICE],
-    );
+    await consuming.app.database.insert('inbox', {
+      event_id: id,
+      consumer: SERVICE,
+      type: 'newer.type',
+      version: 1,
+      status: 'failed',
+      attempts: 1,
+      due_at: { inMs: 0 },
+      body: Buffer.from('{}'),
+      properties: '{}',
+    });
     const other = consuming.send('after');
     consuming.script.onEvent = (_, { attempt }) => {
       if (attempt === 1) throw new Error('so that the retry job runs');

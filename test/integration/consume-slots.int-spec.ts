@@ -52,7 +52,7 @@ describe('prefetch', () => {
   beforeEach(async () => {
     consuming = await Consuming.start({ entities: [], providers: [Switchboard], poolSize: 20 });
   });
-  afterEach(() => consuming.close());
+  afterEach(() => consuming.dispose());
 
   const failed = async (): Promise<number> =>
     (await consuming.inbox()).filter(({ status, attempts }) => status === 'failed' && attempts >= 1).length;

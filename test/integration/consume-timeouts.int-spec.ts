@@ -1,4 +1,4 @@
-import { DataSource } from 'typeorm';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
 import { Consuming, Effect, NoteHandler } from './consume-harness';
@@ -7,7 +7,6 @@ const TIMEOUT_MS = 300;
 
 describe('an attempt that takes too long', () => {
   let consuming: Consuming;
-  let outside: DataSource;
   const unhandled: unknown[] = [];
   const onUnhandled = (reason: unknown): number => unhandled.push(reason);
 
@@ -17,15 +16,13 @@ describe('an attempt that takes too long', () => {
       poolSize: 4,
       reliableMq: { consume: { timeoutMs: TIMEOUT_MS, prefetch: 2 } },
     });
-    outside = await new DataSource({ type: 'postgres', url: consuming.database.url, poolSize: 2 }).initialize();
   });
   afterEach(() => {
     consuming.script.onEvent = () => undefined;
     expect(unhandled).toEqual([]);
   });
   afterAll(async () => {
-    await outside.destroy();
-    await consuming.close();
+    await consuming.dispose();
     process.off('unhandledRejection', onUnhandled);
   });
 
@@ -78,32 +75,22 @@ describe('an attempt that takes too long', () => {
   });
 
   it('leaves no session at the server that waits for a lock and holds others', async () => {
-    const [locked] = await consuming.app.query<{ id: string }>(
-      `INSERT INTO effect ("eventId", note) VALUES ('locked', 'locked') RETURNING id`,
-    );
-    const locker = outside.createQueryRunner();
-    await locker.startTransaction();
-    await locker.query('SELECT * FROM effect WHERE id = $1 FOR UPDATE', [locked?.id]);
+    const { database } = consuming.app;
+    const locked = await consuming.app.repository(Effect).save({ eventId: 'locked', note: 'locked' });
     const sessions: number[] = [];
     consuming.script.onEvent = async (_, { attempt, manager }) => {
       if (attempt > 1) return;
-      const [session] = await manager.query<[{ pid: number }]>('SELECT pg_backend_pid() AS pid');
-      sessions.push(session.pid);
-      await manager.update(Effect, { id: locked?.id }, { note: 'mine' });
+      sessions.push(await database.sessionOf(manager));
+      await manager.update(Effect, { id: locked.id }, { note: 'mine' });
     };
+    await database.locking('effect', `note = 'locked'`, async () => {
+      // All connections of the pool hang, so that none of them is left to end the hanging sessions with.
+      const ids = [consuming.send('waits'), consuming.send('waits too')];
+      for (const id of ids) await consuming.settled(id, 'handled');
 
-    // All connections of the pool hang, so that none of them is left to end the hanging sessions with.
-    const ids = [consuming.send('waits'), consuming.send('waits too')];
-    for (const id of ids) await consuming.settled(id, 'handled');
-
-    expect(sessions).toHaveLength(2);
-    await eventually(async () => {
-      await expect(outside.query('SELECT pid FROM pg_stat_activity WHERE pid = ANY($1)', [sessions])).resolves.toEqual(
-        [],
-      );
+      expect(sessions).toHaveLength(2);
+      for (const session of sessions) await eventually(async () => !(await database.hasSession(session)));
     });
-    await locker.rollbackTransaction();
-    await locker.release();
   });
 
   it('cannot write any more when it goes on, and does not harm the process', async () => {
@@ -158,7 +145,8 @@ describe('attempts and a pool that is too small for them', () => {
       consuming.script.onEvent = async (_, { manager, attempt }) => {
         running += 1;
         most = Math.max(most, running);
-        await manager.query('SELECT pg_sleep(0.01)');
+        await manager.query('SELECT 1');
+        await sleep(10);
         running -= 1;
         if (attempt === 1 && Math.random() < 0.3) throw new Error('now and then');
       };
@@ -174,7 +162,7 @@ describe('attempts and a pool that is too small for them', () => {
       await eventually(() => expect(pool.idleCount).toBe(pool.totalCount));
       expect(pool).toMatchObject({ totalCount: 2, waitingCount: 0 });
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 
@@ -200,7 +188,7 @@ describe('attempts and a pool that is too small for them', () => {
         await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1, history: [] });
     } finally {
       for (const queryRunner of taken) await queryRunner.release();
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 });
@@ -218,7 +206,7 @@ describe('attempts', () => {
       mayEnd.resolve();
       for (const id of ids) await consuming.settled(id, 'handled');
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 });

@@ -3,8 +3,9 @@ import { IsString, Validate, ValidatorConstraint } from 'class-validator';
 import { type EventContext, MemoryBroker, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { createTestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
+import type { TestAppOptions } from '../support/test-app';
 import { HEADER } from '../support/wire-headers';
-import { Consuming, type ConsumingOptions, SERVICE } from './consume-harness';
+import { Consuming, SERVICE } from './consume-harness';
 
 /** Looks a badge up somewhere: the test decides what it finds. */
 @ValidatorConstraint({ async: true })
@@ -51,7 +52,7 @@ function firstLookUps(times: number, find: () => Promise<boolean>): void {
 
 const away = (): Promise<boolean> => Promise.reject(new Error('the registry is away'));
 
-function start(options: ConsumingOptions = {}): Promise<Consuming> {
+function start(options: TestAppOptions = {}): Promise<Consuming> {
   return Consuming.start({ entities: [], providers: [Gate], ...options });
 }
 
@@ -65,7 +66,7 @@ describe('a payload whose validation has to wait', () => {
     Registered.find = () => Promise.resolve(true);
     expect(consuming.broker.purge(PARKED)).toBe(0);
   });
-  afterAll(() => consuming.close());
+  afterAll(() => consuming.dispose());
 
   const show = (headers: Record<string, unknown> = {}, messageId?: string): string =>
     consuming.send('Ada', { type: 'badge.shown', fromProducer: true, headers, messageId });
@@ -135,21 +136,21 @@ describe('a message that is delivered again', () => {
     fromProducer: boolean,
   ): Promise<{ readonly id: string; readonly next: () => Promise<Consuming> }> {
     const [broker, database] = [new MemoryBroker(), await createTestDatabase()];
-    const options: ConsumingOptions = { broker, database, reliableMq: { shutdown: { drainMs: 100 } } };
+    const options: TestAppOptions = { broker, database, reliableMq: { shutdown: { drainMs: 100 } } };
     const first = await start({ ...options, providers: [PatientGate] });
     Registered.find = never;
     Registered.asked = 0;
     const id = first.send('Ada', { type: 'badge.shown', fromProducer });
     await eventually(() => expect(Registered.asked).toBeGreaterThan(0));
-    await first.close();
+    await first.dispose();
     return {
       id,
       next: async () => {
         const consuming = await start(options);
-        const close = consuming.close.bind(consuming);
+        const dispose = consuming.dispose.bind(consuming);
         return Object.assign(consuming, {
-          close: async () => {
-            await close();
+          dispose: async () => {
+            await dispose();
             await database.drop();
           },
         });
@@ -182,7 +183,7 @@ describe('a message that is delivered again', () => {
       await consuming.settled(id, 'handled');
       expect(stored).toMatchObject([{ status: 'failed', attempts: 1, unfinished_starts: 2 }, 'asked']);
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 
@@ -206,7 +207,7 @@ describe('a message that is delivered again', () => {
       });
       await consuming.settled(id, 'handled');
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 
@@ -220,7 +221,7 @@ describe('a message that is delivered again', () => {
         history: [{ attempt: 1, reason: expect.stringContaining('the registry is away') as string }],
       });
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 
@@ -232,7 +233,7 @@ describe('a message that is delivered again', () => {
       await eventually(() => expect(parkedIds(consuming)).toEqual([id]));
       await expect(consuming.inbox(id)).resolves.toEqual([]);
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 });
@@ -264,7 +265,7 @@ describe('a validation that does not end while the process stops', () => {
     await eventually(() => expect(Registered.asked).toBe(2));
     const [before] = await consuming.inbox(kept);
 
-    await consuming.close();
+    await consuming.dispose();
 
     expect(broker.messages(QUEUE).map(({ properties }) => properties['messageId'])).toEqual([fresh]);
     Registered.find = () => Promise.resolve(true);
@@ -273,7 +274,7 @@ describe('a validation that does not end while the process stops', () => {
       await expect(next.settled(kept, 'handled')).resolves.toMatchObject({ attempts: before?.attempts });
       await next.settled(fresh, 'handled');
     } finally {
-      await next.close();
+      await next.dispose();
       await database.drop();
     }
   });

@@ -1,10 +1,9 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable, UseFilters } from '@nestjs/common';
 import { IsString } from 'class-validator';
-import { EventRecorder, MemoryBroker, RejectEvent, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { EventRecorder, RejectEvent, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { eventually } from '../support/eventually';
 import { LogLines } from '../support/log-lines';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 
 @ReliableEvent({ type: 'note.plain' })
 class PlainNote {
@@ -41,24 +40,14 @@ class Handlers {
 }
 
 describe('what a handler throws', () => {
-  let database: TestDatabase;
-  let app: ReliableApp;
+  let app: TestApp;
   let log: LogLines;
 
   beforeEach(async () => {
-    database = await createTestDatabase();
     log = new LogLines();
-    app = await startReliableApp({
-      url: database.url,
-      providers: [Handlers],
-      logger: log,
-      reliableMq: { ...QUICK, service: 'shop', transport: new MemoryBroker() },
-    });
+    app = await TestApp.start({ providers: [Handlers], logger: log, reliableMq: QUICK });
   });
-  afterEach(async () => {
-    await app.close();
-    await database.drop();
-  });
+  afterEach(() => app.dispose());
 
   it.each([
     [PlainNote, 'reject', 'not wanted'],

@@ -13,11 +13,11 @@ describe('the health of an application', () => {
     database = await createTestDatabase();
     const target = new URL(database.url);
     proxy = await startProxy({ target: { host: target.hostname, port: Number(target.port || 5432) } });
-    consuming = await Consuming.start({ database, url: (url) => proxy.url(url) });
+    consuming = await Consuming.start({ database, dataSource: { url: proxy.url(database.url) } });
   });
   afterAll(async () => {
     await proxy.restore();
-    await consuming.close();
+    await consuming.dispose();
     await proxy.close();
     await database.drop();
   });

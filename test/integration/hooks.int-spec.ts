@@ -1,6 +1,4 @@
-import { ConsoleLogger, Injectable, Module, type OnModuleInit } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
-import { TypeOrmModule } from '@nestjs/typeorm';
+import { Injectable, Module, type OnModuleInit } from '@nestjs/common';
 import {
   EventRecorder,
   MemoryBroker,
@@ -9,8 +7,8 @@ import {
   ReliableMqHooks,
   ReliableMqModule,
 } from 'nestjs-reliable-mq';
-import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
+import { TestApp } from '../support/test-app';
 import { FreeNote, note, remembering } from './outbox-harness';
 
 /** Of a metrics module that somebody else wrote: it listens as long as it lives. */
@@ -44,28 +42,16 @@ class Handlers {
 }
 
 describe('hooks', () => {
-  let database: TestDatabase;
-  beforeAll(async () => (database = await createTestDatabase()));
-  afterAll(() => database.drop());
-
   it('are heard by the maps of the options and by whoever adds theirs, each as if it were alone', async () => {
     const [first, second] = [remembering('recorded', 'handled'), remembering('handled', 'acknowledged')];
-    @Module({
-      imports: [
-        TypeOrmModule.forRoot({ type: 'postgres', url: database.url, retryAttempts: 0 }),
-        ReliableMqModule.forRoot({ service: 'shop', rabbitmq: { uri: 'amqp://no-such-host' } }),
-        MetricsModule,
-      ],
+    const options = { service: 'shop', transport: new MemoryBroker(), hooks: [first.hooks, second.hooks] };
+    const app = await TestApp.start({
+      module: ReliableMqModule.forRoot({ service: 'shop', rabbitmq: { uri: 'amqp://no-such-host' } }),
+      imports: [MetricsModule],
       providers: [Handlers],
-    })
-    class AppModule {}
-    const app = await Test.createTestingModule({ imports: [AppModule] })
-      .overrideProvider(RELIABLE_MQ_OPTIONS)
-      .useValue({ service: 'shop', transport: new MemoryBroker(), hooks: [first.hooks, second.hooks] })
-      .setLogger(new ConsoleLogger({ logLevels: [] }))
-      .compile();
+      override: (testing) => testing.overrideProvider(RELIABLE_MQ_OPTIONS).useValue(options),
+    });
     try {
-      await app.init();
       const [events, metrics] = [app.get(EventRecorder), app.get(Metrics)];
       const record = (): Promise<unknown> => events.transaction(() => events.record(note(FreeNote)));
 
@@ -82,7 +68,7 @@ describe('hooks', () => {
       expect(metrics).toMatchObject({ recorded: 2, handled: 1 });
       expect([first.told('handled').length, third.told('handled').length]).toEqual([2, 1]);
     } finally {
-      await app.close();
+      await app.dispose();
     }
   });
 });

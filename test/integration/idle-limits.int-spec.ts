@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { ReliableEventHandler } from 'nestjs-reliable-mq';
 import type { BatchContext, EventContext } from 'nestjs-reliable-mq';
-import { Client } from 'pg';
-import { DataSource } from 'typeorm';
 import { createTestDatabase } from '../support/database';
-import { Consuming, type ConsumingOptions, NoteHandler, NoteTaken, Script } from './consume-harness';
+import type { TestAppOptions } from '../support/test-app';
+import { Consuming, NoteHandler, NoteTaken, Script } from './consume-harness';
 
 const TIMEOUT_MS = 2_000;
 /** What `handlingLeaseMs` makes of it. */
@@ -25,8 +24,8 @@ class BatchHandler {
 }
 
 /** A process that is frozen or gone in the midst of a transaction would hold its locks for hours. */
-describe('how long the server waits for the next statement of a transaction', () => {
-  async function limitsIn(options: ConsumingOptions, count = 1): Promise<readonly string[]> {
+describe('how long a PostgreSQL server waits for the next statement of a transaction', () => {
+  async function limitsIn(options: TestAppOptions, count = 1): Promise<readonly string[]> {
     const consuming = await Consuming.start({
       ...options,
       reliableMq: { consume: { timeoutMs: TIMEOUT_MS, prefetch: 10 } },
@@ -47,10 +46,10 @@ describe('how long the server waits for the next statement of a transaction', ()
       for (const id of ids) await consuming.settled(id, 'handled');
       if (count > 1) expect(consuming.app.get(BatchHandler).transactions.size).toBe(1);
       // The session's own setting is what it was.
-      await limit((sql) => consuming.app.query(sql));
+      await limit((sql) => consuming.app.dataSource.query(sql));
       return limits;
     } finally {
-      await consuming.close();
+      await consuming.dispose();
     }
   }
 
@@ -72,10 +71,7 @@ describe('how long the server waits for the next statement of a transaction', ()
     ['1h', LEASE],
   ])('is what the server’s own setting of %s leaves: %s', async (own, expected) => {
     const database = await createTestDatabase();
-    const client = new Client({ connectionString: database.url });
-    await client.connect();
-    await client.query(`ALTER DATABASE "${database.name}" SET idle_in_transaction_session_timeout = '${own}'`);
-    await client.end();
+    await database.query(`ALTER DATABASE "${database.name}" SET idle_in_transaction_session_timeout = '${own}'`);
     try {
       await expect(limitsIn({ database })).resolves.toEqual([expected, expected, own]);
     } finally {
@@ -85,20 +81,18 @@ describe('how long the server waits for the next statement of a transaction', ()
 
   it('costs a message no attempt when the server has ended the session and the handler has done its part', async () => {
     const consuming = await Consuming.start({ reliableMq: { consume: { maxAttempts: 1 } } });
-    const outside = await new DataSource({ type: 'postgres', url: consuming.database.url, poolSize: 1 }).initialize();
     try {
       consuming.script.onEvent = async (_, { manager }) => {
         if (consuming.script.calls.length > 1) return;
-        const [session] = await manager.query<[{ pid: number }]>('SELECT pg_backend_pid() AS pid');
-        await outside.query('SELECT pg_terminate_backend($1)', [session.pid]);
+        const { database } = consuming.app;
+        await database.endSession(await database.sessionOf(manager));
       };
       const id = consuming.send('a');
       await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ history: [] });
       await expect(consuming.notes(id)).resolves.toEqual(['a']);
       expect(consuming.callsOf(id)).toHaveLength(2);
     } finally {
-      await outside.destroy();
-      await consuming.close();
+      await consuming.dispose();
     }
   });
 });

@@ -1,15 +1,8 @@
 import { Injectable, Module } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
-import {
-  EventRecorder,
-  MemoryBroker,
-  ReliableEvent,
-  ReliableEventHandler,
-  TransactionalEvent,
-} from 'nestjs-reliable-mq';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { EventRecorder, ReliableEvent, ReliableEventHandler, TransactionalEvent } from 'nestjs-reliable-mq';
 import { eventually } from '../support/eventually';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 import { FreeNote, note } from './outbox-harness';
 
 @ReliableEvent({ type: 'note.free', version: 2 })
@@ -52,20 +45,10 @@ class LateVersion {
 class LateVersionModule {}
 
 describe('a module that is loaded later', () => {
-  let database: TestDatabase;
-  let app: ReliableApp;
+  let app: TestApp;
 
-  beforeEach(async () => {
-    database = await createTestDatabase();
-    app = await startReliableApp({
-      url: database.url,
-      reliableMq: { ...QUICK, service: 'shop', transport: new MemoryBroker() },
-    });
-  });
-  afterEach(async () => {
-    await app.close();
-    await database.drop();
-  });
+  beforeEach(async () => (app = await TestApp.start({ reliableMq: QUICK })));
+  afterEach(() => app.dispose());
 
   it('has its handlers consumed and its events recorded', async () => {
     const loader = app.get(LazyModuleLoader);

@@ -1,32 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EventOperations, type InboxRecord, MemoryBroker } from 'nestjs-reliable-mq';
-import { createTestDatabase, type TestDatabase } from '../support/database';
-import { type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { EventOperations, type InboxRecord } from 'nestjs-reliable-mq';
+import { TestApp } from '../support/test-app';
 
 const ROOT = join(__dirname, '../..');
 
 describe('EventOperations after an incident', () => {
-  let database: TestDatabase;
-  let app: ReliableApp;
+  let app: TestApp;
   let operations: EventOperations;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    app = await startReliableApp({
-      url: database.url,
-      reliableMq: { service: 'shop', transport: new MemoryBroker(), compensation: { enabled: false } },
-    });
+    app = await TestApp.start({ reliableMq: { compensation: { enabled: false } } });
     operations = app.get(EventOperations);
     for (const table of ['reliable_mq_outbox', 'reliable_mq_inbox']) {
       await app.query(`ALTER TABLE ${table} SET (autovacuum_enabled = false)`);
     }
   });
-  afterAll(async () => {
-    await app.close();
-    await database.drop();
-  });
-  beforeEach(() => app.query('TRUNCATE reliable_mq_outbox, reliable_mq_inbox'));
+  afterAll(() => app.dispose());
+  beforeEach(() => app.database.empty('reliable_mq_outbox', 'reliable_mq_inbox'));
 
   async function fillOutbox(count: number, columns: Readonly<Record<string, string>> = {}): Promise<void> {
     const all = { status: "'dead'", due_at: 'NULL', consumers: "'[]'", confirm: 'true', attempts: '1', ...columns };

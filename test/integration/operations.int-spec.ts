@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import {
   Compensate,
@@ -8,7 +9,7 @@ import {
   ReliableMqError,
 } from 'nestjs-reliable-mq';
 import { eventually } from '../support/eventually';
-import type { ReliableApp } from '../support/reliable-app';
+import type { TestApp } from '../support/test-app';
 import { DeclaredNote, FreeNote, HastyNote, note, NoteService, Producer, UnconfirmedNote } from './outbox-harness';
 
 /** Handles, or fails, as the test wants it. */
@@ -39,7 +40,7 @@ const UNKNOWN = '01900000-0000-7000-8000-000000000000';
 describe('EventOperations', () => {
   const warn = jest.fn<void, unknown[]>();
   let producer: Producer;
-  let app: ReliableApp;
+  let app: TestApp;
   let operations: EventOperations;
   let notes: NoteService;
   let consumer: Consumer;
@@ -188,9 +189,7 @@ describe('EventOperations', () => {
     });
     await producer.stop(app);
     app = await producer.start({ compensation: { enabled: false } });
-    await app.query(
-      `UPDATE reliable_mq_outbox SET due_at = clock_timestamp() - interval '1 minute' WHERE status = 'published'`,
-    );
+    await producer.database.update('outbox', { id: published }, { due_at: { inMs: -60_000 } });
     const { outbox } = await app.get(EventOperations).statistics();
     expect(outbox.oldestOverdueMs).toBeGreaterThanOrEqual(60_000);
     expect((await app.get(EventOperations).list({ overdue: true })).map(({ id }) => id)).toEqual([published]);
@@ -271,7 +270,7 @@ describe('EventOperations', () => {
     await producer.until(published, { status: 'published' });
     const id = await notes.record(note(UnconfirmedNote, 'x'));
     await producer.until(id, { status: 'published' });
-    await app.query(`UPDATE reliable_mq_outbox SET status = 'dead', due_at = clock_timestamp() WHERE id = $1`, [id]);
+    await producer.database.update('outbox', { id }, { status: 'dead', due_at: { inMs: 0 } });
     await producer.until(id, { status: 'dead', compensated_at: expect.any(Date) as Date });
     expect(await operations.redrive([published, id.toUpperCase(), UNKNOWN, id])).toEqual([]);
     expect(warnings()).toEqual([
@@ -297,10 +296,7 @@ describe('EventOperations', () => {
 
   it('redrive and discard leave an event alone whose compensation runs', async () => {
     const id = await dead(note(FreeNote));
-    await app.query(
-      `UPDATE reliable_mq_outbox SET claim_token = gen_random_uuid(), due_at = clock_timestamp() + interval '1 hour' WHERE id = $1`,
-      [id],
-    );
+    await producer.database.update('outbox', { id }, { claim_token: randomUUID(), due_at: { inMs: 3_600_000 } });
     expect(await operations.redrive([id])).toEqual([]);
     expect(await operations.discard([id])).toEqual([]);
     const details = { leftOut: 1, because: { 'its compensation runs: try again when that has ended': [id] } };

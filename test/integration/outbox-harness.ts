@@ -5,15 +5,14 @@ import {
   EventRecorder,
   type Hooks,
   MemoryBroker,
-  type OutboxEvent,
   ReliableEvent,
   type ReliableMqModuleExtras,
   type ReliableMqOptions,
 } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { createTestDatabase, type DatabaseName, type OutboxRow, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 
 export const SERVICE = 'shop';
 export const RECEIPTS = 'shop.receipts.quorum';
@@ -81,32 +80,29 @@ export interface ReceiptBody {
 
 /** A producer on an in-memory broker, whose consumers the test plays. */
 export class Producer {
-  private readonly apps: ReliableApp[] = [];
+  private readonly apps: TestApp[] = [];
 
   private constructor(
     readonly database: TestDatabase,
     readonly broker: MemoryBroker,
   ) {}
 
-  static async create(): Promise<Producer> {
-    return new Producer(await createTestDatabase(), new MemoryBroker());
+  static async create(database?: DatabaseName): Promise<Producer> {
+    return new Producer(await createTestDatabase(database), new MemoryBroker());
   }
 
   async start(
     options: Partial<ReliableMqOptions & ReliableMqModuleExtras> = {},
     providers: readonly Provider[] = [NoteService],
-  ): Promise<ReliableApp> {
-    const app = await startReliableApp({
-      url: this.database.url,
-      entities: [Note],
-      providers,
-      reliableMq: { ...QUICK, service: SERVICE, transport: this.broker, ...options },
-    });
+  ): Promise<TestApp> {
+    const { database, broker } = this;
+    const reliableMq = { ...QUICK, service: SERVICE, ...options };
+    const app = await TestApp.start({ database, broker, entities: [Note], providers, reliableMq });
     this.apps.push(app);
     return app;
   }
 
-  async stop(app: ReliableApp): Promise<void> {
+  async stop(app: TestApp): Promise<void> {
     this.apps.splice(this.apps.indexOf(app), 1);
     await app.close();
   }
@@ -131,20 +127,18 @@ export class Producer {
     this.broker.publish({ queue: RECEIPTS }, { body: Buffer.from(body as string) });
   }
 
-  async row(id: string): Promise<Row> {
-    const [row] = await this.rows('WHERE id = $1', [id]);
+  async row(id: string): Promise<OutboxRow> {
+    const [row] = await this.database.outbox({ id });
     if (!row) throw new Error(`there is no row ${id}`);
     return row;
   }
 
-  rows(where = '', parameters: readonly unknown[] = []): Promise<Row[]> {
-    const app = this.apps[0];
-    if (!app) throw new Error('start the producer first');
-    return app.query<Row>(`SELECT * FROM reliable_mq_outbox ${where} ORDER BY id`, parameters);
+  rows(): Promise<OutboxRow[]> {
+    return this.database.outbox();
   }
 
   /** Waits until the row looks so. */
-  async until(id: string, expected: Partial<Row>): Promise<Row> {
+  async until(id: string, expected: Partial<OutboxRow>): Promise<OutboxRow> {
     return eventually(async () => {
       const row = await this.row(id);
       expect(row).toMatchObject(expected);
@@ -156,21 +150,6 @@ export class Producer {
     await Promise.all(this.apps.splice(0).map((app) => app.close()));
     await this.database.drop();
   }
-}
-
-export interface Row {
-  readonly id: string;
-  readonly status: OutboxEvent['status'];
-  readonly attempts: number;
-  readonly redrives: number;
-  readonly reason: string | null;
-  readonly due_at: Date | null;
-  readonly published_at: Date | null;
-  readonly ended_at: Date | null;
-  readonly compensated_at: Date | null;
-  readonly compensation_attempts: number;
-  readonly history: readonly { attempt: number; reason: string }[];
-  readonly outcomes: Readonly<Record<string, { outcome: string; reason: string | null }>>;
 }
 
 export function note<T extends object>(eventClass: new () => T, text = 'a note'): T {

@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import { connect, type Channel, type ChannelModel, type GetMessage, type Options } from 'amqplib';
+import type { Channel, GetMessage, Options } from 'amqplib';
 import { IsInt, IsString, Min } from 'class-validator';
 import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { HEADER } from '../support/wire-headers';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import type { InboxRow } from '../support/database';
 import { eventually } from '../support/eventually';
-import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
-import type { InboxRowView } from './consume-harness';
+import { QUICK, TestApp } from '../support/test-app';
+import { TestBroker } from '../support/test-broker';
 
 @ReliableEvent({ type: 'parcel.sent' })
 class ParcelSent {
@@ -30,36 +29,30 @@ const GOOD = { to: 'Ada', weight: 2 };
 const MAX_BYTES = 1024 * 1024;
 
 describe('messages that anybody may send to RabbitMQ', () => {
-  const prefix = uniquePrefix();
-  const service = `${prefix}post`;
-  const exchange = `${prefix}exchange`;
+  const rabbitmq = new TestBroker();
+  const service = rabbitmq.service('post', 'parcel.sent');
   const queue = `${service}.parcel.sent`;
   const parked = `${service}.parked`;
-  const receipts = `${prefix}producer.receipts`;
-  let database: TestDatabase;
-  let app: ReliableApp;
-  let connection: ChannelModel;
+  const receipts = `${rabbitmq.prefix}producer.receipts`;
+  let app: TestApp;
   let channel: Channel;
   /** Bytes that take the place of a text of the same length on its way to the broker: amqplib writes UTF-8 only. */
   const bytesFor = new Map<string, Buffer>();
   const parkedHooks: { reason: string; messageId: string | undefined }[] = [];
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    app = await startReliableApp({
-      url: database.url,
+    app = await TestApp.start({
+      broker: rabbitmq,
       providers: [ParcelHandler],
       reliableMq: {
         ...QUICK,
         service,
-        rabbitmq: { uri: rabbitmqUrl(), exchange },
         consume: { maxMessageBytes: MAX_BYTES },
         hooks: { parked: (message) => parkedHooks.push(message) },
       },
     });
-    connection = await connect(rabbitmqUrl());
-    channel = await connection.createChannel();
-    const { stream } = (connection as unknown as { connection: { stream: Writable } }).connection;
+    channel = await rabbitmq.channel();
+    const { stream } = (channel as unknown as { connection: { stream: Writable } }).connection;
     const write = stream.write.bind(stream) as (chunk: Buffer) => boolean;
     stream.write = (chunk: Buffer): boolean => {
       for (const [text, bytes] of bytesFor) if (chunk.includes(text)) bytes.copy(chunk, chunk.indexOf(text));
@@ -73,15 +66,13 @@ describe('messages that anybody may send to RabbitMQ', () => {
     await channel.purgeQueue(receipts);
   });
   afterAll(async () => {
-    await connection.close();
-    await app.close();
-    await database.drop();
-    await cleanQueues(prefix, { queues: [queue, parked, `${service}.receipts`], exchanges: [exchange] });
+    await app.dispose();
+    await rabbitmq.dispose();
   });
 
   function publish(body: unknown, properties: Options.Publish = {}): void {
     const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-    channel.publish(exchange, 'parcel.sent', bytes, properties);
+    channel.publish(rabbitmq.exchange, 'parcel.sent', bytes, properties);
   }
 
   function publishWithId(messageId: Buffer, body: unknown): void {
@@ -90,9 +81,7 @@ describe('messages that anybody may send to RabbitMQ', () => {
     publish(body, { messageId: text, type: 'parcel.sent' });
   }
 
-  function inbox(): Promise<InboxRowView[]> {
-    return app.query('SELECT * FROM reliable_mq_inbox ORDER BY received_at');
-  }
+  const inbox = (): Promise<InboxRow[]> => app.inbox();
 
   async function nextParked(): Promise<GetMessage> {
     return eventually(async () => await channel.get(parked, { noAck: true }));

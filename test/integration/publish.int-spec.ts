@@ -88,7 +88,7 @@ describe('Publishing', () => {
       Array.from({ length: COUNT }, () => app.get(NoteService).record(note(FreeNote, text))),
     );
     for (const id of ids) await producer.until(id, { status: 'pending' });
-    await app.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+    await producer.database.makeDue('outbox');
     producer.broker.goOnline();
     for (const id of ids) await producer.until(id, { status: 'published' });
     expect(producer.messageIds('a.note.free').toSorted()).toEqual(ids.toSorted());
@@ -103,7 +103,7 @@ describe('Publishing', () => {
     producer.broker.goOffline();
     const id = await app.get(NoteService).record(note(FreeNote));
     await producer.until(id, { status: 'pending', reason: expect.stringContaining('not connected') as string });
-    await app.query(`UPDATE reliable_mq_outbox SET due_at = clock_timestamp() - interval '90 seconds'`);
+    await producer.database.makeDue('outbox', 90_000);
     producer.broker.goOnline();
     await producer.until(id, { status: 'published' });
     const [{ job, overdueMs }] = told('jobBatch') as [{ job: string; overdueMs: number }];
@@ -125,13 +125,11 @@ describe('Publishing', () => {
     await eventually(() => expect(told('deferred')).toHaveLength(COUNT));
     expect(told('publishing')).toEqual([]);
     // Of those that were deferred a window's worth is given back at once; the others wait for their lease.
-    await app.query('UPDATE reliable_mq_outbox SET due_at = clock_timestamp()');
+    await producer.database.makeDue('outbox');
     producer.broker.goOnline();
     await eventually(async () => {
-      const [found] = await app.query<{ count: number }>(
-        `SELECT count(*)::int FROM reliable_mq_outbox WHERE status = 'published'`,
-      );
-      expect(found?.count).toBe(COUNT);
+      const sql = `SELECT count(*) AS count FROM reliable_mq_outbox WHERE status = 'published'`;
+      expect(await producer.database.query(sql)).toEqual([{ count: COUNT }]);
     });
     expect(new Set(producer.messageIds('a.note.free')).size).toBe(COUNT);
     expect(producer.messageIds('a.note.free')).toHaveLength(COUNT);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import type { ReliableApp } from '../support/reliable-app';
+import type { TestApp } from '../support/test-app';
 import { eventually } from '../support/eventually';
 import { LogLines } from '../support/log-lines';
 import {
@@ -16,7 +16,7 @@ import {
 
 describe('Receipts', () => {
   let producer: Producer;
-  let app: ReliableApp;
+  let app: TestApp;
   const { hooks, told } = remembering('consumed', 'dead', 'lateOutcome', 'receiptsReceived', 'receiptsApplied');
 
   beforeAll(async () => {
@@ -228,15 +228,10 @@ describe('Receipts', () => {
   it('are written when a row that blocked them is free again', async () => {
     const id = await record(note(FreeNote));
     await producer.until(id, { status: 'published' });
-    await app.dataSource.transaction(async (manager) => {
-      await manager.query('SELECT 1 FROM reliable_mq_outbox WHERE id = $1 FOR UPDATE', [id]);
+    const { database } = producer;
+    await database.locking('reliable_mq_outbox', '1 = 1', async () => {
       producer.sendReceipts({ eventId: id, consumer: 'a', outcome: 'handled' });
-      await eventually(async () => {
-        const [found] = await app.query<{ count: number }>(
-          `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-        );
-        expect(found?.count).toBe(1);
-      });
+      await eventually(async () => expect(await database.waitingForLocks()).toBe(1));
     });
     await producer.until(id, { status: 'consumed' });
   });

@@ -4,7 +4,7 @@ import { EventRecorder, MemoryBroker, ReliableEvent, ReliableEventHandler, Relia
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { LogLines } from '../support/log-lines';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 
 @ReliableEvent({ type: 'note.kept' })
 class KeptNote {
@@ -33,8 +33,8 @@ class GoneHandler {
 }
 
 describe('a release that lacks a handler of the one before it', () => {
+  let app: TestApp | undefined;
   let database: TestDatabase;
-  let app: ReliableApp | undefined;
   const broker = new MemoryBroker();
 
   beforeAll(async () => (database = await createTestDatabase()));
@@ -43,13 +43,8 @@ describe('a release that lacks a handler of the one before it', () => {
     await database.drop();
   });
 
-  async function start(providers: (typeof KeptHandler | typeof GoneHandler)[], logger: LogLines): Promise<ReliableApp> {
-    app = await startReliableApp({
-      url: database.url,
-      providers,
-      logger,
-      reliableMq: { ...QUICK, service: 'shop', transport: broker },
-    });
+  async function start(providers: (typeof KeptHandler | typeof GoneHandler)[], logger: LogLines): Promise<TestApp> {
+    app = await TestApp.start({ database, broker, providers, logger, reliableMq: QUICK });
     return app;
   }
 

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { connect } from 'amqplib';
 import { MemoryBroker, ReliableMqHealth } from 'nestjs-reliable-mq';
 import { startProxy } from '../../tools/servers/tcp-proxy';
 import { deferred } from '../support/deferred';
 import { HEADER } from '../support/wire-headers';
 import { createTestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
-import { QUICK, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 import { Consuming, Effect, NoteHandler, Script, SERVICE } from './consume-harness';
 
 describe('an application that closes', () => {
@@ -20,7 +18,7 @@ describe('an application that closes', () => {
     const ids = ['one', 'two', 'three'].map((text) => closing.send(text, { fromProducer: true }));
     await eventually(() => expect(closing.script.calls.length).toBe(2));
 
-    const closed = closing.close();
+    const closed = closing.dispose();
     mayEnd.resolve();
     await closed;
 
@@ -32,7 +30,7 @@ describe('an application that closes', () => {
     const next = await Consuming.start({ broker, database });
     await next.settled(ids[2] ?? '', 'handled');
     for (const id of ids) await expect(next.notes(id)).resolves.toHaveLength(1);
-    await next.close();
+    await next.dispose();
     await database.drop();
   });
 
@@ -47,14 +45,14 @@ describe('an application that closes', () => {
     const id = closing.send('retried', { fromProducer: true });
     await eventually(() => expect(closing.callsOf(id).length).toBe(2));
 
-    const closed = closing.close();
+    const closed = closing.dispose();
     mayEnd.resolve();
     await closed;
 
     await eventually(() => expect(closing.receipts(id).at(-1)).toMatchObject({ outcome: 'handled' }));
     const next = await Consuming.start({ database });
     await expect(next.inbox(id)).resolves.toMatchObject([{ status: 'handled', attempts: 2 }]);
-    await next.close();
+    await next.dispose();
     await database.drop();
   });
 
@@ -71,14 +69,14 @@ describe('an application that closes', () => {
     const ids = [closing.send('first'), closing.send('second')];
     await eventually(() => expect(signals).toHaveLength(2));
 
-    await closing.close();
+    await closing.dispose();
 
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
     const next = await Consuming.start({ broker, database });
     for (const id of ids) await next.settled(id, 'handled');
     await expect(next.inbox(ids[0])).resolves.toMatchObject([{ attempts: 1, history: [] }]);
     await expect(next.inbox(ids[1])).resolves.toMatchObject([{ attempts: 2, history: [{ attempt: 1 }] }]);
-    await next.close();
+    await next.dispose();
     await database.drop();
   });
 
@@ -90,54 +88,47 @@ describe('an application that closes', () => {
     const closing = await Consuming.start({
       broker,
       database,
-      url: (url) => proxy.url(url),
+      dataSource: { url: proxy.url(database.url) },
       reliableMq: { shutdown: { drainMs: 200 }, consume: { timeoutMs: 200 } },
     });
     await proxy.cut();
     const ids = ['one', 'two', 'three'].map((text) => closing.send(text));
     await eventually(() => expect(closing.waiting()).toBe(0));
 
-    await closing.close();
+    await closing.dispose();
 
     expect(broker.messages(`${SERVICE}.note.taken`)).toHaveLength(3);
     await proxy.close();
     const next = await Consuming.start({ broker, database });
     for (const id of ids) await next.settled(id, 'handled');
-    await next.close();
+    await next.dispose();
     await database.drop();
   });
 
   it('may be closed twice, and at once after its start', async () => {
     const consuming = await Consuming.start();
     await Promise.all([consuming.app.close(), consuming.app.close()]);
-    await consuming.database.drop();
+    await consuming.app.database.drop();
     expect((await consuming.app.get(ReliableMqHealth).check()).healthy).toBe(false);
   });
 
   it('hands the receipts that still wait to RabbitMQ before it disconnects', async () => {
-    const prefix = uniquePrefix();
-    const names = { service: `${prefix}desk`, exchange: `${prefix}exchange`, receipts: `${prefix}receipts` };
-    const database = await createTestDatabase();
-    const connection = await connect(rabbitmqUrl());
-    const channel = await connection.createChannel();
-    await channel.assertQueue(names.receipts, { exclusive: true });
-    const app = await startReliableApp({
-      url: database.url,
+    const app = await TestApp.start({
+      broker: 'rabbitmq',
       entities: [Effect],
       providers: [Script, NoteHandler],
-      reliableMq: {
-        ...QUICK,
-        service: names.service,
-        rabbitmq: { uri: rabbitmqUrl(), exchange: names.exchange },
-        receipts: { coalesceMs: 60_000 },
-      },
+      reliableMq: { ...QUICK, receipts: { coalesceMs: 60_000 } },
     });
+    const { rabbitmq } = app;
+    const channel = await rabbitmq.channel();
+    const receipts = `${rabbitmq.prefix}receipts`;
+    await channel.assertQueue(receipts, { exclusive: true });
     const ids = Array.from({ length: 20 }, () => randomUUID());
     for (const messageId of ids) {
-      channel.publish(names.exchange, 'note.taken', Buffer.from('{"text":"x"}'), {
+      channel.publish(rabbitmq.exchange, 'note.taken', Buffer.from('{"text":"x"}'), {
         messageId,
         type: 'note.taken',
-        replyTo: names.receipts,
+        replyTo: receipts,
         headers: { [HEADER.version]: 1, [HEADER.source]: 'default' },
       });
     }
@@ -147,16 +138,13 @@ describe('an application that closes', () => {
 
     const reported: unknown[] = [];
     await eventually(async () => {
-      const message = await channel.get(names.receipts, { noAck: true });
+      const message = await channel.get(receipts, { noAck: true });
       if (message) {
-        const { receipts } = JSON.parse(message.content.toString()) as { receipts: { eventId: string }[] };
-        reported.push(...receipts.map(({ eventId }) => eventId));
+        const body = JSON.parse(message.content.toString()) as { receipts: { eventId: string }[] };
+        reported.push(...body.receipts.map(({ eventId }) => eventId));
       }
       expect([...reported].sort()).toEqual([...ids].sort());
     });
-    await connection.close();
-    await database.drop();
-    const queues = [`${names.service}.note.taken`, `${names.service}.parked`, `${names.service}.receipts.quorum`];
-    await cleanQueues(prefix, { queues, exchanges: [names.exchange] });
+    await app.dispose();
   });
 });

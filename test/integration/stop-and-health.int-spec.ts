@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { EventRecorder, MemoryBroker, ReliableEventHandler, ReliableMqHealth } from 'nestjs-reliable-mq';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { EventRecorder, ReliableEventHandler, ReliableMqHealth } from 'nestjs-reliable-mq';
 import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
 import { LogLines } from '../support/log-lines';
-import { QUICK, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 import { DeclaredNote, FreeNote, note, NoteService, Producer } from './outbox-harness';
 
 @Injectable()
@@ -20,25 +19,20 @@ class Handlers {
 }
 
 describe('an application that stops', () => {
-  let database: TestDatabase;
-  beforeAll(async () => (database = await createTestDatabase()));
-  afterAll(() => database.drop());
-
   it('says what it has finished and what it has given back, in one line', async () => {
     const log = new LogLines();
-    const app = await startReliableApp({
-      url: database.url,
+    const app = await TestApp.start({
       providers: [Handlers],
       logger: log,
       poolSize: 20,
-      reliableMq: { ...QUICK, service: 'shop', transport: new MemoryBroker(), shutdown: { drainMs: 500 } },
+      reliableMq: { ...QUICK, shutdown: { drainMs: 500 } },
     });
     const [events, handlers] = [app.get(EventRecorder), app.get(Handlers)];
     await events.transaction(async () => {
       for (const text of ['one', 'two', 'endless']) await events.record(note(FreeNote, text));
     });
     await eventually(() => expect(handlers.running).toBe(3));
-    const closed = app.close();
+    const closed = app.dispose();
     handlers.mayEnd.resolve();
     await closed;
     expect(log.of('Stopped')).toMatchObject([

@@ -14,10 +14,9 @@ import {
   TransactionalEvent,
 } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { cleanQueues, uniquePrefix } from '../support/rabbitmq';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
+import { TestBroker } from '../support/test-broker';
 
 @Entity()
 class Purchase {
@@ -68,46 +67,30 @@ class StockService {
 }
 
 describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %s', (transport) => {
-  let database: TestDatabase;
-  let app: ReliableApp;
-  let prefix: string;
+  let app: TestApp;
+  let service: string;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    prefix = uniquePrefix();
-    app = await startReliableApp({
-      url: database.url,
+    const broker = transport === 'memory' ? new MemoryBroker() : new TestBroker();
+    service = broker instanceof TestBroker ? broker.service('shop', 'purchase.made') : 'shop';
+    app = await TestApp.start({
+      broker,
       entities: [Purchase],
       providers: [PurchaseService, StockService],
-      reliableMq: {
-        ...QUICK,
-        service: `${prefix}shop`,
-        rabbitmq: { uri: process.env['TEST_RABBITMQ_URL'] ?? '', exchange: `${prefix}exchange` },
-        transport: transport === 'memory' ? new MemoryBroker() : 'rabbitmq',
-      },
+      reliableMq: { ...QUICK, service },
     });
   });
-
   afterAll(async () => {
-    await app.close();
-    await database.drop();
-    if (transport === 'rabbitmq') {
-      await cleanQueues(prefix, {
-        queues: ['shop.purchase.made', 'shop.receipts.quorum', 'shop.parked'],
-        exchanges: ['exchange'],
-      });
-    }
+    await app.dispose();
+    if (transport === 'rabbitmq') await app.rabbitmq.dispose();
   });
 
   it('is recorded with the business row, handled once, and ends consumed', async () => {
     const purchase = await app.get(PurchaseService).buy(2);
 
     await eventually(async () => {
-      const [event] = await app.query<{ status: string; outcomes: object }>(
-        `SELECT status, outcomes FROM reliable_mq_outbox WHERE payload ->> 'purchaseId' = $1`,
-        [purchase.id],
-      );
-      expect(event).toMatchObject({ status: 'consumed', outcomes: { [`${prefix}shop`]: { outcome: 'handled' } } });
+      const event = (await app.outbox()).find(({ payload }) => payload.includes(purchase.id));
+      expect(event).toMatchObject({ status: 'consumed', outcomes: { [service]: { outcome: 'handled' } } });
     });
     expect(app.get(StockService).handled).toEqual([purchase.id]);
     await expect(app.repository(Purchase).findOneByOrFail({ id: purchase.id })).resolves.toMatchObject({
@@ -143,7 +126,7 @@ describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %
     expect(others).toEqual([]);
     expect(failure).toMatchObject({
       type: 'purchase.made',
-      outcomes: [{ consumer: `${prefix}shop`, outcome: 'rejected', reason: 'unlucky' }],
+      outcomes: [{ consumer: service, outcome: 'rejected', reason: 'unlucky' }],
     });
     const event = await app.get(EventOperations).get(failure?.eventId ?? '');
     expect(event).toMatchObject({ status: 'dead', dueAt: null, compensatedAt: expect.any(Date) as Date });

@@ -1,5 +1,5 @@
 import { createConnection, createPool, type Connection, type Pool, type RowDataPacket } from 'mysql2/promise';
-import type { InboxRow, OutboxRow, RowFilter, TestDatabase } from './database';
+import type { InboxRow, LibraryTable, OutboxRow, RowFilter, RowValues, TestDatabase } from './database';
 import { isLeftover, uniqueName } from './run-id';
 
 /** Sessions that are still there then belong to somebody who does not end them, such as a killed process behind a proxy. */
@@ -18,6 +18,11 @@ export async function createMariadbDatabase(adminUrl: string): Promise<TestDatab
   return new MariadbTestDatabase(name, url.href, adminUrl);
 }
 
+/** One that somebody else drops. */
+export function mariadbDatabaseAt(url: string): TestDatabase {
+  return new MariadbTestDatabase(new URL(url).pathname.slice(1), url, undefined);
+}
+
 class MariadbTestDatabase implements TestDatabase {
   readonly kind = 'mariadb';
   /** Opened by the first statement. */
@@ -26,7 +31,7 @@ class MariadbTestDatabase implements TestDatabase {
   constructor(
     readonly name: string,
     readonly url: string,
-    private readonly adminUrl: string,
+    private readonly adminUrl: string | undefined,
   ) {}
 
   async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
@@ -51,18 +56,34 @@ class MariadbTestDatabase implements TestDatabase {
     return rows.map(decoded) as unknown as InboxRow[];
   }
 
-  async makeDue(table: 'outbox' | 'inbox', sinceMs = 0): Promise<void> {
+  async insert(table: LibraryTable, values: RowValues): Promise<void> {
+    const given = { ...OF_EVERY_ROW[table], ...values };
+    const placeholders = Object.values(given).map(placeholder);
+    await this.query(
+      `INSERT INTO reliable_mq_${table} (${Object.keys(given).join(', ')}) VALUES (${placeholders.join(', ')})`,
+      Object.entries(given).map(parameter),
+    );
+  }
+
+  async update(table: LibraryTable, { id }: RowFilter, values: RowValues): Promise<void> {
+    const changes = Object.keys(values).map((name, index) => `${name} = ${placeholder(values[name], index)}`);
+    const key = table === 'outbox' ? 'id' : 'event_id';
+    const where = id === undefined ? '' : `WHERE ${key} = $${changes.length + 1}`;
+    await this.query(`UPDATE reliable_mq_${table} SET ${changes.join(', ')} ${where}`, [
+      ...Object.entries(values).map(parameter),
+      ...(id === undefined ? [] : [parameter([key, id])]),
+    ]);
+  }
+
+  async makeDue(table: LibraryTable, sinceMs = 0): Promise<void> {
     await this.query(
       `UPDATE reliable_mq_${table} SET due_at = UTC_TIMESTAMP(6) - INTERVAL $1 MICROSECOND WHERE due_at IS NOT NULL`,
       [Math.round(sinceMs * 1000)],
     );
   }
 
-  async now(inMs = 0): Promise<Date> {
-    const [row] = await this.query<{ at: Date }>('SELECT UTC_TIMESTAMP(6) + INTERVAL $1 MICROSECOND AS at', [
-      Math.round(inMs * 1000),
-    ]);
-    return (row as { at: Date }).at;
+  async passed(ms: number): Promise<void> {
+    await this.query('SELECT SLEEP($1)', [ms / 1000]);
   }
 
   async empty(...tables: readonly string[]): Promise<void> {
@@ -128,6 +149,7 @@ class MariadbTestDatabase implements TestDatabase {
   async drop(): Promise<void> {
     await this.pool?.end();
     this.pool = undefined;
+    if (this.adminUrl === undefined) return;
     await asAdmin(this.adminUrl, async (admin) => {
       await endSessions(admin, this.name);
       await admin.query(`DROP DATABASE IF EXISTS \`${this.name}\``);
@@ -149,6 +171,27 @@ function translated(sql: string, parameters: readonly unknown[]): [sql: string, 
     return '?';
   });
   return [text, values];
+}
+
+/** What the library writes into every row, and the tables have no default for. */
+const OF_EVERY_ROW: Readonly<Record<LibraryTable, RowValues>> = {
+  outbox: { history: '[]', outcomes: '{}', created_at: { inMs: 0 } },
+  inbox: { history: '[]', received_at: { inMs: 0 } },
+};
+
+type RowValue = RowValues[string] | undefined;
+
+function isMoment(value: RowValue): value is { readonly inMs: number } {
+  return typeof value === 'object' && value !== null && 'inMs' in value;
+}
+
+function placeholder(value: RowValue, index: number): string {
+  return isMoment(value) ? `UTC_TIMESTAMP(6) + INTERVAL $${index + 1} MICROSECOND` : `$${index + 1}`;
+}
+
+function parameter([name, value]: readonly [string, RowValue]): unknown {
+  if (isMoment(value)) return Math.round(value.inMs * 1000);
+  return IDS.includes(name) && typeof value === 'string' ? binary(value) : value;
 }
 
 function binary(id: string): Buffer {

@@ -1,5 +1,5 @@
 import { Client, type CustomTypesConfig, Pool, types } from 'pg';
-import type { InboxRow, OutboxRow, RowFilter, TestDatabase } from './database';
+import type { InboxRow, LibraryTable, OutboxRow, RowFilter, RowValues, TestDatabase } from './database';
 import { isLeftover, uniqueName } from './run-id';
 
 /** Sessions that are still there then belong to somebody who does not end them, such as a killed process behind a proxy. */
@@ -33,6 +33,11 @@ export async function createPostgresDatabase(adminUrl: string, encoding: Postgre
   return new PostgresTestDatabase(name, url.href, adminUrl);
 }
 
+/** One that somebody else drops. */
+export function postgresDatabaseAt(url: string): TestDatabase {
+  return new PostgresTestDatabase(new URL(url).pathname.slice(1), url, undefined);
+}
+
 class PostgresTestDatabase implements TestDatabase {
   readonly kind = 'postgres';
   /** Opened by the first statement. */
@@ -41,7 +46,7 @@ class PostgresTestDatabase implements TestDatabase {
   constructor(
     readonly name: string,
     readonly url: string,
-    private readonly adminUrl: string,
+    private readonly adminUrl: string | undefined,
   ) {}
 
   async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
@@ -63,18 +68,32 @@ class PostgresTestDatabase implements TestDatabase {
     );
   }
 
-  async makeDue(table: 'outbox' | 'inbox', sinceMs = 0): Promise<void> {
+  async insert(table: LibraryTable, values: RowValues): Promise<void> {
+    const columns = Object.keys(values);
+    await this.query(
+      `INSERT INTO reliable_mq_${table} (${columns.join(', ')}) VALUES (${columns.map((name, index) => placeholder(values[name], index)).join(', ')})`,
+      Object.values(values).map(parameter),
+    );
+  }
+
+  async update(table: LibraryTable, { id }: RowFilter, values: RowValues): Promise<void> {
+    const changes = Object.entries(values).map(([name, value], index) => `${name} = ${placeholder(value, index)}`);
+    const key = table === 'outbox' ? 'id' : 'event_id';
+    await this.query(
+      `UPDATE reliable_mq_${table} SET ${changes.join(', ')} ${id === undefined ? '' : `WHERE ${key} = $${changes.length + 1}`}`,
+      [...Object.values(values).map(parameter), ...(id === undefined ? [] : [id])],
+    );
+  }
+
+  async makeDue(table: LibraryTable, sinceMs = 0): Promise<void> {
     await this.query(
       `UPDATE reliable_mq_${table} SET due_at = clock_timestamp() - $1 * interval '1 millisecond' WHERE due_at IS NOT NULL`,
       [sinceMs],
     );
   }
 
-  async now(inMs = 0): Promise<Date> {
-    const [row] = await this.query<{ at: Date }>(`SELECT clock_timestamp() + $1 * interval '1 millisecond' AS at`, [
-      inMs,
-    ]);
-    return (row as { at: Date }).at;
+  async passed(ms: number): Promise<void> {
+    await this.query('SELECT pg_sleep($1)', [ms / 1000]);
   }
 
   async empty(...tables: readonly string[]): Promise<void> {
@@ -127,6 +146,7 @@ class PostgresTestDatabase implements TestDatabase {
   async drop(): Promise<void> {
     await this.pool?.end();
     this.pool = undefined;
+    if (this.adminUrl === undefined) return;
     await asAdmin(this.adminUrl, async (admin) => {
       await untilSessionsEnd(admin, this.name);
       await dropDatabase(admin, this.name);
@@ -140,6 +160,20 @@ class PostgresTestDatabase implements TestDatabase {
     pool.on('error', () => undefined);
     return (this.pool = pool);
   }
+}
+
+type RowValue = RowValues[string] | undefined;
+
+function isMoment(value: RowValue): value is { readonly inMs: number } {
+  return typeof value === 'object' && value !== null && 'inMs' in value;
+}
+
+function placeholder(value: RowValue, index: number): string {
+  return isMoment(value) ? `clock_timestamp() + $${index + 1} * interval '1 millisecond'` : `$${index + 1}`;
+}
+
+function parameter(value: RowValue): unknown {
+  return isMoment(value) ? value.inMs : value;
 }
 
 async function asAdmin<T>(adminUrl: string, work: (client: Client) => Promise<T>): Promise<T> {

@@ -1,5 +1,10 @@
-import { createMariadbDatabase, dropLeftoverMariadbDatabases } from './database-mariadb';
-import { createPostgresDatabase, dropLeftoverPostgresDatabases, type PostgresEncoding } from './database-postgres';
+import { createMariadbDatabase, dropLeftoverMariadbDatabases, mariadbDatabaseAt } from './database-mariadb';
+import {
+  createPostgresDatabase,
+  dropLeftoverPostgresDatabases,
+  postgresDatabaseAt,
+  type PostgresEncoding,
+} from './database-postgres';
 
 /** The databases that the suites run on. */
 export type DatabaseName = 'postgres' | 'mariadb';
@@ -57,6 +62,11 @@ export interface RowFilter {
   readonly id?: string;
 }
 
+export type LibraryTable = 'outbox' | 'inbox';
+
+/** What a test writes into columns; a moment is so long from now by the database's clock. */
+export type RowValues = Readonly<Record<string, string | number | boolean | null | Buffer | { readonly inMs: number }>>;
+
 /**
  * An empty database of a test's own, and what a test does with it beside its application, on connections that the application
  * does not have.
@@ -72,10 +82,14 @@ export interface TestDatabase {
   outbox(filter?: RowFilter): Promise<OutboxRow[]>;
   /** By consumer, then as they came. */
   inbox(filter?: RowFilter): Promise<InboxRow[]>;
+  /** Adds a row, without any rule of the library. */
+  insert(table: LibraryTable, values: RowValues): Promise<void>;
+  /** Changes rows, without any rule of the library. */
+  update(table: LibraryTable, filter: RowFilter, values: RowValues): Promise<void>;
   /** Moves time on for what is due later, and what another process has claimed: it is due now, or has been for so long. */
-  makeDue(table: 'outbox' | 'inbox', sinceMs?: number): Promise<void>;
-  /** The database's clock; with `inMs`, that long from now. */
-  now(inMs?: number): Promise<Date>;
+  makeDue(table: LibraryTable, sinceMs?: number): Promise<void>;
+  /** Resolves when the database's clock has moved on by so much. */
+  passed(ms: number): Promise<void>;
   /** Empties tables. */
   empty(...tables: readonly string[]): Promise<void>;
   /** Locks rows, or the whole table without a condition, until the work is done. */
@@ -105,6 +119,11 @@ export function createTestDatabase(
 ): Promise<TestDatabase> {
   const url = server === 'postgres' ? postgresUrl() : server === 'mariadb' ? mariadbUrl() : server;
   return isPostgres(url) ? createPostgresDatabase(url, encoding) : createMariadbDatabase(url);
+}
+
+/** A database that another process has made, and will drop. */
+export function testDatabaseAt(url: string): TestDatabase {
+  return isPostgres(url) ? postgresDatabaseAt(url) : mariadbDatabaseAt(url);
 }
 
 /** The admin url that the global setup left in the environment. */

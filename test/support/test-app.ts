@@ -13,7 +13,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Test, type TestingModuleBuilder } from '@nestjs/testing';
+import type { TestingModuleBuilder } from '@nestjs/testing';
 import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import {
   MemoryBroker,
@@ -43,14 +43,15 @@ export interface TestAppOptions {
   /** Databases of further DataSources by name. */
   readonly more?: Readonly<Record<string, TestDatabase>>;
   /**
-   * Which broker it gets for its own; or the one that it shares with others, whose maker disposes it.
+   * Which broker it gets for its own; or the one that it shares with others, whose maker disposes it. Without one, where
+   * `reliableMq.rabbitmq` says which: that one.
    * @default 'memory'
    */
   readonly broker?: 'memory' | 'rabbitmq' | MemoryBroker | TestBroker;
   /** Options of the module; transport or connection come from the broker. `service` is `shop` where nothing is said. */
   readonly reliableMq?: Partial<LibraryOptions>;
-  /** The library's module itself, for an application that does not call `forRoot`. */
-  readonly module?: (broker: MemoryBroker) => DynamicModule;
+  /** In the place of `ReliableMqModule.forRoot(…)` with those options. */
+  readonly module?: DynamicModule;
   readonly entities?: readonly Type[];
   readonly providers?: readonly Provider[];
   readonly imports?: ModuleMetadata['imports'];
@@ -61,10 +62,12 @@ export interface TestAppOptions {
    * @default 12
    */
   readonly poolSize?: number;
-  /** Over the options of the default DataSource: another way to the database, a schema, a prefix of the tables. */
-  readonly dataSource?: Readonly<Record<string, unknown>>;
+  /** Over the options of the default DataSource: another way to the database, a schema, a prefix of the tables. `false`: there is none. */
+  readonly dataSource?: Readonly<Record<string, unknown>> | false;
   /** What is done with the default DataSource between its creation and its initialization. */
   readonly onDataSource?: (dataSource: DataSource) => DataSource;
+  /** Starts the application in the place of all that is said above but `database` and `broker`: it has a start of its own. */
+  readonly boot?: (database: TestDatabase, broker: MemoryBroker) => Promise<INestApplicationContext>;
   /** Replaces providers, as a test of an application does it. */
   readonly override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
   /** Gets what the application logs, instead of nobody. */
@@ -96,7 +99,7 @@ export class TestApp {
   private constructor(
     readonly context: INestApplicationContext | INestApplication,
     readonly database: TestDatabase,
-    private readonly brokerOfEither: MemoryBroker | TestBroker,
+    private readonly either: EitherBroker,
     private readonly owned: readonly (() => Promise<unknown>)[],
   ) {}
 
@@ -107,7 +110,9 @@ export class TestApp {
     const broker = brokerOf(options, owned);
     const database = await databaseOf(options, owned);
     try {
-      const context = await boot(rootModule(options, database, broker, dataSources), options);
+      const context = options.boot
+        ? await options.boot(database, broker as MemoryBroker)
+        : await boot(rootModule(options, database, broker, dataSources), options);
       return new TestApp(context, database, broker, owned);
     } catch (error) {
       // Nest leaves a DataSource open when the start fails.
@@ -122,12 +127,12 @@ export class TestApp {
   }
 
   get broker(): MemoryBroker {
-    if (this.brokerOfEither instanceof MemoryBroker) return this.brokerOfEither;
+    if (this.either instanceof MemoryBroker) return this.either;
     throw new Error('this application uses RabbitMQ: see its `rabbitmq`');
   }
 
   get rabbitmq(): TestBroker {
-    if (this.brokerOfEither instanceof TestBroker) return this.brokerOfEither;
+    if (this.either instanceof TestBroker) return this.either;
     throw new Error('this application uses the in-memory broker: see its `broker`');
   }
 
@@ -170,7 +175,10 @@ export class TestApp {
   }
 }
 
-function brokerOf({ broker = 'memory' }: TestAppOptions, owned: (() => Promise<unknown>)[]): MemoryBroker | TestBroker {
+type EitherBroker = MemoryBroker | TestBroker | undefined;
+
+function brokerOf(options: TestAppOptions, owned: (() => Promise<unknown>)[]): EitherBroker {
+  const { broker = options.reliableMq?.rabbitmq ? undefined : 'memory' } = options;
   if (broker === 'memory') return new MemoryBroker();
   if (broker !== 'rabbitmq') return broker;
   const own = new TestBroker();
@@ -191,11 +199,11 @@ async function databaseOf(
 function rootModule(
   options: TestAppOptions,
   database: TestDatabase,
-  broker: MemoryBroker | TestBroker,
+  broker: EitherBroker,
   dataSources: DataSource[],
 ): Type {
   const { entities = [], imports = [], providers = [], controllers = [], more = {}, onDataSource } = options;
-  const connections = { default: database, ...more };
+  const connections: Record<string, TestDatabase> = options.dataSource === false ? {} : { default: database, ...more };
   const dataSourceModules = Object.entries(connections).map(([name, { kind, url }]) =>
     TypeOrmModule.forRootAsync({
       name,
@@ -217,8 +225,7 @@ function rootModule(
       },
     }),
   );
-  const library =
-    options.module?.(broker as MemoryBroker) ?? ReliableMqModule.forRoot(libraryOptions(options.reliableMq, broker));
+  const library = options.module ?? ReliableMqModule.forRoot(libraryOptions(options.reliableMq, broker));
   @Module({
     imports: [
       ...dataSourceModules,
@@ -233,7 +240,8 @@ function rootModule(
   return Root;
 }
 
-function libraryOptions(own: Partial<LibraryOptions> = {}, broker: MemoryBroker | TestBroker): LibraryOptions {
+function libraryOptions(own: Partial<LibraryOptions> = {}, broker: EitherBroker): LibraryOptions {
+  if (!broker) return { service: 'shop', ...own };
   if (broker instanceof MemoryBroker) return { service: 'shop', transport: broker, ...own };
   const rabbitmq = { uri: [...broker.urls], exchange: broker.exchange, ...own.rabbitmq };
   return { ...own, service: own.service ?? broker.service('shop'), rabbitmq };
@@ -242,6 +250,7 @@ function libraryOptions(own: Partial<LibraryOptions> = {}, broker: MemoryBroker 
 async function boot(root: Type, options: TestAppOptions): Promise<INestApplicationContext> {
   const logger = options.logger ?? (process.env.TEST_LOGS ? new Logger() : false);
   if (options.override) {
+    const { Test } = await import('@nestjs/testing');
     const testing = await options
       .override(Test.createTestingModule({ imports: [root] }))
       .setLogger(logger || new ConsoleLogger({ logLevels: [] }))

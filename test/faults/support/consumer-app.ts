@@ -1,7 +1,5 @@
 import 'reflect-metadata';
-import { Injectable, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { TypeOrmModule } from '@nestjs/typeorm';
+import { ConsoleLogger, Injectable } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { IsString } from 'class-validator';
 import {
@@ -10,8 +8,9 @@ import {
   type Hooks,
   ReliableEvent,
   ReliableEventHandler,
-  ReliableMqModule,
 } from 'nestjs-reliable-mq';
+import { testDatabaseAt } from '../../support/database';
+import { TestApp } from '../../support/test-app';
 import type { ConsumerAppEnvironment } from './consumer-process';
 
 // A consumer as a process of its own, which fault tests kill. What it does with a message is written in the message; at which
@@ -110,10 +109,16 @@ const hooks: Partial<Hooks> = Object.fromEntries(
   ]),
 );
 
-@Module({
-  imports: [
-    TypeOrmModule.forRoot({ type: 'postgres', url: environment.DATABASE_URL, retryAttempts: 0, poolSize: 20 }),
-    ReliableMqModule.forRoot({
+async function main(): Promise<void> {
+  const app = await TestApp.start({
+    database: testDatabaseAt(environment.DATABASE_URL),
+    poolSize: 20,
+    providers: [
+      environment.IN_BATCHES === 'yes' ? LoadsHandler : LoadHandler,
+      ...(environment.RELEASE === 'next' ? [LaterHandler] : []),
+    ],
+    logger: new ConsoleLogger({ logLevels: ['error', 'warn'] }),
+    reliableMq: {
       service: environment.SERVICE,
       rabbitmq: {
         uri: environment.AMQP_URL,
@@ -129,18 +134,9 @@ const hooks: Partial<Hooks> = Object.fromEntries(
       compensation: { intervalMs: 100 },
       shutdown: { drainMs: Number(environment.DRAIN_MS ?? 5_000) },
       hooks,
-    }),
-  ],
-  providers: [
-    environment.IN_BATCHES === 'yes' ? LoadsHandler : LoadHandler,
-    ...(environment.RELEASE === 'next' ? [LaterHandler] : []),
-  ],
-})
-class ConsumerAppModule {}
-
-async function main(): Promise<void> {
-  const app = await NestFactory.createApplicationContext(ConsumerAppModule, { logger: ['error', 'warn'] });
-  app.enableShutdownHooks();
+    },
+  });
+  app.context.enableShutdownHooks();
   say('ready', {});
 }
 

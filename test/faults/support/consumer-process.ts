@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { connect, type Channel, type ChannelModel } from 'amqplib';
-import { Pool } from 'pg';
+import type { Channel } from 'amqplib';
 import { HEADER } from '../../support/wire-headers';
-import { createTestDatabase, type TestDatabase } from '../../support/database';
+import { createTestDatabase, type InboxRow, type TestDatabase } from '../../support/database';
 import { eventually } from '../../support/eventually';
 import { startApp, type App } from '../../support/processes';
-import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../../support/rabbitmq';
+import { rabbitmqUrl } from '../../support/rabbitmq';
+import { TestBroker } from '../../support/test-broker';
 
 /** What consumer-app.ts reads. */
 export interface ConsumerAppEnvironment {
@@ -41,41 +41,31 @@ export interface Step {
   readonly attempt?: number;
 }
 
-export interface InboxRow {
-  readonly event_id: string;
-  readonly status: string;
-  readonly attempts: number;
-  readonly unfinished_starts: number;
-  readonly reason: string | null;
-  readonly history: readonly { reason: string }[];
-  readonly due_in_ms: number | null;
-}
-
 /** The servers and names that consumer processes of one test file share, and what is seen of them from outside. */
 export class ConsumerField {
-  private readonly prefix = uniquePrefix();
-  private readonly service = `${this.prefix}dock`;
-  private readonly exchange = `${this.prefix}exchange`;
-  private readonly receiptQueue = `${this.prefix}producer.receipts`;
-  readonly queue = `${this.service}.load.arrived`;
+  readonly queue: string;
+  private readonly rabbitmq: TestBroker;
+  private readonly service: string;
+  private readonly receiptQueue: string;
+  private channel!: Channel;
   private readonly apps: App[] = [];
   private readonly receipts: Record<string, unknown>[] = [];
 
   private constructor(
     private readonly brokerUrl: string,
     private readonly database: TestDatabase,
-    private readonly client: Pool,
-    private readonly connection: ChannelModel,
-    private readonly channel: Channel,
-  ) {}
+  ) {
+    this.rabbitmq = new TestBroker([brokerUrl]);
+    this.service = this.rabbitmq.service('dock', 'load.arrived');
+    this.receiptQueue = `${this.rabbitmq.prefix}producer.receipts`;
+    this.queue = `${this.service}.load.arrived`;
+  }
 
   /** @param brokerUrl of a broker that the test may change */
   static async create(brokerUrl = rabbitmqUrl()): Promise<ConsumerField> {
-    const database = await createTestDatabase();
-    const client = new Pool({ connectionString: database.url, max: 3 });
-    await client.query('CREATE TABLE effect (event_id text NOT NULL, text text NOT NULL)');
-    const connection = await connect(brokerUrl);
-    const field = new ConsumerField(brokerUrl, database, client, connection, await connection.createChannel());
+    const field = new ConsumerField(brokerUrl, await createTestDatabase());
+    await field.database.query('CREATE TABLE effect (event_id varchar(255) NOT NULL, text varchar(255) NOT NULL)');
+    field.channel = await field.rabbitmq.channel();
     await field.channel.assertQueue(field.receiptQueue, { exclusive: true });
     return field;
   }
@@ -86,7 +76,7 @@ export class ConsumerField {
       AMQP_URL: this.brokerUrl,
       DATABASE_URL: this.database.url,
       SERVICE: this.service,
-      EXCHANGE: this.exchange,
+      EXCHANGE: this.rabbitmq.exchange,
       ...choices,
     };
     const script = join(__dirname, 'consumer-app.ts');
@@ -100,7 +90,7 @@ export class ConsumerField {
     const messageId = randomUUID();
     const body = Buffer.from(JSON.stringify({ text }));
     const headers = { [HEADER.version]: version, [HEADER.source]: 'default' };
-    this.channel.publish(this.exchange, 'load.arrived', body, {
+    this.channel.publish(this.rabbitmq.exchange, 'load.arrived', body, {
       messageId,
       type: 'load.arrived',
       persistent: true,
@@ -110,15 +100,12 @@ export class ConsumerField {
     return messageId;
   }
 
-  async inbox(): Promise<InboxRow[]> {
-    const { rows } = await this.client.query<InboxRow>(
-      `SELECT *, (extract(epoch FROM due_at - clock_timestamp()) * 1000)::float8 AS due_in_ms FROM reliable_mq_inbox ORDER BY received_at`,
-    );
-    return rows;
+  inbox(): Promise<InboxRow[]> {
+    return this.database.inbox();
   }
 
   async row(eventId: string): Promise<InboxRow | undefined> {
-    return (await this.inbox()).find(({ event_id }) => event_id === eventId);
+    return (await this.database.inbox({ id: eventId }))[0];
   }
 
   async settled(eventId: string, status: string): Promise<InboxRow> {
@@ -134,27 +121,27 @@ export class ConsumerField {
 
   /** How many effects each event has left. */
   async effects(): Promise<Record<string, number>> {
-    const { rows } = await this.client.query<{ event_id: string; count: number }>(
-      'SELECT event_id, count(*)::int AS count FROM effect GROUP BY event_id',
+    const rows = await this.database.query<{ event_id: string; count: number }>(
+      'SELECT event_id, count(*) AS count FROM effect GROUP BY event_id',
     );
     return Object.fromEntries(rows.map(({ event_id, count }) => [event_id, count]));
   }
 
   /** Moves time on: all leases of dead processes are over. */
   async expireLeases(): Promise<void> {
-    await this.client.query('UPDATE reliable_mq_inbox SET due_at = clock_timestamp() WHERE due_at > clock_timestamp()');
+    await this.database.makeDue('inbox');
   }
 
   /** Resolves when the queue holds nothing, neither ready nor with a consumer. */
   async drained(): Promise<void> {
     await eventually(async () => {
-      expect((await this.channel.checkQueue(this.queue)).messageCount).toBe(0);
+      expect(await this.rabbitmq.waiting(this.queue)).toBe(0);
     });
   }
 
   /** Messages that no consumer holds. */
-  async ready(): Promise<number> {
-    return (await this.channel.checkQueue(this.queue)).messageCount;
+  ready(): Promise<number> {
+    return this.rabbitmq.waiting(this.queue);
   }
 
   /** The receipt of this event and outcome, once it has come. */
@@ -171,11 +158,8 @@ export class ConsumerField {
 
   async close(): Promise<void> {
     await Promise.all(this.apps.map((app) => app.kill()));
-    await this.connection.close();
-    await this.client.end();
     await this.database.drop();
-    const queues = [this.queue, `${this.service}.parked`, `${this.service}.receipts.quorum`];
-    await cleanQueues(this.prefix, { queues, exchanges: [this.exchange] }, this.brokerUrl);
+    await this.rabbitmq.dispose();
   }
 }
 

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
-import { connect, type Channel, type ChannelModel } from 'amqplib';
+import { connect, type Channel } from 'amqplib';
 import type { Provider, Type } from '@nestjs/common';
 import type { Hooks, ReliableMqOptions } from 'nestjs-reliable-mq';
-import { Client } from 'pg';
-import { createTestDatabase, type TestDatabase } from '../../support/database';
+import { createTestDatabase, type OutboxRow, type TestDatabase } from '../../support/database';
 import { eventually } from '../../support/eventually';
 import { type App, startApp } from '../../support/processes';
-import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../../support/rabbitmq';
-import { QUICK, type ReliableApp, startReliableApp } from '../../support/reliable-app';
+import { rabbitmqUrl } from '../../support/rabbitmq';
+import { QUICK, TestApp } from '../../support/test-app';
+import { TestBroker } from '../../support/test-broker';
 import { Effect, OrderService, PlacedOrder, StockService } from './order-service';
 
 const ENTITIES = [PlacedOrder, Effect];
@@ -18,18 +18,6 @@ const SHORT: Partial<ReliableMqOptions> = {
   compensation: { ...QUICK.compensation, intervalMs: 100 },
   publish: { ...QUICK.publish, leaseMs: 2000, confirmTimeoutMs: 1000 },
 };
-
-export interface OutboxRow {
-  readonly id: string;
-  readonly status: string;
-  readonly attempts: number;
-  readonly reason: string | null;
-  readonly outcomes: Readonly<Record<string, { outcome: string }>>;
-  readonly history: readonly { attempt: number; reason: string }[];
-  readonly due_at: Date | null;
-  readonly published_at: Date | null;
-  readonly claim_token: string | null;
-}
 
 /** At which step of the event's way a process of its own ends or freezes itself. */
 export interface Fault {
@@ -42,40 +30,40 @@ export interface Fault {
 
 /** An order service and a stock service on one broker and one database, for a fault to happen to. */
 export class Landscape {
-  readonly prefix = uniquePrefix();
-  readonly exchange = `${this.prefix}exchange`;
-  readonly shopService = `${this.prefix}shop`;
-  readonly stockService = `${this.prefix}stock`;
-  readonly queue = `${this.stockService}.order.placed`;
-  readonly receiptQueue = `${this.shopService}.receipts.quorum`;
-  private readonly apps: ReliableApp[] = [];
+  readonly shopService: string;
+  readonly stockService: string;
+  readonly queue: string;
+  readonly receiptQueue: string;
+  private readonly apps: TestApp[] = [];
   private readonly processes: App[] = [];
   private readonly releases: (() => Promise<void>)[] = [];
 
   private constructor(
     readonly database: TestDatabase,
-    private readonly client: Client,
-    private readonly brokerUrls: readonly string[],
-  ) {}
+    readonly rabbitmq: TestBroker,
+  ) {
+    this.shopService = rabbitmq.service('shop');
+    this.stockService = rabbitmq.service('stock', 'order.placed');
+    this.queue = `${this.stockService}.order.placed`;
+    this.receiptQueue = `${this.shopService}.receipts.quorum`;
+  }
 
   /** @param brokerUrls of one broker, or of a cluster's nodes */
   static async create(brokerUrls: string | readonly string[] = rabbitmqUrl()): Promise<Landscape> {
-    const database = await createTestDatabase();
-    const client = new Client({ connectionString: database.url });
-    await client.connect();
-    return new Landscape(database, client, [brokerUrls].flat());
+    return new Landscape(await createTestDatabase(), new TestBroker([brokerUrls].flat()));
+  }
+
+  get exchange(): string {
+    return this.rabbitmq.exchange;
   }
 
   /** The order service in this process. */
-  shop(
-    options: Partial<ReliableMqOptions> = {},
-    providers: readonly Provider[] = [OrderService],
-  ): Promise<ReliableApp> {
+  shop(options: Partial<ReliableMqOptions> = {}, providers: readonly Provider[] = [OrderService]): Promise<TestApp> {
     return this.start(this.shopService, { consumer: false }, options, providers);
   }
 
   /** The stock service in this process. */
-  stock(options: Partial<ReliableMqOptions> = {}, imports: readonly Type[] = []): Promise<ReliableApp> {
+  stock(options: Partial<ReliableMqOptions> = {}, imports: readonly Type[] = []): Promise<TestApp> {
     return this.start(this.stockService, { producer: false }, options, [StockService], imports);
   }
 
@@ -102,13 +90,13 @@ export class Landscape {
     return app;
   }
 
-  async close(app: ReliableApp): Promise<void> {
+  async close(app: TestApp): Promise<void> {
     this.apps.splice(this.apps.indexOf(app), 1);
     await app.close();
   }
 
-  async rows(): Promise<OutboxRow[]> {
-    return this.query<OutboxRow>('SELECT * FROM reliable_mq_outbox ORDER BY id');
+  rows(): Promise<OutboxRow[]> {
+    return this.database.outbox();
   }
 
   async row(): Promise<OutboxRow> {
@@ -122,11 +110,11 @@ export class Landscape {
     return this.query('SELECT "orderId", kind FROM effect');
   }
 
-  async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return (await this.client.query(sql, [...parameters])).rows as Row[];
+  query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> {
+    return this.database.query<Row>(sql, parameters);
   }
 
-  async messageCount(queue: string): Promise<number> {
+  messageCount(queue: string): Promise<number> {
     return this.onChannel(async (channel) => (await channel.checkQueue(queue)).messageCount);
   }
 
@@ -140,7 +128,7 @@ export class Landscape {
 
   /** Declares a queue that only a connection of its own may use, so that an application can't. */
   async takeQueueName(queue: string): Promise<{ release(): Promise<void> }> {
-    const connection = await connect(this.brokerUrls[0] as string);
+    const connection = await connect(this.rabbitmq.urls[0] as string);
     const channel = await connection.createChannel();
     await channel.assertQueue(queue, { exclusive: true });
     let isOpen = true;
@@ -152,13 +140,8 @@ export class Landscape {
     return { release };
   }
 
-  async onChannel<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
-    const connection: ChannelModel = await connect(this.brokerUrls[0] as string);
-    try {
-      return await work(await connection.createChannel());
-    } finally {
-      await connection.close();
-    }
+  onChannel<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
+    return this.rabbitmq.onChannel(work);
   }
 
   /** Every order placed has been deducted once, and its event ended so. */
@@ -170,10 +153,10 @@ export class Landscape {
         orders_with_effect: number;
         consumed: number;
       }>(
-        `SELECT (SELECT count(*) FROM placed_order)::int AS orders,
-           (SELECT count(*) FROM effect WHERE kind = 'deducted')::int AS effects,
-           (SELECT count(DISTINCT "orderId") FROM effect WHERE kind = 'deducted')::int AS orders_with_effect,
-           (SELECT count(*) FROM reliable_mq_outbox WHERE status = 'consumed')::int AS consumed`,
+        `SELECT (SELECT count(*) FROM placed_order) AS orders,
+           (SELECT count(*) FROM effect WHERE kind = 'deducted') AS effects,
+           (SELECT count(DISTINCT "orderId") FROM effect WHERE kind = 'deducted') AS orders_with_effect,
+           (SELECT count(*) FROM reliable_mq_outbox WHERE status = 'consumed') AS consumed`,
       );
       expect(found).toEqual({ orders: count, effects: count, orders_with_effect: count, consumed: count });
     });
@@ -184,13 +167,8 @@ export class Landscape {
     await Promise.all(this.processes.map((app) => app.kill()));
     await Promise.all(this.apps.splice(0).map((app) => app.close()));
     await Promise.all(this.releases.map((release) => release()));
-    await this.client.end();
     await this.database.drop();
-    await cleanQueues(
-      this.prefix,
-      { queues: [this.queue, this.receiptQueue, `${this.stockService}.parked`], exchanges: [this.exchange] },
-      this.brokerUrls[0],
-    );
+    await this.rabbitmq.dispose();
   }
 
   private async start(
@@ -199,24 +177,26 @@ export class Landscape {
     options: Partial<ReliableMqOptions>,
     providers: readonly Provider[],
     imports: readonly Type[] = [],
-  ): Promise<ReliableApp> {
-    const app = await startReliableApp({
-      url: this.database.url,
+  ): Promise<TestApp> {
+    const app = await TestApp.start({
+      database: this.database,
+      broker: this.rabbitmq,
       entities: ENTITIES,
       providers,
-      imports,
+      imports: [...imports],
       reliableMq: { ...this.options(service, options), ...half },
     });
     this.apps.push(app);
     return app;
   }
 
+  /** Of either service, for this process or one of its own. */
   private options(service: string, own: Partial<ReliableMqOptions>): ReliableMqOptions {
     return {
       ...SHORT,
       service,
-      rabbitmq: { uri: [...this.brokerUrls], exchange: this.exchange, reconnectMs: 100 },
       ...own,
+      rabbitmq: { uri: [...this.rabbitmq.urls], exchange: this.exchange, reconnectMs: 100, ...own.rabbitmq },
       publish: { ...SHORT.publish, ...own.publish },
       compensation: { ...SHORT.compensation, ...own.compensation },
     };

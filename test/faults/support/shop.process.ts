@@ -5,8 +5,9 @@ import { ExportResultCode } from '@opentelemetry/core';
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
 import type { Hooks, ReliableMqOptions } from 'nestjs-reliable-mq';
 import { ReliableMqOpenTelemetryModule } from 'nestjs-reliable-mq/opentelemetry';
-import { startReliableApp } from '../../support/reliable-app';
+import { testDatabaseAt } from '../../support/database';
 import { Telemetry } from '../../support/telemetry';
+import { TestApp } from '../../support/test-app';
 import { CompensatingOrderService, Effect, OrderService, PlacedOrder } from './order-service';
 
 function setting(name: string): string {
@@ -44,8 +45,8 @@ async function main(): Promise<void> {
   };
   const compensates = fault === 'compensating' || fault === 'compensationReturned';
   const provider = compensates ? CompensatingOrderService : OrderService;
-  const app = await startReliableApp({
-    url: setting('SHOP_DATABASE_URL'),
+  const app = await TestApp.start({
+    database: testDatabaseAt(setting('SHOP_DATABASE_URL')),
     entities: [PlacedOrder, Effect],
     providers: [provider],
     imports: isTraced ? [ReliableMqOpenTelemetryModule] : [],

@@ -1,0 +1,1 @@
+import 'reflect-metadata'; import 'nestjs-reliable-mq'; console.log('ok')
