@@ -34,6 +34,7 @@ const withServers = {
 /** @type {import('jest').Config} */
 module.exports = {
   maxWorkers: 2,
+  testSequencer: '<rootDir>/test/support/slowest-first.js',
   // What a spec leaves open fails its file (leak-checking-environment.ts); it must not keep the whole run from ending as well.
   forceExit: true,
   projects: [

@@ -230,8 +230,8 @@ function rootModule(
     imports: [
       ...dataSourceModules,
       ...(entities.length > 0 ? [TypeOrmModule.forFeature([...entities])] : []),
-      ...imports,
       library,
+      ...imports,
     ],
     providers: [...providers],
     controllers: [...controllers],

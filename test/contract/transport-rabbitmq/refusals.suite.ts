@@ -1,54 +1,24 @@
-import type { PublishOutcome, Transport } from '../../libs/reliable-mq/src/broker/transport';
-import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
-import { eventually } from '../support/eventually';
-import { RabbitMqHarness, createTransport } from './transport-rabbitmq-harness';
-import { available, publish } from './transport-requests';
+import type { PublishOutcome, Transport } from '../../../libs/reliable-mq/src/broker/transport';
+import { eventually } from '../../support/eventually';
+import { available, publish } from '../transport-requests';
+import { MAX_MESSAGE_BYTES, type PrivateBroker } from './private-broker';
 
-jest.setTimeout(120_000);
+/** One message of many that the broker refuses. */
+export function refusalsSuite(broker: () => PrivateBroker): void {
+  beforeAll(() => broker().node.ctl('set_permissions', 'limited', '.*', '.*', '.*'));
 
-const MAX_MESSAGE_BYTES = 200_000;
-
-describe('RabbitMqTransport, when the broker refuses one message of many', () => {
-  let node: RabbitmqNode;
-  let harness: RabbitMqHarness;
-  const transports: Transport[] = [];
-
-  beforeAll(async () => {
-    node = await startRabbitmq({ config: { max_message_size: String(MAX_MESSAGE_BYTES) } });
-    harness = await RabbitMqHarness.open(node.url);
-    await node.ctl('add_user', 'limited', 'limited');
-    await node.ctl('set_permissions', 'limited', '.*', '.*', '.*');
-  }, 120_000);
-
-  afterEach(async () => {
-    await Promise.all(transports.splice(0).map((transport) => transport.close()));
-  });
-
-  afterAll(async () => {
-    await harness.dispose();
-    await node.dispose();
-  }, 60_000);
-
-  async function started(uri = node.url): Promise<Transport> {
-    const transport = createTransport(uri, { exchange: harness.exchange });
-    transports.push(transport);
-    await transport.start();
+  async function started(uri = broker().node.url): Promise<Transport> {
+    const transport = await broker().startedAt(uri);
     await available(transport);
     return transport;
   }
 
-  function asLimited(): string {
-    const url = new URL(node.url);
-    url.username = url.password = 'limited';
-    return url.href;
-  }
-
   async function queueFor(...types: string[]): Promise<string> {
-    const queue = harness.queueName(`refused.${types.join('.')}`);
-    await harness.ask(async (channel) => {
-      await channel.assertExchange(harness.exchange, 'topic', { durable: true });
+    const queue = broker().harness.queueName(`refused.${types.join('.')}`);
+    await broker().harness.ask(async (channel) => {
+      await channel.assertExchange(broker().harness.exchange, 'topic', { durable: true });
       await channel.assertQueue(queue, { durable: true });
-      for (const type of types) await channel.bindQueue(queue, harness.exchange, type);
+      for (const type of types) await channel.bindQueue(queue, broker().harness.exchange, type);
     });
     return queue;
   }
@@ -88,8 +58,8 @@ describe('RabbitMqTransport, when the broker refuses one message of many', () =>
 
   it('for its type (a topic permission), only that type is refused, and the others go on over one channel', async () => {
     await queueFor('ok.step', 'secret.step');
-    await node.ctl('set_topic_permissions', 'limited', harness.exchange, '^ok\\.', '.*');
-    const transport = await started(asLimited());
+    await broker().node.ctl('set_topic_permissions', 'limited', broker().harness.exchange, '^ok\\.', '.*');
+    const transport = await started(broker().asLimited());
 
     const load = mixed(transport, ['ok.step', 'secret.step']);
     await eventually(() => expect(load.count('secret.step', 'refused')).toBeGreaterThan(20));
@@ -105,7 +75,7 @@ describe('RabbitMqTransport, when the broker refuses one message of many', () =>
       reason: expect.stringContaining('the broker refuses some messages'),
     });
 
-    await node.ctl('set_topic_permissions', 'limited', harness.exchange, '.*', '.*');
+    await broker().node.ctl('set_topic_permissions', 'limited', broker().harness.exchange, '.*', '.*');
     await eventually(() => expect(load.last('secret.step')).toBe('routed'));
     await load.stop();
     expect(transport.status()).toEqual({ available: true });
@@ -127,8 +97,8 @@ describe('RabbitMqTransport, when the broker refuses one message of many', () =>
 
   it('for an exchange that the user may not write to, nobody is refused: publishing there is unavailable', async () => {
     const queue = await queueFor('allowed');
-    await node.ctl('set_permissions', 'limited', '.*', `^${harness.exchange}$`, '.*');
-    const transport = await started(asLimited());
+    await broker().node.ctl('set_permissions', 'limited', '.*', `^${broker().harness.exchange}$`, '.*');
+    const transport = await started(broker().asLimited());
 
     const straight = await publish(transport, { queue });
     await available(transport);
@@ -140,23 +110,23 @@ describe('RabbitMqTransport, when the broker refuses one message of many', () =>
     });
     expect(outcomes).toEqual([{ status: 'unavailable', reason: expect.any(String) }, { status: 'routed' }]);
 
-    await node.ctl('set_permissions', 'limited', '.*', '.*', '.*');
+    await broker().node.ctl('set_permissions', 'limited', '.*', '.*', '.*');
     await eventually(async () => expect(await publish(transport, { queue })).toEqual({ status: 'routed' }));
     expect(transport.status()).toEqual({ available: true });
   });
 
   it('for a bound on a queue that has been lifted since, it is asked again over another channel', async () => {
-    const queue = harness.queueName('bounded');
-    await harness.ask((channel) =>
+    const queue = broker().harness.queueName('bounded');
+    await broker().harness.ask((channel) =>
       channel.assertQueue(queue, {
         arguments: { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish' },
       }),
     );
-    await node.ctl('set_policy', 'bound', `^${queue}$`, '{"max-length": 5}', '--apply-to', 'queues');
+    await broker().node.ctl('set_policy', 'bound', `^${queue}$`, '{"max-length": 5}', '--apply-to', 'queues');
     const transport = await started();
     await queueFor('beside');
     await eventually(async () => expect((await publish(transport, { queue })).status).toBe('refused'));
-    await node.ctl('clear_policy', 'bound');
+    await broker().node.ctl('clear_policy', 'bound');
 
     await eventually(async () => expect(await publish(transport, { queue })).toEqual({ status: 'routed' }), {
       intervalMs: 500,
@@ -164,4 +134,4 @@ describe('RabbitMqTransport, when the broker refuses one message of many', () =>
     expect(await publish(transport, { routingKey: 'beside' })).toEqual({ status: 'routed' });
     expect(transport.status()).toEqual({ available: true });
   });
-});
+}

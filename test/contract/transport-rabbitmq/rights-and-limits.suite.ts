@@ -1,60 +1,27 @@
-import { InvalidSetupError } from '../../libs/reliable-mq/src/event/errors';
-import type { QueueSpec, Transport } from '../../libs/reliable-mq/src/broker/transport';
-import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
-import { eventually } from '../support/eventually';
-import { RabbitMqHarness, createTransport, type TransportSettings } from './transport-rabbitmq-harness';
-import { silentLogger } from './transport-silent-logger';
-import { available, collector, publish } from './transport-requests';
+import { InvalidSetupError } from '../../../libs/reliable-mq/src/event/errors';
+import type { QueueSpec } from '../../../libs/reliable-mq/src/broker/transport';
+import { eventually } from '../../support/eventually';
+import { silentLogger } from '../transport-silent-logger';
+import { available, collector, publish } from '../transport-requests';
+import type { PrivateBroker } from './private-broker';
 
-jest.setTimeout(120_000);
-
-describe('RabbitMqTransport, on a broker with limits and rights', () => {
-  let node: RabbitmqNode;
-  let harness: RabbitMqHarness;
-  const transports: Transport[] = [];
+/** A broker with limits, and users who may not do all. */
+export function rightsAndLimitsSuite(broker: () => PrivateBroker): void {
   let count = 0;
 
-  beforeAll(async () => {
-    node = await startRabbitmq();
-    harness = await RabbitMqHarness.open(node.url);
-    await node.ctl('add_user', 'limited', 'limited');
-  }, 120_000);
-
-  afterEach(async () => {
-    await Promise.all(transports.splice(0).map((transport) => transport.close()));
-  });
-
-  afterAll(async () => {
-    await harness.dispose();
-    await node.dispose();
-  }, 60_000);
-
-  async function started(url: string, settings: TransportSettings = {}): Promise<Transport> {
-    const transport = createTransport(url, { exchange: harness.exchange, ...settings });
-    transports.push(transport);
-    await transport.start();
-    return transport;
-  }
-
-  function asLimited(): string {
-    const url = new URL(node.url);
-    url.username = url.password = 'limited';
-    return url.href;
-  }
-
   function eventsQueue(): QueueSpec {
-    const name = harness.queueName(`stock.s${(count += 1)}`);
-    return { name, kind: 'events', bindings: [name], parkingQueue: harness.queueName('stock.parked') };
+    const name = broker().harness.queueName(`stock.s${(count += 1)}`);
+    return { name, kind: 'events', bindings: [name], parkingQueue: broker().harness.queueName('stock.parked') };
   }
 
   it('says in its own words that a virtual host takes no more queues, advises no deletion, and consumes once it does', async () => {
-    await node.ctl('add_vhost', 'small');
-    await node.ctl('set_permissions', '-p', 'small', 'guest', '.*', '.*', '.*');
-    await node.ctl('set_vhost_limits', '-p', 'small', '{"max-queues": 1}');
+    await broker().node.ctl('add_vhost', 'small');
+    await broker().node.ctl('set_permissions', '-p', 'small', 'guest', '.*', '.*', '.*');
+    await broker().node.ctl('set_vhost_limits', '-p', 'small', '{"max-queues": 1}');
     const lines: string[] = [];
     const tell = (line: string): number => lines.push(line);
     const logger = { ...silentLogger, log: tell, error: tell };
-    const transport = await started(`${node.url}/small`, { logger });
+    const transport = await broker().startedAt(`${broker().node.url}/small`, { logger });
     const deliveries = collector();
     const spec = eventsQueue();
 
@@ -62,8 +29,8 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
 
     await eventually(() => expect(transport.status().reason).toContain('queue limit in vhost'));
     expect(transport.status().reason).not.toMatch(/delete|other properties/);
-    await eventually(() => expect(node.log().split("queue limit in vhost 'small'").length).toBeGreaterThan(4));
-    await node.ctl('clear_vhost_limits', '-p', 'small');
+    await eventually(() => expect(broker().node.log().split("queue limit in vhost 'small'").length).toBeGreaterThan(4));
+    await broker().node.ctl('clear_vhost_limits', '-p', 'small');
     await eventually(() => expect(transport.status()).toEqual({ available: true }));
     await publish(transport, { queue: spec.name });
     await deliveries.next(1);
@@ -74,24 +41,28 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
   });
 
   it('says that a virtual host takes no more connections, and connects once it does', async () => {
-    await node.ctl('add_vhost', 'narrow');
-    await node.ctl('set_permissions', '-p', 'narrow', 'guest', '.*', '.*', '.*');
-    await node.ctl('set_vhost_limits', '-p', 'narrow', '{"max-connections": 0}');
-    const transport = await started(`${node.url}/narrow`);
+    await broker().node.ctl('add_vhost', 'narrow');
+    await broker().node.ctl('set_permissions', '-p', 'narrow', 'guest', '.*', '.*', '.*');
+    await broker().node.ctl('set_vhost_limits', '-p', 'narrow', '{"max-connections": 0}');
+    const transport = await broker().startedAt(`${broker().node.url}/narrow`);
     await eventually(() => expect(transport.status().reason).toContain('allows no more connections'));
-    await node.ctl('clear_vhost_limits', '-p', 'narrow');
+    await broker().node.ctl('clear_vhost_limits', '-p', 'narrow');
     await available(transport);
   });
 
   it('says once that a user may open no more channels, however often the broker closes its connections for it', async () => {
     const lines: string[] = [];
     const tell = (line: string): number => lines.push(line);
-    await node.ctl('set_permissions', 'limited', '.*', '.*', '.*');
-    await node.ctl('set_user_limits', 'limited', '{"max-channels": 0}');
-    const transport = await started(asLimited(), { logger: { ...silentLogger, log: tell, warn: tell } });
-    await eventually(() => expect(node.log().split('maximum allowed user limit of (0)').length).toBeGreaterThan(10));
+    await broker().node.ctl('set_permissions', 'limited', '.*', '.*', '.*');
+    await broker().node.ctl('set_user_limits', 'limited', '{"max-channels": 0}');
+    const transport = await broker().startedAt(broker().asLimited(), {
+      logger: { ...silentLogger, log: tell, warn: tell },
+    });
+    await eventually(() =>
+      expect(broker().node.log().split('maximum allowed user limit of (0)').length).toBeGreaterThan(10),
+    );
     expect(transport.status().reason).toContain('maximum allowed user limit');
-    await node.ctl('clear_user_limits', 'limited', 'all');
+    await broker().node.ctl('clear_user_limits', 'limited', 'all');
     await available(transport);
 
     // Of two connections, one that publishes and one that consumes.
@@ -101,9 +72,9 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
   });
 
   it('does with the rights that are documented, and says which one is missing', async () => {
-    const documented = (rights: string): string => `^(${harness.exchange}|.*stock\\..*${rights})$`;
-    await node.ctl('set_permissions', 'limited', documented(''), documented(''), documented(''));
-    const transport = await started(asLimited());
+    const documented = (rights: string): string => `^(${broker().harness.exchange}|.*stock\\..*${rights})$`;
+    await broker().node.ctl('set_permissions', 'limited', documented(''), documented(''), documented(''));
+    const transport = await broker().startedAt(broker().asLimited());
     const deliveries = collector();
     const spec = eventsQueue();
     await transport.subscribe(spec, 1, deliveries.take);
@@ -111,7 +82,7 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
       expect(transport.status().reason).toMatch(/access to exchange 'amq\.default'.*docs\/production\.md/),
     );
 
-    await node.ctl('set_permissions', 'limited', documented(''), documented('|amq\\.default'), documented(''));
+    await broker().node.ctl('set_permissions', 'limited', documented(''), documented('|amq\\.default'), documented(''));
 
     await eventually(() => expect(transport.status()).toEqual({ available: true }));
     expect(await publish(transport, { routingKey: spec.name })).toEqual({ status: 'routed' });
@@ -120,12 +91,12 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
   });
 
   it('(verify) needs no right to configure, declares nothing, and says what is to be declared', async () => {
-    await node.ctl('set_permissions', 'limited', '^$', '.*', '.*');
-    const owner = await started(node.url);
+    await broker().node.ctl('set_permissions', 'limited', '^$', '.*', '.*');
+    const owner = await broker().startedAt(broker().node.url);
     await available(owner);
     const [spec, missing] = [eventsQueue(), eventsQueue()];
     await (await owner.subscribe(spec, 1, () => undefined)).close();
-    const transport = await started(asLimited(), { topology: 'verify' });
+    const transport = await broker().startedAt(broker().asLimited(), { topology: 'verify' });
     const deliveries = collector();
 
     await transport.subscribe(spec, 1, deliveries.take);
@@ -135,11 +106,11 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
     await expect(refused).rejects.toThrow(`Queue "${missing.name}" does not exist`);
     await expect(refused).rejects.toThrow(`rabbitmqadmin declare queue name=${missing.name} durable=true arguments='{`);
     await expect(refused).rejects.toThrow(
-      `rabbitmqadmin declare binding source=${harness.exchange} destination=${missing.name} routing_key=${missing.name}`,
+      `rabbitmqadmin declare binding source=${broker().harness.exchange} destination=${missing.name} routing_key=${missing.name}`,
     );
     expect(await publish(transport, { routingKey: spec.name })).toEqual({ status: 'routed' });
     await deliveries.next(1);
-    await harness.unbind(spec.name, spec.name);
+    await broker().harness.unbind(spec.name, spec.name);
     await transport.refreshTopology();
     expect((await publish(transport, { routingKey: spec.name })).status).toBe('unroutable');
     expect(transport.status()).toEqual({ available: true });
@@ -151,7 +122,7 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
   ])('takes from a queue %s with a single active consumer', async (_, singleActiveConsumer, byOperator) => {
     const spec = eventsQueue();
     if (byOperator) {
-      await harness.ask((channel) =>
+      await broker().harness.ask((channel) =>
         channel.assertQueue(spec.name, {
           durable: true,
           arguments: {
@@ -167,8 +138,8 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
       );
     }
     const [first, second] = [
-      await started(node.url, { singleActiveConsumer }),
-      await started(node.url, { singleActiveConsumer }),
+      await broker().startedAt(broker().node.url, { singleActiveConsumer }),
+      await broker().startedAt(broker().node.url, { singleActiveConsumer }),
     ];
     await available(first);
     const [ofFirst, ofSecond] = [collector(), collector()];
@@ -183,4 +154,4 @@ describe('RabbitMqTransport, on a broker with limits and rights', () => {
     await first.refreshTopology();
     expect(first.status()).toEqual({ available: true });
   });
-});
+}
