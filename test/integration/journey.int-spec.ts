@@ -7,16 +7,14 @@ import {
   EventOperations,
   EventRecorder,
   InvalidEventError,
-  MemoryBroker,
   RejectEvent,
   ReliableEvent,
   ReliableEventHandler,
   TransactionalEvent,
 } from 'nestjs-reliable-mq';
 import { DataSource } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 
 class Step {
   @IsString() order!: string;
@@ -91,25 +89,16 @@ class Shop {
 }
 
 describe('the journey of an order', () => {
-  let database: TestDatabase;
-  let app: ReliableApp;
+  let app: TestApp;
   let shop: Shop;
   let operations: EventOperations;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    app = await startReliableApp({
-      url: database.url,
-      providers: [Shop],
-      reliableMq: { ...QUICK, service: 'shop', transport: new MemoryBroker() },
-    });
+    app = await TestApp.start({ providers: [Shop], reliableMq: QUICK });
     shop = app.get(Shop);
     operations = app.get(EventOperations);
   });
-  afterAll(async () => {
-    await app.close();
-    await database.drop();
-  });
+  afterAll(() => app.dispose());
 
   const found = async (keyOrId: string, count: number) => {
     await eventually(async () => expect((await operations.find(keyOrId)).events).toHaveLength(count));
@@ -267,7 +256,7 @@ describe('the journey of an order', () => {
     const error = await shop.record(Sent.of('bad'), context).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(InvalidEventError);
     expect((error as Error).message).toContain(`${property}: `);
-    const rows = await app.query(`SELECT FROM reliable_mq_outbox WHERE payload ->> 'order' = 'bad'`);
-    expect(rows).toEqual([]);
+    const orders = (await app.outbox()).map(({ payload }) => (JSON.parse(payload) as Step).order);
+    expect(orders).not.toContain('bad');
   });
 });
