@@ -8,21 +8,11 @@ import { StockService } from '../../apps/inventory/stock/stock.service';
 import { ORDER } from '../../apps/order/order.identity';
 import { OrderModule } from '../../apps/order/order.module';
 import { OrderService } from '../../apps/order/orders/order.service';
+import { random } from '../support/random';
 import { type SilentService, startSilently } from './in-process';
 
 /** What a broker, and a producer that gives up, may do to one event. */
 type Step = { readonly do: 'deliver' | 'give up'; readonly type: string; readonly payload: object };
-
-/** Mulberry32: the same steps for the same seed. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /**
  * Both services, and between them the worst network there can be: every event is delivered late, in any order, several times,

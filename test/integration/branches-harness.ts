@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../support/eventually';
+import { random } from '../support/random';
 import type { Recording } from './record-harness';
 
 const PLANS = 40;
@@ -39,17 +40,6 @@ interface Branch {
 interface Plan {
   readonly seed: number;
   readonly branches: readonly Branch[];
-}
-
-/** Mulberry32: the same plan for the same seed. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Three to six branches at once, nested up to three deep, at random points apart; some fail, some of these are swallowed, some are not awaited. */

@@ -10,6 +10,7 @@ import {
   runInTransaction,
 } from 'typeorm-transactional';
 import { deferred } from '../support/deferred';
+import { describeEachDatabase } from '../support/each-database';
 import { expectPlansToAgree, type Operations } from './branches-harness';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
@@ -30,12 +31,12 @@ class Notes {
 }
 
 /** It shows its transaction to repositories by itself, and forgets it before that has ended. */
-describe('branches of a transaction of typeorm-transactional', () => {
+describeEachDatabase('branches of a transaction of typeorm-transactional', (database) => {
   let recording: Recording;
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await Recording.start({ providers: [Notes], onDataSource: addTransactionalDataSource });
+    recording = await Recording.start({ database, providers: [Notes], onDataSource: addTransactionalDataSource });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());

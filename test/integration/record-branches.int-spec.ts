@@ -4,6 +4,7 @@ import { Propagation, TransactionHost } from '@nestjs-cls/transactional';
 import type { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
 import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
 import { type DataSource, type EntityManager, Repository } from 'typeorm';
+import { describeEachDatabase } from '../support/each-database';
 import { expectPlansToAgree, type Operations, type TransactionStyle } from './branches-harness';
 import { nestjsCls } from './nestjs-cls';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
@@ -28,13 +29,14 @@ class Notes {
 }
 
 /** Tables and outbox agree, whatever a transaction does at once, whatever of it fails, and whoever goes on all the same. */
-describe('branches of one transaction', () => {
+describeEachDatabase('branches of one transaction', (database) => {
   let recording: Recording;
   let notes: Notes;
   let dataSource: DataSource;
 
   beforeAll(async () => {
     recording = await Recording.start({
+      database,
       providers: [Notes],
       imports: [nestjsCls()],
     });

@@ -3,6 +3,7 @@ import { InjectRepository, getDataSourceToken } from '@nestjs/typeorm';
 import { EventRecorder, InvalidSetupError, NoTransactionError, TransactionalEvent } from 'nestjs-reliable-mq';
 import { DataSource, type QueryRunner, Repository } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+import { describeEachDatabase } from '../support/each-database';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 @Injectable()
@@ -26,7 +27,7 @@ class Notes {
   }
 }
 
-describe('several DataSources', () => {
+describeEachDatabase('several DataSources', (database) => {
   let recording: Recording;
   let archiveDatabase: TestDatabase;
   let unlistedDatabase: TestDatabase;
@@ -35,9 +36,10 @@ describe('several DataSources', () => {
   let archive: DataSource;
 
   beforeAll(async () => {
-    archiveDatabase = await createTestDatabase();
-    unlistedDatabase = await createTestDatabase();
+    archiveDatabase = await createTestDatabase(database);
+    unlistedDatabase = await createTestDatabase(database);
     recording = await Recording.start({
+      database,
       providers: [Notes],
       more: { archive: archiveDatabase, unlisted: unlistedDatabase },
       featuresOf: ['archive'],

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EventHeaders, TransactionalEvent } from 'nestjs-reliable-mq';
 import { Repository } from 'typeorm';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
@@ -28,12 +29,16 @@ function commonHeaders(): EventHeaders | undefined {
   return typeof store === 'string' ? { correlation: store } : (store as EventHeaders);
 }
 
-describe('the headers of an event', () => {
+describeEachDatabase('the headers of an event', (database) => {
   let recording: Recording;
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await Recording.start({ providers: [Notes], reliableMq: { record: { headers: commonHeaders } } });
+    recording = await Recording.start({
+      database,
+      providers: [Notes],
+      reliableMq: { record: { headers: commonHeaders } },
+    });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());

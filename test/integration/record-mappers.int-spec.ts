@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { TransactionalEvent } from 'nestjs-reliable-mq';
 import { Repository } from 'typeorm';
+import { describeEachDatabase } from '../support/each-database';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 type Mapped = NoteWritten | readonly NoteWritten[] | null | undefined;
@@ -26,12 +27,12 @@ class Notes {
   }
 }
 
-describe('the payload that the mapper of @TransactionalEvent gives', () => {
+describeEachDatabase('the payload that the mapper of @TransactionalEvent gives', (database) => {
   let recording: Recording;
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await Recording.start({ providers: [Notes] });
+    recording = await Recording.start({ database, providers: [Notes] });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());

@@ -4,8 +4,10 @@ import { Propagation, Transactional, TransactionHost } from '@nestjs-cls/transac
 import type { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
 import { EventRecorder, TransactionalEvent } from 'nestjs-reliable-mq';
 import { Repository } from 'typeorm';
+import { describeEachDatabase } from '../support/each-database';
 import { nestjsCls } from './nestjs-cls';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
+import { itSharesTransactions } from './transactional-styles';
 
 type Adapter = TransactionalAdapterTypeOrm;
 
@@ -89,12 +91,13 @@ class Notes {
   }
 }
 
-describe('beside @nestjs-cls/transactional', () => {
+describeEachDatabase('beside @nestjs-cls/transactional', (database) => {
   let recording: Recording;
   let notes: Notes;
 
   beforeAll(async () => {
     recording = await Recording.start({
+      database,
       providers: [Notes],
       imports: [nestjsCls()],
     });
@@ -103,24 +106,11 @@ describe('beside @nestjs-cls/transactional', () => {
   beforeEach(() => recording.reset());
   afterAll(() => recording.dispose());
 
-  const STYLES = ['outside', 'inside', 'above', 'below'] as const;
-
-  it.each(STYLES)(
-    '@Transactional %s @TransactionalEvent is one transaction, with its repositories and its events',
-    async (style) => {
-      await notes[style]('a');
-      await recording.expectEverywhere('a', 'a (host)');
-    },
+  itSharesTransactions(
+    () => recording,
+    () => notes,
+    '(host)',
   );
-
-  it.each(STYLES)('@Transactional %s @TransactionalEvent drops everything when it fails', async (style) => {
-    await expect(
-      notes[style]('undone', () => {
-        throw new Error('undo');
-      }),
-    ).rejects.toThrow('undo');
-    await recording.expectEverywhere();
-  });
 
   it('takes events that are recorded in @Transactional alone', async () => {
     await notes.transactional('a');

@@ -1,6 +1,7 @@
 import { Type } from 'class-transformer';
 import { IsDate, IsInt, IsOptional, IsString, IsUUID, Min, ValidateNested } from 'class-validator';
 import { NoTransactionError, NotAnEventError, PayloadTooLargeError, ReliableEvent } from 'nestjs-reliable-mq';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { NoteWritten, noteWritten, Recording } from './record-harness';
 
@@ -46,11 +47,12 @@ class NoEvent {
 
 class UndecoratedChild extends NoteWritten {}
 
-describe('the payload of an event', () => {
+describeEachDatabase('the payload of an event', (database) => {
   let recording: Recording;
 
   beforeAll(async () => {
     recording = await Recording.start({
+      database,
       types: ['note.written', 'anything.happened', 'order.placed', 'date.fixed-typed'],
       reliableMq: { record: { maxPayloadBytes: 100_000 } },
     });

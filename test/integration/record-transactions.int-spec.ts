@@ -10,6 +10,7 @@ import {
 } from 'nestjs-reliable-mq';
 import { DataSource, EntityManager, type QueryRunner, Repository } from 'typeorm';
 import { deferred } from '../support/deferred';
+import { describeEachDatabase } from '../support/each-database';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
 /** As TypeORM's and Nest's documentation have it: with a manager of its own. */
@@ -55,12 +56,12 @@ class Notes {
 /** A transaction sees what was committed before its first statement, and itself. */
 const REPEATABLE = { isolation: 'REPEATABLE READ' } as const;
 
-describe('recording in a transaction', () => {
+describeEachDatabase('recording in a transaction', (database) => {
   let recording: Recording;
   let notes: Notes;
 
   beforeAll(async () => {
-    recording = await Recording.start({ providers: [Notes, NoteRepository], poolSize: 24 });
+    recording = await Recording.start({ database, providers: [Notes, NoteRepository], poolSize: 24 });
     notes = recording.app.get(Notes);
   });
   beforeEach(() => recording.reset());

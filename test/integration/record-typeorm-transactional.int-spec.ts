@@ -14,6 +14,7 @@ import {
   runOnTransactionCommit,
 } from 'typeorm-transactional';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
+import { itSharesTransactions } from './transactional-styles';
 
 // Before any repository is created, as its documentation has it.
 initializeTransactionalContext({ storageDriver: StorageDriver.ASYNC_LOCAL_STORAGE });
@@ -154,24 +155,11 @@ describe.each(['before', 'after'] as const)(
       deleteDataSourceByName('default');
     });
 
-    const STYLES = ['outside', 'inside', 'above', 'below'] as const;
-
-    it.each(STYLES)(
-      '@Transactional %s @TransactionalEvent is one transaction, with its repositories and its events',
-      async (style) => {
-        await notes[style]('a');
-        await recording.expectEverywhere('a', 'a (other)');
-      },
+    itSharesTransactions(
+      () => recording,
+      () => notes,
+      '(other)',
     );
-
-    it.each(STYLES)('@Transactional %s @TransactionalEvent drops everything when it fails', async (style) => {
-      await expect(
-        notes[style]('undone', () => {
-          throw new Error('undo');
-        }),
-      ).rejects.toThrow('undo');
-      await recording.expectEverywhere();
-    });
 
     it('takes events that are recorded in @Transactional alone, and leaves its hooks and options as they are', async () => {
       notes.hooks.length = 0;

@@ -1,1 +1,0 @@
-import 'reflect-metadata'; import 'nestjs-reliable-mq'; console.log('ok')
