@@ -8,7 +8,7 @@ import { StockService } from '../../apps/inventory/stock/stock.service';
 import { ORDER } from '../../apps/order/order.identity';
 import { OrderModule } from '../../apps/order/order.module';
 import { OrderService } from '../../apps/order/orders/order.service';
-import { random } from '../support/random';
+import { Random } from '../../chaos/random';
 import { type SilentService, startSilently } from './in-process';
 
 /** What a broker, and a producer that gives up, may do to one event. */
@@ -34,8 +34,8 @@ describe('orders and stock under any order of events', () => {
   });
 
   it.each([1, 2, 3, 4, 5, 6])('agree in the end (seed %d)', async (seed) => {
-    const next = random(seed);
-    const pick = (count: number): number => Math.floor(next() * count);
+    const numbers = new Random(seed);
+    const pick = (count: number): number => numbers.integer(0, count - 1);
     const orders = order.app.get(OrderService);
     const stock = inventory.app.get(StockService);
     const sku = `sku-${randomUUID()}`;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Random } from '../../chaos/random';
 import { eventually } from '../support/eventually';
-import { random } from '../support/random';
 import type { Recording } from './record-harness';
 
 const PLANS = 40;
@@ -44,9 +44,10 @@ interface Plan {
 
 /** Three to six branches at once, nested up to three deep, at random points apart; some fail, some of these are swallowed, some are not awaited. */
 function planOf(seed: number): Plan {
-  const next = random(seed);
-  const upTo = (count: number): number => Math.floor(next() * count);
-  const oneOf = <T>(values: readonly T[]): T => values[upTo(values.length)] as T;
+  const numbers = new Random(seed);
+  const next = (): number => numbers.next();
+  const upTo = (count: number): number => numbers.integer(0, count - 1);
+  const oneOf = <T>(values: readonly T[]): T => numbers.pick(values);
   const branch = (path: string, depth: number): Branch => {
     const isNested = depth < 3 && next() < 0.35;
     const does = oneOf(['write, record', 'record, write', 'both'] as const);
