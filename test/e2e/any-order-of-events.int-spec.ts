@@ -69,7 +69,8 @@ describe('orders and stock under any order of events', () => {
         known.add(id);
         const copies = 1 + pick(3);
         for (let copy = 0; copy < copies; copy += 1) waiting.push({ do: 'deliver', type, payload: payload as object });
-        if (type === 'order.created' && next() < 0.5) waiting.push({ do: 'give up', type, payload: payload as object });
+        if (type === 'order.created' && numbers.next() < 0.5)
+          waiting.push({ do: 'give up', type, payload: payload as object });
       }
     };
     await collect();

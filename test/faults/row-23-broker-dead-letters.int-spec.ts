@@ -5,7 +5,7 @@ import { Client } from 'pg';
 import type { RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { eventually } from '../support/eventually';
 import { usePrivateServers } from '../support/private-servers';
-import type { ReliableApp } from '../support/reliable-app';
+import type { TestApp } from '../support/test-app';
 import { HEADER } from '../support/wire-headers';
 import { ConsumerField } from './support/consumer-process';
 import { Landscape } from './support/landscape';
@@ -41,7 +41,7 @@ describe('When a policy makes the broker dead-letter messages of an event queue'
     return node.ctl('set_policy', 'operator', `^${queues}$`, JSON.stringify(definition), '--apply-to', 'queues');
   }
 
-  function stock(): Promise<ReliableApp> {
+  function stock(): Promise<TestApp> {
     const hooks: Partial<Hooks> = {
       deadLettered: (message) => deadLettered.push(message),
       parked: (message) => parkedHooks.push(message),
@@ -215,7 +215,7 @@ describe('When a policy makes the broker dead-letter messages of an event queue'
   });
 
   /** One start is one look through the parking queue; it is over when a message that was dead-lettered behind the others is handled. */
-  async function restarted(app: ReliableApp): Promise<ReliableApp> {
+  async function restarted(app: TestApp): Promise<TestApp> {
     await landscape.close(app);
     const before = (await landscape.effects()).length;
     const waiting = await landscape.messageCount(parked);

@@ -16,7 +16,7 @@ describe('what the broker dead-letters from an event queue', () => {
     broker = new MemoryBroker();
     told.length = 0;
   });
-  afterEach(() => consuming.close());
+  afterEach(() => consuming.dispose());
 
   async function start(): Promise<void> {
     const hooks = { deadLettered: (message: unknown) => told.push(message) };
