@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { GetMessage, Options } from 'amqplib';
 import { EventOperations, type Hooks } from 'nestjs-reliable-mq';
-import { Client } from 'pg';
 import type { RabbitmqNode } from '../../tools/servers/rabbitmq';
 import { eventually } from '../support/eventually';
 import { usePrivateServers } from '../support/private-servers';
@@ -115,16 +114,14 @@ describe('When a policy makes the broker dead-letter messages of an event queue'
     await policy({ 'message-ttl': 100 });
     await stock();
     const shop = await landscape.shop();
-    const lock = new Client({ connectionString: landscape.database.url });
-    await lock.connect();
-    await lock.query('BEGIN; LOCK TABLE effect');
-    await shop.get(OrderService).placeMany(15);
-    // The handler has as many as it may have, and what it has not got has expired.
-    await eventually(async () => {
-      for (const row of await landscape.rows()) expect(row).toMatchObject({ status: 'published' });
-      expect(await landscape.messageCount(landscape.queue)).toBe(0);
+    await landscape.database.locking('effect', undefined, async () => {
+      await shop.get(OrderService).placeMany(15);
+      // The handler has as many as it may have, and what it has not got has expired.
+      await eventually(async () => {
+        for (const row of await landscape.rows()) expect(row).toMatchObject({ status: 'published' });
+        expect(await landscape.messageCount(landscape.queue)).toBe(0);
+      });
     });
-    await lock.end();
     await landscape.untilConsumed(15);
     expect(deadLettered).toHaveLength(5);
   });
