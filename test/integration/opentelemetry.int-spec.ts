@@ -13,9 +13,8 @@ import {
   ReliableMqHooks,
 } from 'nestjs-reliable-mq';
 import { ReliableMqOpenTelemetryModule } from 'nestjs-reliable-mq/opentelemetry';
-import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 import { Telemetry } from '../support/telemetry';
 
 @ReliableEvent({ type: 'order.created' })
@@ -79,15 +78,12 @@ const linksOf = (span: ReadableSpan): object[] => span.links.map((link) => idsOf
 
 describe('an application with ReliableMqOpenTelemetryModule', () => {
   let telemetry: Telemetry;
-  let database: TestDatabase;
-  let app: ReliableApp;
+  let app: TestApp;
   let shop: Shop;
 
   beforeAll(async () => {
     telemetry = new Telemetry();
-    database = await createTestDatabase();
-    app = await startReliableApp({
-      url: database.url,
+    app = await TestApp.start({
       imports: [ReliableMqOpenTelemetryModule],
       providers: [Shop],
       reliableMq: { ...QUICK, service: 'shop', transport: 'memory' },
@@ -100,17 +96,13 @@ describe('an application with ReliableMqOpenTelemetryModule', () => {
     shop.baggage.length = 0;
   });
   afterAll(async () => {
-    await app.close();
+    await app.dispose();
     await telemetry.shutdown();
-    await database.drop();
   });
 
   async function headersOf(id: string): Promise<Record<string, string>> {
-    const [row] = await app.query<{ headers: Record<string, string> }>(
-      'SELECT headers FROM reliable_mq_outbox WHERE id = $1',
-      [id],
-    );
-    return row!.headers;
+    const [row] = await app.outbox({ id });
+    return row!.headers as Record<string, string>;
   }
 
   it('stores where an event was recorded with it, and links its handling to that', async () => {

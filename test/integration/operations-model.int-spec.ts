@@ -12,7 +12,7 @@ import {
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
-import { QUICK, type ReliableApp, startReliableApp } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 
 @ReliableEvent({ type: 'thing.made', key: ({ name }: ThingMade) => name })
 class ThingMade {
@@ -49,8 +49,8 @@ const ANNA = { by: 'anna', why: 'the stock was down' };
 describe('the operations of a person on call', () => {
   let database: TestDatabase;
   let broker: MemoryBroker;
-  const apps: ReliableApp[] = [];
-  let app: ReliableApp;
+  const apps: TestApp[] = [];
+  let app: TestApp;
   let operations: Operations;
 
   beforeEach(async () => {
@@ -64,11 +64,12 @@ describe('the operations of a person on call', () => {
     await database.drop();
   });
 
-  async function start(): Promise<ReliableApp> {
-    const started = await startReliableApp({
-      url: database.url,
+  async function start(): Promise<TestApp> {
+    const started = await TestApp.start({
+      database,
+      broker,
       providers: [Things],
-      reliableMq: { ...QUICK, service: 'shop', transport: broker, consume: { maxAttempts: 1 } },
+      reliableMq: { ...QUICK, consume: { maxAttempts: 1 } },
     });
     apps.push(started);
     return started;

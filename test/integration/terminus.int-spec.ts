@@ -1,16 +1,11 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Controller, Get, Injectable, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import type { INestApplication } from '@nestjs/common';
 import { HealthCheck, type HealthCheckResult, HealthCheckService, TerminusModule } from '@nestjs/terminus';
-import { TypeOrmModule } from '@nestjs/typeorm';
-import { EventRecorder, MemoryBroker, ReliableEvent, ReliableMqModule } from 'nestjs-reliable-mq';
+import { EventRecorder, MemoryBroker, ReliableEvent } from 'nestjs-reliable-mq';
 import { ReliableMqHealthIndicator } from 'nestjs-reliable-mq/terminus';
 import { startProxy, type TcpProxy } from '../../tools/servers/tcp-proxy';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { QUICK } from '../support/reliable-app';
+import { QUICK, TestApp } from '../support/test-app';
 
 @ReliableEvent({ type: 'order.created', consumers: ['inventory'] })
 class OrderCreated {}
@@ -49,30 +44,21 @@ describe('ReliableMqHealthIndicator, in a controller of @nestjs/terminus', () =>
   const broker = new MemoryBroker();
   let database: TestDatabase;
   let proxy: TcpProxy;
-  let app: INestApplication;
-  let url: string;
+  let app: TestApp;
 
   beforeAll(async () => {
     database = await createTestDatabase();
     const target = new URL(database.url);
     proxy = await startProxy({ target: { host: target.hostname, port: Number(target.port || 5432) } });
-    @Module({
-      imports: [
-        TypeOrmModule.forRoot({ type: 'postgres', url: proxy.url(database.url), retryAttempts: 0 }),
-        ReliableMqModule.forRoot({
-          ...QUICK,
-          service: 'shop',
-          transport: broker,
-          receipts: { chaseAfterMs: 100 },
-        }),
-        HealthModule,
-      ],
+    app = await TestApp.start({
+      database,
+      dataSource: { url: proxy.url(database.url) },
+      broker,
+      imports: [HealthModule],
       providers: [Orders],
-    })
-    class AppModule {}
-    app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
-    await app.listen(0, '127.0.0.1');
-    url = `http://127.0.0.1:${((app.getHttpServer() as Server).address() as AddressInfo).port}/health`;
+      controllers: [],
+      reliableMq: { ...QUICK, receipts: { chaseAfterMs: 100 } },
+    });
   });
   afterAll(async () => {
     await proxy.restore();
@@ -82,7 +68,7 @@ describe('ReliableMqHealthIndicator, in a controller of @nestjs/terminus', () =>
   });
 
   async function check(): Promise<{ readonly code: number; readonly found: unknown }> {
-    const response = await fetch(url, { headers: { connection: 'close' } });
+    const response = await fetch(`${app.url}/health`, { headers: { connection: 'close' } });
     const { details } = (await response.json()) as { readonly details: Record<string, unknown> };
     return { code: response.status, found: details['reliable-mq'] };
   }

@@ -99,12 +99,12 @@ describe.each(['memory', 'rabbitmq'] as const)('an event on its whole way over %
   });
 
   it('waits while its queue is paused, and is handled when that is over', async () => {
-    const queue = { consumer: `${prefix}shop`, type: 'purchase.made' };
+    const queue = { consumer: service, type: 'purchase.made' };
     const operations = app.get(EventOperations);
     const paused = async () => (await app.get(ReliableMqHealth).check()).paused;
     for (const by of ['anna', 'bert']) {
       await operations.on().pause(queue, { by });
-      await eventually(async () => expect(await paused()).toEqual([`${prefix}shop.purchase.made`]));
+      await eventually(async () => expect(await paused()).toEqual([`${service}.purchase.made`]));
       const { id } = await app.get(PurchaseService).buy(3);
       await eventually(async () => expect(await operations.list({ status: 'published' })).toHaveLength(1));
       expect(app.get(StockService).handled).not.toContain(id);

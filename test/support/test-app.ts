@@ -55,7 +55,7 @@ export interface TestAppOptions {
   readonly entities?: readonly Type[];
   readonly providers?: readonly Provider[];
   readonly imports?: ModuleMetadata['imports'];
-  /** With controllers it is an application that listens; `url` says where. */
+  /** With controllers, or an empty list where a module has them, it is an application that listens; `url` says where. */
   readonly controllers?: readonly Type[];
   /**
    * Connections of a pool.
