@@ -78,6 +78,8 @@ export interface HandlingState extends InboxKey {
 
 /** Rows that are returned at once, whatever `limit` says, and ids or keys that one statement is given. */
 export const MAX_LIMIT = 1000;
+/** Rows that are returned when no `limit` is said. */
+export const DEFAULT_LIMIT = 100;
 
 export interface EventFilter {
   /** `published`: those that wait for receipts; the ones that ended there (`confirm: false`) are listed without a status only. */

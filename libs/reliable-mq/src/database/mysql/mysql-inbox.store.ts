@@ -63,6 +63,7 @@ export class MysqlInboxStore implements InboxStore {
       `INSERT INTO ${this.table} (${IDENTITY}, status, attempts, history, received_at, ended_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, 'handled', 1, '[]', ${NOW}, ${NOW})`,
       identityColumns(key, message),
+      UNTOUCHED,
     );
   }
 
@@ -82,6 +83,7 @@ export class MysqlInboxStore implements InboxStore {
         openRunnerOf(manager),
         `INSERT INTO ${this.table} (${IDENTITY}, claim_token, status, attempts, history, received_at, ended_at) VALUES ${rows.join(', ')}`,
         some.flatMap(({ eventId, stored }) => [...identityColumns({ eventId, consumer, type }, stored), token]),
+        UNTOUCHED,
       );
       const ids = some.map(({ eventId }) => eventId);
       for (const id of areNew ? ids : await this.handledUnder(manager, { consumer, type }, ids, token)) claimed.add(id);
@@ -122,6 +124,7 @@ export class MysqlInboxStore implements InboxStore {
         `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, history, received_at, unfinished_starts, due_at, claim_token, reason)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', 1, '[]', ${NOW}, ?, ${FROM_NOW}, ?, 'started, not finished')`,
         [...messageColumns(key, message), unfinishedStarts, microseconds(claim.leaseMs), toBinary(claim.token)],
+        UNTOUCHED,
       ),
     );
     if (inserted && performance.now() - beganAtMs < LEASE_RENEWED_AFTER_MS) return true;
@@ -140,6 +143,7 @@ export class MysqlInboxStore implements InboxStore {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${counts ? 1 : 0}, ${NOW}, ${FROM_NOW}, ${delayMs === null ? NOW : 'NULL'}, ?,
            ${counts ? `JSON_ARRAY(${attemptRecord('1', '?')})` : "'[]'"})`,
         [...messageColumns(key, message), status, microseconds(delayMs), reason, ...(counts ? [reason] : [])],
+        UNTOUCHED,
       ),
     );
   }
@@ -155,6 +159,7 @@ export class MysqlInboxStore implements InboxStore {
         `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, history, received_at, ended_at, reason)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'rejected', 0, '[]', ${NOW}, ${NOW}, ?)`,
         [...columns, why, why, properties],
+        UNTOUCHED,
         // Each sees what those before it have assigned: the status comes last.
         [
           `ended_at = IF(${givenUp}, ${NOW}, ended_at)`,
@@ -276,6 +281,8 @@ export class MysqlInboxStore implements InboxStore {
   }
 }
 
+/** What a second message of one id changes nothing of. */
+const UNTOUCHED = 'version';
 /** The row of one handling: the primary key. */
 const KEY = 'event_id = ? AND consumer = ? AND type = ?';
 const IDENTITY = 'event_id, consumer, type, version, redrives, body_hash, event_key';

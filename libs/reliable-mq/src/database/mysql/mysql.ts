@@ -5,6 +5,7 @@ import { MIGRATIONS } from './migrations/migrations';
 import type { SchemaMigration } from './migrations/schema-migration';
 import { MysqlDatabase } from './mysql-database';
 import { MysqlInboxStore } from './mysql-inbox.store';
+import { MysqlOperationsStore } from './mysql-operations.store';
 import { MysqlOutboxStore } from './mysql-outbox.store';
 import { applyMigration, undoMigration } from './schema-migrator';
 import { schemaScript } from './schema-script';
@@ -21,7 +22,7 @@ function kindOf(name: 'mysql' | 'mariadb'): DatabaseKind {
         database,
         outbox: new MysqlOutboxStore(dataSource, () => database.suspectTables()),
         inbox: new MysqlInboxStore(dataSource),
-        operations: missing('operations', 'pausedQueues'),
+        operations: new MysqlOperationsStore(dataSource),
       };
     },
     schemaScript: (schema, prefix) => schemaScript(name, schema, prefix),
@@ -44,13 +45,3 @@ async function withMigration(
 
 export const MYSQL = kindOf('mysql');
 export const MARIADB = kindOf('mariadb');
-
-/**
- * A store whose every method says that it is not there.
- * @param asked by the running application: that finds nothing
- */
-function missing(what: string, asked: string): never {
-  const refuse = (): Promise<never> => Promise.reject(new Error(`MySQL and MariaDB have no ${what} in this version`));
-  const nothing = (): Promise<readonly never[]> => Promise.resolve([]);
-  return new Proxy({}, { get: (_target, name) => (name === asked ? nothing : refuse) }) as never;
-}

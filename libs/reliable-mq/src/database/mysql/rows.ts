@@ -11,8 +11,9 @@ const NUMBERS = new Set([
   'compensation_attempts',
   'overdue_ms',
   'due_in_ms',
+  'count',
 ]);
-const UUIDS = new Set(['id', 'claim_token', 'causation_id']);
+const UUIDS = new Set(['id', 'run_id', 'claim_token', 'causation_id']);
 const MOMENTS = new Set([
   'due_at',
   'created_at',
@@ -21,8 +22,10 @@ const MOMENTS = new Set([
   'ended_at',
   'compensated_at',
   'archived_at',
+  'at',
+  'since',
 ]);
-const JSONS = new Set(['payload', 'headers', 'consumers', 'history', 'outcomes', 'properties']);
+const JSONS = new Set(['payload', 'headers', 'consumers', 'history', 'outcomes', 'properties', 'filter', 'items']);
 
 /** The row with each column as what it means: by the columns' names, which are the same in all statements. */
 export function readRow(row: object): unknown {

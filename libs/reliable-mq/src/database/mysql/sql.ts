@@ -14,7 +14,7 @@ const CONFLICT_ATTEMPTS = 5;
 /** Bytes that are written into the text of a statement. */
 const MAX_BYTES_IN_TEXT = 64 * 1024;
 /** Columns that hold bytes; all others are texts, also numbers and moments. */
-const BINARY_COLUMNS = new Set(['id', 'claim_token', 'causation_id', 'body', 'body_hash']);
+const BINARY_COLUMNS = new Set(['id', 'run_id', 'claim_token', 'causation_id', 'body', 'body_hash']);
 
 /**
  * Values are put into a statement by `mysql2`: lists as `(?)`, lists of rows as `?`. They are text, numbers, booleans, bytes, null and lists of those; no

@@ -1,6 +1,7 @@
 import { readCursor } from '../cursor';
 import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '../failures';
 import {
+  DEFAULT_LIMIT,
   type EventFilter,
   type EventRecord,
   type EventState,
@@ -27,8 +28,6 @@ import { columnsOf, PostgresActions } from './postgres-actions';
 import { Conditions, deadEvents, failedHandlings, NEEDS_PERSON, NOT_HANDLED } from './postgres-failures';
 import { statisticsOf } from './postgres-statistics';
 import { queryAlone, utcText } from './sql';
-
-const DEFAULT_LIMIT = 100;
 
 /** PostgreSQL 13 and later. */
 export class PostgresOperationsStore extends PostgresActions implements OperationsStore {

@@ -37,7 +37,7 @@ export const TABLES: SchemaMigration = {
   \`compensated_at\` DATETIME(6),
   \`archived_at\` DATETIME(6),
   PRIMARY KEY (\`id\`),
-  KEY ${names.index('outbox', 'due')} (\`status\`, \`due_at\`),
+  KEY ${names.index('outbox', 'due')} (\`status\`, \`due_at\`, \`compensated_at\`, \`archived_at\`),
   KEY ${names.index('outbox', 'event_key')} (\`event_key\`),
   KEY ${names.index('outbox', 'causation')} (\`causation_id\`)
 ) ${tableOptions(kind)}`,

@@ -1,0 +1,162 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import type { InboxKey } from '../../../inbox/inbox.store';
+import type { StoredOutcome } from '../../../outbox/outbox.entity';
+import type { Audit } from '../../audit';
+import type { HandlingKey, HandlingState } from '../../operations.store';
+import { byKey, type LockedRow, OutboxRows } from '../outbox/outbox-rows';
+import { rowsOfKeys } from '../rows-of-keys';
+import { inOwnTransaction, queryAlone, queryOn, writeOn } from '../sql';
+import { sqlNamesOf } from '../sql-names';
+import { NOW, toBinary, toUuid } from '../values';
+import type { Audits } from './audits';
+
+/** Nobody works on the row at this moment: a compensation that runs holds an unexpired claim. */
+const IS_FREE = `(claim_token IS NULL OR due_at <= ${NOW})`;
+
+/**
+ * What people change, with its row in the audit. What waits for rows locks them in the order of their keys, and has looked before whether they are to be
+ * changed: InnoDB locks what it looks at, and a compensation handler's transaction holds its dead row for as long as it runs.
+ */
+export class Changes {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly audits: Audits,
+  ) {}
+
+  /** What consumers have reported `handled` since the event died stays; when that is all of them, the event is consumed. */
+  redrive(eventIds: readonly string[], evenIfCompensated: boolean, audit: Audit): Promise<readonly string[]> {
+    const condition = `${IS_FREE} AND (compensated_at IS NULL OR ${evenIfCompensated})`;
+    return this.changing(eventIds, condition, audit, 'consumers, outcomes, confirm', async (rows, found) => {
+      const values = (found as readonly DeadRow[]).map((row) => {
+        const { isComplete, outcomes } = judge(row);
+        return [row.id, isComplete, JSON.stringify(outcomes), row.outcomes !== '{}'];
+      });
+      await rows.write(
+        ['id', 'is_complete', 'outcomes', 'was_published'],
+        values,
+        `o.status = IF(v.is_complete, 'consumed', 'pending'), o.due_at = IF(v.is_complete, NULL, ${NOW}),
+         o.ended_at = IF(v.is_complete, ${NOW}, NULL), o.reason = IF(v.is_complete, NULL, 'redriven by hand'),
+         o.published_at = IF(v.was_published, o.published_at, NULL), o.attempts = 0, o.claim_token = NULL,
+         o.redrives = o.redrives + 1, o.compensated_at = NULL, o.compensation_attempts = 0, o.archived_at = NULL,
+         o.outcomes = v.outcomes`,
+      );
+    });
+  }
+
+  discard(eventIds: readonly string[], audit: Audit): Promise<readonly string[]> {
+    return this.changing(eventIds, IS_FREE, audit, '1', (rows, found) => rows.delete(found.map(({ id }) => id)));
+  }
+
+  archive(eventIds: readonly string[], audit: Audit): Promise<readonly string[]> {
+    const condition = `${IS_FREE} AND archived_at IS NULL`;
+    return this.changing(eventIds, condition, audit, '1', (rows, found) =>
+      rows.write(
+        ['id'],
+        found.map(({ id }) => [id]),
+        `o.archived_at = ${NOW}`,
+      ),
+    );
+  }
+
+  /** Lock those of the dead events for which the condition holds, and change them. @returns their ids */
+  private async changing(
+    eventIds: readonly string[],
+    condition: string,
+    audit: Audit,
+    columns: string,
+    change: (rows: OutboxRows, found: readonly LockedRow[]) => Promise<void>,
+  ): Promise<readonly string[]> {
+    if (eventIds.length === 0) return [];
+    const isMeant = `(status = 'dead' AND ${condition})`;
+    return inOwnTransaction(this.dataSource, async (own) => {
+      const candidates = await queryOn<{ id: Buffer }>(
+        own,
+        `SELECT id FROM ${byKey(this.dataSource)} WHERE id IN (?) AND ${isMeant}`,
+        [eventIds.map(toBinary)],
+      );
+      const rows = new OutboxRows(this.dataSource, own);
+      const locked = await rows.lock<LockedRow & { readonly is_meant: string }>(
+        candidates.map(({ id }) => toUuid(id)),
+        `${columns}, ${isMeant} AS is_meant`,
+        true,
+      );
+      const found = locked.filter(({ is_meant }) => is_meant === '1');
+      if (found.length === 0) return [];
+      await change(rows, found);
+      const changed = found.map(({ id }) => toUuid(id));
+      await this.audits.write(own, audit, changed);
+      return changed;
+    });
+  }
+
+  async retryInbox(keys: readonly HandlingKey[], audit: Audit): Promise<readonly InboxKey[]> {
+    const isMeant = `(status <> 'handled' AND ${IS_FREE})`;
+    return inOwnTransaction(this.dataSource, async (own) => {
+      const candidates = await this.handlings(own, keys, `AND ${isMeant}`);
+      if (candidates.length === 0) return [];
+      const locked = await queryOn<InboxKey & { readonly is_meant: string }>(
+        own,
+        `SELECT event_id AS eventId, consumer, type, ${isMeant} AS is_meant FROM ${sqlNamesOf(this.dataSource).inbox} FORCE INDEX (PRIMARY)
+         WHERE (event_id, consumer, type) IN (?) ORDER BY event_id, consumer, type FOR UPDATE`,
+        [candidates.map(({ eventId, consumer, type }) => [eventId, consumer, type])],
+      );
+      const retried = locked
+        .filter(({ is_meant }) => is_meant === '1')
+        .map(({ eventId, consumer, type }) => ({ eventId, consumer, type }));
+      if (retried.length === 0) return [];
+      const these = rowsOfKeys(this.dataSource, retried.length);
+      const values = retried.flatMap(({ eventId, consumer, type }) => [eventId, consumer, type]);
+      await writeOn(
+        own,
+        `UPDATE ${these} SET i.attempts = IF(i.status = 'failed', i.attempts, 0), i.unfinished_starts = 0,
+           i.due_at = ${NOW}, i.claim_token = NULL, i.ended_at = NULL`,
+        values,
+      );
+      // By itself: the order of assignments in an UPDATE of two tables is nobody's promise.
+      await writeOn(own, `UPDATE ${these} SET i.status = 'failed' WHERE i.status <> 'waiting'`, values);
+      await this.audits.write(own, audit, retried);
+      return retried;
+    });
+  }
+
+  /**
+   * How handlings stand: by the events' ids, of which there are few handlings each; then those that are meant.
+   * @param own undefined: on a connection of its own
+   */
+  async handlings(
+    own: QueryRunner | undefined,
+    keys: readonly HandlingKey[],
+    condition = '',
+  ): Promise<readonly HandlingState[]> {
+    if (keys.length === 0) return [];
+    const sql = `SELECT event_id AS eventId, consumer, type, status FROM ${sqlNamesOf(this.dataSource).inbox} FORCE INDEX (PRIMARY)
+      WHERE event_id IN (?) ${condition}`;
+    const parameters = [keys.map(({ eventId }) => eventId)];
+    const rows = own
+      ? await queryOn<HandlingState>(own, sql, parameters)
+      : await queryAlone<HandlingState>(this.dataSource, sql, parameters);
+    const nameOf = ({ eventId, consumer, type }: HandlingKey): string =>
+      JSON.stringify([eventId, consumer, type ?? null]);
+    const meant = new Set(keys.map(nameOf));
+    return rows.filter((row) => {
+      const { eventId, consumer } = row;
+      return meant.has(nameOf(row)) || meant.has(nameOf({ eventId, consumer }));
+    });
+  }
+}
+
+interface DeadRow extends LockedRow {
+  readonly consumers: string;
+  readonly outcomes: string;
+  readonly confirm: string;
+}
+
+/** @returns whether everybody has handled the event since it died, and what stays of the outcomes */
+function judge(row: DeadRow): { isComplete: boolean; outcomes: Readonly<Record<string, StoredOutcome>> } {
+  const consumers = JSON.parse(row.consumers) as readonly string[];
+  const all = Object.entries(JSON.parse(row.outcomes) as Record<string, StoredOutcome>);
+  const handled = all.filter(([, { outcome }]) => outcome === 'handled');
+  const by = new Set(handled.map(([consumer]) => consumer));
+  const isComplete = consumers.length === 0 ? by.size > 0 : consumers.every((consumer) => by.has(consumer));
+  return { isComplete: row.confirm === '1' && isComplete, outcomes: Object.fromEntries(handled) };
+}
