@@ -158,6 +158,15 @@ describe('the package, installed from its tarball into an application of its own
     ]);
   });
 
+  it('asks a database without an application, and exits as scripts want it', async () => {
+    const of = ['--database', database.url, '--schema', 'public'];
+    await expect(app.cli('migrate', ...of)).resolves.toMatchObject({ code: 0, stderr: '' });
+    await expect(app.cli('status', ...of, '--max-dead', '0')).resolves.toMatchObject({ code: 0, stderr: '' });
+    const found = await app.cli('find', 'order 7', ...of, '--json');
+    expect(found).toMatchObject({ code: 1, stderr: '' });
+    expect(JSON.parse(found.stdout)).toEqual({ events: [], handlings: [], isCut: false });
+  });
+
   it('refuses a command that it does not know, and prints nothing that psql would run', async () => {
     await expect(app.cli('shema')).resolves.toMatchObject({
       stdout: '',

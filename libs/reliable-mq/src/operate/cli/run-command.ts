@@ -1,65 +1,59 @@
-import { DATABASE_NAMES, schemaScript } from '../../database/databases';
-import { suggest } from '../../input/suggest';
+import { describeError } from '../../event/errors';
+import { InvalidSetupError, ReliableMqError } from '../../event/errors';
+import { maskUri } from '../../log/mask-uri';
+import { type Command, type CommandContext, UsageError } from './command';
+import { COMMANDS } from './commands';
+import { COMMON_OPTIONS, helpOf, helpOfCommand } from './help';
+import { didYouMean, readArguments } from './read-arguments';
 
 export interface CommandResult {
   /** For the standard output. */
   readonly output: string;
   /** For the standard error; empty when all went well. */
   readonly problem: string;
-  /** 0, or 2 when the arguments are wrong. */
-  readonly exitCode: 0 | 2;
+  /**
+   * - 0: done, and all is well
+   * - 1: what was asked for is not so, or something has to be looked at
+   * - 2: the arguments are wrong
+   * - 3: the database or the broker could not be asked
+   */
+  readonly exitCode: 0 | 1 | 2 | 3;
 }
 
-const HELP = `Usage: nestjs-reliable-mq schema [--schema NAME] [--prefix PREFIX] [--database ${DATABASE_NAMES.join('|')}]
-
-Prints the SQL that creates the tables of nestjs-reliable-mq and brings older ones up to date. Indexes of large tables are built
-beside the application that runs. Running it again goes on where it was interrupted, or changes nothing.
-
-  --schema NAME     schema of the tables, which must exist (default: the first one in the connection's search_path)
-  --prefix PREFIX   what the names of the tables begin with: entityPrefix of the DataSource (default: nothing)
-  --database KIND   ${DATABASE_NAMES.join(' or ')} (default: ${DATABASE_NAMES[0] ?? ''})
-  --help            this text
-
-Example (without ON_ERROR_STOP, psql exits 0 although a statement failed and nothing was created):
-  npx nestjs-reliable-mq schema | psql -v ON_ERROR_STOP=1 "postgres://user@localhost:5432/app"
-`;
-
-const FLAGS = ['--schema', '--prefix', '--database'] as const;
-type Flag = (typeof FLAGS)[number];
-
-/** What the command line prints for these arguments. Reads and writes nothing. */
-export function runCommand(args: readonly string[]): CommandResult {
-  if (args.includes('--help') || args.includes('-h')) return { output: HELP, problem: '', exitCode: 0 };
-  const [command, ...rest] = args;
-  if (command === undefined) return wrong('a command is missing');
-  if (command !== 'schema') return wrong(`unknown command "${command}"${didYouMean(command, ['schema'])}`);
-
-  const given = new Map<Flag, string>();
-  for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
-    const [name = '', ...assigned] = next.split('=');
-    const flag = FLAGS.find((each) => each === name);
-    if (!flag) return wrong(`unknown argument "${next}"${didYouMean(name, [...FLAGS, '--help'])}`);
-    if (given.has(flag)) return wrong(`${flag} is given twice`);
-    const value = assigned.length > 0 ? assigned.join('=') : rest.shift();
-    if (!value || (assigned.length === 0 && value.startsWith('--'))) return wrong(`${flag} needs a name after it`);
-    given.set(flag, value);
+/** What the command line does and prints for these arguments. */
+export async function runCommand(args: readonly string[], context: CommandContext): Promise<CommandResult> {
+  const [name, ...rest] = args;
+  if (name === '--help' || name === '-h') return { output: helpOf(COMMANDS), problem: '', exitCode: 0 };
+  if (name === undefined) return wrong('a command is missing', helpOf(COMMANDS));
+  const command = COMMANDS.find((each) => each.name === name);
+  if (!command) {
+    const names = COMMANDS.map((each) => each.name);
+    return wrong(`unknown command "${name}"${didYouMean(name, names)}`, helpOf(COMMANDS));
   }
-  const kind = given.get('--database');
-  const database = DATABASE_NAMES.find((name) => name === kind);
-  if (kind !== undefined && !database) {
-    return wrong(
-      `there is no database "${kind}" (there is ${DATABASE_NAMES.join(', ')})${didYouMean(kind, DATABASE_NAMES)}`,
-    );
+  if (rest.includes('--help') || rest.includes('-h'))
+    return { output: helpOfCommand(command), problem: '', exitCode: 0 };
+  try {
+    return await run(command, rest, context);
+  } catch (error) {
+    if (error instanceof UsageError) return wrong(error.message, helpOfCommand(command));
+    return { output: '', problem: `nestjs-reliable-mq: ${problemText(error)}\n`, exitCode: 3 };
   }
-  const output = schemaScript(given.get('--schema'), { prefix: given.get('--prefix'), database, online: true });
-  return { output, problem: '', exitCode: 0 };
 }
 
-function wrong(problem: string): CommandResult {
-  return { output: '', problem: `nestjs-reliable-mq: ${problem}\n\n${HELP}`, exitCode: 2 };
+async function run(command: Command, args: readonly string[], context: CommandContext): Promise<CommandResult> {
+  const options = [...command.options, ...COMMON_OPTIONS];
+  const given = readArguments(args, options, command.words !== undefined);
+  const { text, json, exitCode = 0 } = await command.run(given, context);
+  const output = given.flag('json') ? `${JSON.stringify(json)}\n` : text;
+  return { output, problem: '', exitCode };
 }
 
-function didYouMean(word: string, candidates: readonly string[]): string {
-  const candidate = suggest(word, candidates);
-  return candidate === undefined ? '' : `; did you mean "${candidate}"?`;
+/** Our own errors say what to do; of others, why the database could not be asked. */
+function problemText(error: unknown): string {
+  if (error instanceof InvalidSetupError) return error.problems.join('\n');
+  return error instanceof ReliableMqError ? error.message : maskUri(describeError(error));
+}
+
+function wrong(problem: string, help: string): CommandResult {
+  return { output: '', problem: `nestjs-reliable-mq: ${problem}\n\n${help}`, exitCode: 2 };
 }

@@ -1,0 +1,95 @@
+import { Injectable } from '@nestjs/common';
+import { IsString } from 'class-validator';
+import { EventRecorder, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
+import { Column, Entity, EntityManager, PrimaryGeneratedColumn } from 'typeorm';
+import { type CommandResult, runCommand } from '../../../libs/reliable-mq/src/operate/cli/run-command';
+import type { DatabaseName } from '../../support/database';
+import { quick, TestApp } from '../../support/test-app';
+
+@ReliableEvent({ type: 'order.created', consumers: ['stock'], key: ({ orderId }: OrderCreated) => orderId })
+class OrderCreated {
+  @IsString() orderId!: string;
+}
+
+/** What the consumer's handler writes: two rows of one order would be work that was done twice. */
+@Entity('deduction')
+export class Deduction {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column('varchar', { length: 50 }) orderId!: string;
+}
+
+@Injectable()
+export class Orders {
+  constructor(private readonly events: EventRecorder) {}
+
+  place(orderId: string): Promise<string> {
+    return this.events.transaction(() => this.events.record(Object.assign(new OrderCreated(), { orderId })));
+  }
+}
+
+@Injectable()
+export class Stock {
+  /** Throws, for a handler that fails. */
+  onDeduct: (orderId: string) => unknown = () => undefined;
+
+  constructor(private readonly manager: EntityManager) {}
+
+  @ReliableEventHandler(OrderCreated)
+  async deduct({ orderId }: OrderCreated): Promise<void> {
+    await this.onDeduct(orderId);
+    await this.manager.insert(Deduction, { orderId });
+  }
+}
+
+/** A producer and a consumer with a database each, on one broker, and the command line beside them. */
+export class TwoServices {
+  private constructor(
+    readonly order: TestApp,
+    readonly stock: TestApp,
+  ) {}
+
+  static async start(database: DatabaseName): Promise<TwoServices> {
+    const order = await TestApp.start({
+      database,
+      reliableMq: quick({ service: 'order', receipts: { chaseAfterMs: 1000 } }),
+      providers: [Orders],
+    });
+    const stock = await TestApp.start({
+      database,
+      broker: order.broker,
+      reliableMq: quick({ service: 'stock', consume: { maxAttempts: 2 } }),
+      entities: [Deduction],
+      providers: [Stock],
+    });
+    return new TwoServices(order, stock);
+  }
+
+  place(orderId: string): Promise<string> {
+    return this.order.get(Orders).place(orderId);
+  }
+
+  get handler(): Stock {
+    return this.stock.get(Stock);
+  }
+
+  /** The command line on the producer's database, or where its `--database` says. */
+  run(...args: readonly string[]): Promise<CommandResult> {
+    return runCommand(args, { env: { DATABASE_URL: this.order.database.url }, user: 'anna' });
+  }
+
+  onStock(...args: readonly string[]): Promise<CommandResult> {
+    return this.run(...args, '--database', this.stock.database.url);
+  }
+
+  /** What it prints for scripts. @throws Error when it ends with another code than 0 */
+  async json<T>(...args: readonly string[]): Promise<T> {
+    const { output, problem, exitCode } = await this.run(...args, '--json');
+    if (exitCode !== 0) throw new Error(`${args.join(' ')} ended with ${exitCode}: ${problem}${output}`);
+    return JSON.parse(output) as T;
+  }
+
+  async dispose(): Promise<void> {
+    await this.stock.dispose();
+    await this.order.dispose();
+  }
+}
