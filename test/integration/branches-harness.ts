@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../../chaos/random';
+import { poolOf } from '../support/connection-pool';
 import { eventually } from '../support/eventually';
 import type { Recording } from './record-harness';
 
@@ -198,7 +199,6 @@ export async function expectPlansToAgree(recording: Recording, style: Transactio
   await Promise.all(Array.from({ length: AT_ONCE }, run));
   expect(wrong).toEqual([]);
   // Nobody has left a transaction open, or kept a connection.
-  const { master } = dataSource.driver as unknown as { master: { totalCount: number; idleCount: number } };
-  await eventually(() => expect(master.idleCount).toBe(master.totalCount));
+  await eventually(() => expect(poolOf(dataSource).idle).toBe(poolOf(dataSource).open));
   expect(await recording.database.idleTransactions()).toEqual([]);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { poolOf } from '../support/connection-pool';
 import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
 import { Consuming, Effect, NoteHandler } from './consume-harness';
@@ -154,13 +155,9 @@ describe('attempts and a pool that is too small for them', () => {
       for (const id of ids) await consuming.settled(id, 'handled');
       for (const id of ids) await expect(consuming.notes(id)).resolves.toHaveLength(1);
       expect(most).toBe(2);
-      const pool = (
-        consuming.app.dataSource.driver as unknown as {
-          master: { totalCount: number; idleCount: number; waitingCount: number };
-        }
-      ).master;
-      await eventually(() => expect(pool.idleCount).toBe(pool.totalCount));
-      expect(pool).toMatchObject({ totalCount: 2, waitingCount: 0 });
+      const pool = () => poolOf(consuming.app.dataSource);
+      await eventually(() => expect(pool().idle).toBe(pool().open));
+      expect(pool()).toMatchObject({ open: 2, waiting: 0 });
     } finally {
       await consuming.dispose();
     }
@@ -180,9 +177,8 @@ describe('attempts and a pool that is too small for them', () => {
     );
     try {
       const ids = [1, 2, 3, 4].map((number) => consuming.send(`starved ${number}`));
-      const { master } = consuming.app.dataSource.driver as unknown as { master: { waitingCount: number } };
       // The fifth that waits asks whether the database is there: an attempt has given up.
-      await eventually(() => expect(master.waitingCount).toBeGreaterThan(4));
+      await eventually(() => expect(poolOf(consuming.app.dataSource).waiting).toBeGreaterThan(4));
       for (const queryRunner of taken.splice(0)) await queryRunner.release();
       for (const id of ids)
         await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 1, history: [] });

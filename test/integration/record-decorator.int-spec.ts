@@ -30,6 +30,7 @@ import {
 } from 'nestjs-reliable-mq';
 import { type Observable, map } from 'rxjs';
 import { Repository } from 'typeorm';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 
@@ -98,12 +99,13 @@ class RequestNotes {
   }
 }
 
-describe('@TransactionalEvent', () => {
+describeEachDatabase('@TransactionalEvent', (database) => {
   let recording: Recording;
   let notes: Notes;
 
   beforeAll(async () => {
     recording = await Recording.start({
+      database,
       providers: [Notes, LoudNotes, CarefulNotes],
       types: ['note.written', 'note.counted'],
     });
@@ -177,11 +179,11 @@ describe('@TransactionalEvent', () => {
   });
 });
 
-describe('two applications in one process', () => {
+describeEachDatabase('two applications in one process', (database) => {
   it('share nothing, not even through the classes they have in common', async () => {
     const [first, second] = await Promise.all([
-      Recording.start({ providers: [Notes] }),
-      Recording.start({ providers: [Notes] }),
+      Recording.start({ database, providers: [Notes] }),
+      Recording.start({ database, providers: [Notes] }),
     ]);
     try {
       const [one, two] = [first.app.get(Notes), second.app.get(Notes)];
@@ -277,11 +279,11 @@ class NotesController {
   }
 }
 
-describe('@TransactionalEvent on a controller', () => {
+describeEachDatabase('@TransactionalEvent on a controller', (database) => {
   let recording: Recording;
 
   beforeAll(async () => {
-    recording = await Recording.start({ providers: [RequestNotes], controllers: [NotesController] });
+    recording = await Recording.start({ database, providers: [RequestNotes], controllers: [NotesController] });
   });
   beforeEach(() => recording.reset());
   afterAll(() => recording.dispose());

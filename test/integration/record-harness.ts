@@ -15,7 +15,7 @@ import { TestApp, type TestAppOptions } from '../support/test-app';
 /** The business row of the record specs. */
 @Entity()
 export class Note {
-  @PrimaryGeneratedColumn('uuid') id!: string;
+  @PrimaryGeneratedColumn() id!: number;
   @Column('varchar') text!: string;
 }
 

@@ -40,7 +40,7 @@ class Notes {
 const PENDING = "SELECT count(*)::int AS pending FROM reliable_mq_outbox WHERE status = 'pending'";
 
 /** What an event adds to a transaction: one statement, for which the server is asked once more. */
-describe('statements of a transaction', () => {
+describe('statements of a transaction, on PostgreSQL', () => {
   let recording: Recording;
   let notes: Notes;
   let sent: string[];

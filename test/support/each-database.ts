@@ -1,6 +1,6 @@
 import type { DatabaseName } from './database';
 
-const ALL: readonly DatabaseName[] = ['postgres'];
+const ALL: readonly DatabaseName[] = ['postgres', 'mariadb'];
 
 /** Those of TEST_DATABASES, separated by commas, or all. */
 const DATABASES = ALL.filter((name) => (process.env.TEST_DATABASES ?? ALL.join()).split(',').includes(name));
