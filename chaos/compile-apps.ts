@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { transformFileSync } from '@swc/core';
 import { isAlive } from '../tools/servers/process-table';
@@ -33,12 +33,25 @@ export function compileApps(): CompiledApps {
   }
   const library = join(folder, 'node_modules', 'nestjs-reliable-mq');
   mkdirSync(library, { recursive: true });
-  writeFileSync(join(library, 'index.js'), `module.exports = require('../../libs/reliable-mq/src/index.js');\n`);
+  for (const entry of packageEntries()) {
+    const source = join('libs/reliable-mq/src', entry, 'index.js');
+    writeFileSync(join(library, `${entry || 'index'}.js`), `module.exports = require('../../${source}');\n`);
+  }
   return {
     order: join(folder, 'chaos', 'apps', 'order.js'),
     inventory: join(folder, 'chaos', 'apps', 'inventory.js'),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** What an application imports of the package, besides its manifest: '' for the package itself. */
+function packageEntries(): string[] {
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'libs/reliable-mq/package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, unknown>>;
+  };
+  return Object.keys(manifest.exports)
+    .filter((name) => name !== './package.json')
+    .map((name) => name.slice('./'.length));
 }
 
 /** Of harnesses that were killed. */
