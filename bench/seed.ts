@@ -1,15 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+import { schemaScript } from 'nestjs-reliable-mq';
 import { EVENT_TYPE, PAYLOAD_SQL } from './works/order-placed';
 
-const ROOT = join(__dirname, '..');
 let script: string | undefined;
 
-/** Statements that make the library's tables, as `npx nestjs-reliable-mq schema` prints them. */
+/** Statements that make the library's tables, in one transaction. */
 export function libraryTables(): readonly string[] {
-  const command = ['-r', '@swc-node/register', 'libs/reliable-mq/src/operate/cli/main.ts', 'schema'];
-  script ??= execFileSync(process.execPath, command, { cwd: ROOT, encoding: 'utf8' });
-  return [script];
+  return [(script ??= schemaScript())];
 }
 
 /** UUIDv7 as a process would have made them a second ago, in the order of `n`. */
