@@ -8,7 +8,7 @@ class Watch {
   private readonly running = new Set<AttemptWatchdog>();
   private timer: NodeJS.Timeout | undefined;
   /** When the timer calls, by `performance.now()`. */
-  private callsAt = Number.POSITIVE_INFINITY;
+  callsAt = Number.POSITIVE_INFINITY;
 
   constructor(stop: AbortSignal) {
     stop.addEventListener('abort', () => this.running.forEach((each) => each.stop()), { once: true });
@@ -23,12 +23,7 @@ class Watch {
     if (this.running.size === 0) this.callAt(Number.POSITIVE_INFINITY);
   }
 
-  /** One that calls before a phase is over looks again: most phases need no timer of their own. */
-  callBy(endsAt: number): void {
-    if (endsAt < this.callsAt) this.callAt(endsAt);
-  }
-
-  private callAt(endsAt: number): void {
+  callAt(endsAt: number): void {
     clearTimeout(this.timer);
     this.callsAt = endsAt;
     this.timer = Number.isFinite(endsAt)
@@ -78,10 +73,11 @@ export class AttemptWatchdog {
 
   /** A phase begins, and may take so many milliseconds. */
   enter(phaseMs: number, tooLong: () => Error): void {
-    this.throwIfExpired();
+    if (this.reason) throw this.reason;
     this.phaseEndsAt = performance.now() + phaseMs;
     this.tooLong = tooLong;
-    this.watch.callBy(this.phaseEndsAt);
+    // One that calls before the phase is over looks again: most phases need no timer of their own.
+    if (this.phaseEndsAt < this.watch.callsAt) this.watch.callAt(this.phaseEndsAt);
   }
 
   /** The last phase begins: it isn't cut off for a stopping process, because what is cut off here may have happened. */

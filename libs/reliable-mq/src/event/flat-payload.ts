@@ -30,7 +30,7 @@ export function instanceOfFlat<T extends object>(eventClass: EventClass<T>, payl
   const rules = rulesOf(eventClass);
   if (!rules) return undefined;
   const instance = filled(eventClass, payload);
-  return instance && rules.every((each) => holds(each, eventClass, instance)) ? (instance as T) : undefined;
+  return instance && holds(rules, eventClass, instance) ? (instance as T) : undefined;
 }
 
 function rulesOf(eventClass: EventClass): readonly PropertyRules[] | undefined {
@@ -91,20 +91,24 @@ function filled(eventClass: EventClass, payload: object): Record<string, unknown
 }
 
 function holds(
-  { property, conditions, checks }: PropertyRules,
+  rules: readonly PropertyRules[],
   eventClass: EventClass,
-  object: Record<string, unknown>,
+  object: Readonly<Record<string, unknown>>,
 ): boolean {
-  const value = object[property];
-  if (!conditions.every((applies) => applies(object, value))) return true;
-  return checks.every(({ constraint, constraints }) => {
-    const told = { targetName: eventClass.name, property, object, value, constraints };
-    const verdict: unknown = constraint.instance.validate(value, told);
-    if (typeof verdict === 'object') {
-      // A promise that was not announced: from now on class-validator is asked alone.
-      Promise.resolve(verdict).catch(() => undefined);
-      known.set(eventClass, undefined);
+  for (const { property, conditions, checks } of rules) {
+    const value = object[property];
+    if (conditions.length > 0 && !conditions.every((applies) => applies(object, value))) continue;
+    for (const { constraint, constraints } of checks) {
+      const told = { targetName: eventClass.name, property, object, value, constraints };
+      const verdict: unknown = constraint.instance.validate(value, told);
+      if (verdict === true) continue;
+      if (typeof verdict === 'object') {
+        // A promise that was not announced: from now on class-validator is asked alone.
+        Promise.resolve(verdict).catch(() => undefined);
+        known.set(eventClass, undefined);
+      }
+      return false;
     }
-    return verdict === true;
-  });
+  }
+  return true;
 }
