@@ -4,7 +4,7 @@ import { eventually } from '../../support/eventually';
 import { runCommand } from '../../../libs/reliable-mq/src/operate/cli/run-command';
 import { TwoServices } from './two-services';
 
-const DATABASES: readonly DatabaseName[] = ['postgres'];
+const DATABASES: readonly DatabaseName[] = ['postgres', 'mariadb'];
 
 describe.each(DATABASES)('the command line on %s', (database) => {
   let services: TwoServices;

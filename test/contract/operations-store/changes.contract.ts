@@ -6,6 +6,53 @@ export function describeChanges(harness: () => OperationsHarness): void {
   const { operations, record, recordOne, report, claimDead, dead, handlingOf, fail, handle } =
     operationsFixture(harness);
 
+  describe('sendAgain', () => {
+    it('makes published and consumed events due for one consumer, as if it had reported nothing', async () => {
+      const consumers = ['stock', 'mail'];
+      const [consumed, waiting] = (await record(2, { consumers })) as [string, string];
+      await report([consumed, waiting], 'stock', 'handled');
+      await report([consumed], 'mail', 'handled');
+      await harness().database.makeDue('outbox');
+      const all = [consumed, waiting].sort();
+      expect([...(await operations().sendAgain([...all, newEventId()], 'stock', auditOf('reconcile')))].sort()).toEqual(
+        all,
+      );
+      for (const id of all) {
+        const event = await operations().get(id);
+        expect(event).toMatchObject({
+          status: 'published',
+          attempts: 0,
+          endedAt: null,
+          dueAt: expect.any(Date) as Date,
+        });
+        expect(event?.outcomes.map(({ consumer }) => consumer)).toEqual(id === consumed ? ['mail'] : []);
+      }
+      expect(await operations().listAudit(undefined, 10)).toMatchObject([{ operation: 'reconcile', count: 2 }]);
+      await report(all, 'stock', 'handled');
+      expect(await operations().get(consumed)).toMatchObject({ status: 'consumed', dueAt: null });
+    });
+
+    it('leaves alone what is pending or dead, expects no receipts, or is claimed', async () => {
+      const pending = await recordOne();
+      const dying = await dead(1, false);
+      const silent = await recordOne({ confirm: false });
+      const claimed = await recordOne({ consumers: ['stock', 'mail'] });
+      await report([claimed], 'stock', 'handled');
+      expect(await operations().sendAgain([pending, silent, claimed, ...dying], 'stock', auditOf('reconcile'))).toEqual(
+        [],
+      );
+      expect(await operations().listAudit(undefined, 10)).toEqual([]);
+    });
+  });
+
+  it('handlings are read along their keys, whatever became of them', async () => {
+    const keys = [...(await handle(3)), await fail(handlingOf())];
+    const first = await operations().handlingsAfter({ eventId: '', consumer: '', type: '' }, 3);
+    const rest = await operations().handlingsAfter(first[2]!, 3);
+    const found = [...first, ...rest].map(({ eventId }) => eventId);
+    expect(found).toEqual(keys.map(({ eventId }) => eventId).sort());
+  });
+
   describe('redrive', () => {
     it('makes dead events pending again, due at once, and leaves out all others', async () => {
       const ids = await dead(3, false);

@@ -16,6 +16,8 @@ export interface OperationsStore {
   causedBy(eventIds: readonly string[], limit: number): Promise<readonly EventRecord[]>;
   /** What consumers know of these events, whatever became of them, the first ones. */
   handlingsOf(eventIds: readonly string[], limit: number): Promise<readonly HandlingRecord[]>;
+  /** What consumers know, in the order of its keys: what stands behind this one. */
+  handlingsAfter(key: InboxKey, limit: number): Promise<readonly HandlingRecord[]>;
   /** What consumers know of the events with this key, whatever became of them, the first ones. */
   listHandlings(key: string, limit: number): Promise<readonly HandlingRecord[]>;
   statistics(): Promise<ReliableMqStatistics>;
@@ -27,6 +29,12 @@ export interface OperationsStore {
   discard(eventIds: readonly string[], audit: Audit): Promise<readonly string[]>;
   /** Dead events need no person any more. @returns those that were archived now */
   archive(eventIds: readonly string[], audit: Audit): Promise<readonly string[]>;
+  /**
+   * A consumer has lost what it had done with these events, or its receipts were lost: what it has reported is forgotten, and they are due now
+   * for it, published or consumed as they are. Left alone: events that are pending or dead, that expect no receipts, or that somebody works on.
+   * @returns those that are sent again
+   */
+  sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]>;
   /** @returns false when it is paused already */
   pause(queue: QueueName, audit: Audit): Promise<boolean>;
   /** @returns false when it is not paused */

@@ -42,6 +42,9 @@ export interface DatabasePort {
    */
   own(part: OwnedPart, service: string): Promise<void>;
 
+  /** @returns the service that the outbox or the inbox belongs to; undefined: nobody has started on it yet */
+  ownerOf(part: OwnedPart): Promise<string | undefined>;
+
   /**
    * What keeps this application from seeing or changing all rows, each as a sentence with what to do: looked at when the database was
    * opened, when a row was not there that must be, and while there is one, by each `ping`.

@@ -4,7 +4,7 @@ import { isStorableText, storableText } from '../../event/storable';
 import { acquireQueryRunner } from '../acquire-query-runner';
 import { type DatabaseFailure, type DatabaseName, type DatabasePort, DatabaseReadOnlyError } from '../port';
 import type { OwnedPart, SchemaMode } from '../port';
-import { claimOwnership } from './claim-ownership';
+import { claimOwnership, ownerOf } from './claim-ownership';
 import { callersWaitingFor, destroyConnection, poolSizeOf } from './connection';
 import { isConflict, isConsequence, isDatabaseUnavailable, isRefused } from './database-errors';
 import { limitIdleTime } from './idle-limit';
@@ -51,6 +51,10 @@ export class MysqlDatabase implements DatabasePort {
 
   own(part: OwnedPart, service: string): Promise<void> {
     return claimOwnership(this.dataSource, part, service);
+  }
+
+  ownerOf(part: OwnedPart): Promise<string | undefined> {
+    return ownerOf(this.dataSource, part);
   }
 
   problems(): readonly string[] {

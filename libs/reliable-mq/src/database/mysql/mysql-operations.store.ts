@@ -74,6 +74,10 @@ export class MysqlOperationsStore implements OperationsStore {
     return this.handlings.handlingsOf(eventIds, limit);
   }
 
+  handlingsAfter(key: InboxKey, limit: number): Promise<readonly HandlingRecord[]> {
+    return this.handlings.handlingsAfter(key, limit);
+  }
+
   listHandlings(key: string, limit: number): Promise<readonly HandlingRecord[]> {
     return this.handlings.listHandlings(key, limit);
   }
@@ -101,6 +105,10 @@ export class MysqlOperationsStore implements OperationsStore {
 
   archive(eventIds: readonly string[], audit: Audit): Promise<readonly string[]> {
     return this.changes.archive(eventIds, audit);
+  }
+
+  sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
+    return this.changes.sendAgain(eventIds, consumer, audit);
   }
 
   pause(queue: QueueName, audit: Audit): Promise<boolean> {

@@ -113,6 +113,25 @@ export class PostgresActions {
     return rows.map(({ id }) => id);
   }
 
+  async sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
+    const rows = await queryAlone<{ id: string }>(
+      this.dataSource,
+      `WITH chosen AS MATERIALIZED (
+         SELECT id FROM ${this.outbox}
+         WHERE id = ANY($1::uuid[]) AND confirm AND status IN ('published', 'consumed')
+           AND (claim_token IS NULL OR due_at <= clock_timestamp())
+         ORDER BY id FOR UPDATE
+       ), done AS (
+         UPDATE ${this.outbox} AS o SET status = 'published', outcomes = o.outcomes - $2::text, attempts = 0, due_at = clock_timestamp(),
+           claim_token = NULL, ended_at = NULL, reason = 'sent again by hand'
+         FROM chosen AS c WHERE o.id = c.id RETURNING o.id
+       ), audited AS (${this.audited('id', 3)})
+       SELECT id FROM done`,
+      [eventIds, consumer, ...this.auditValues(audit)],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   async pause({ consumer, type }: QueueName, audit: Audit): Promise<boolean> {
     const rows = await queryAlone(
       this.dataSource,

@@ -3,7 +3,7 @@ import { InvalidSetupError } from '../../event/errors';
 import { createLog } from '../../log/log';
 import { acquireQueryRunner } from '../acquire-query-runner';
 import type { DatabaseFailure, DatabasePort, OwnedPart, SchemaMode } from '../port';
-import { claimOwnership } from './claim-ownership';
+import { claimOwnership, ownerOf } from './claim-ownership';
 import { callersWaitingFor, poolSizeOf } from './connection-pool';
 import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
 import { destroyConnection, hasLostTransaction, isWhole } from './deadline';
@@ -60,6 +60,10 @@ export class PostgresDatabase implements DatabasePort {
 
   own(part: OwnedPart, service: string): Promise<void> {
     return claimOwnership(this.dataSource, part, service);
+  }
+
+  ownerOf(part: OwnedPart): Promise<string | undefined> {
+    return ownerOf(this.dataSource, part);
   }
 
   problems(): readonly string[] {

@@ -1,3 +1,4 @@
+import type { InboxKey } from '../../inbox/inbox.store';
 import { readCursor } from '../cursor';
 import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '../failures';
 import {
@@ -85,6 +86,17 @@ export class PostgresOperationsStore extends PostgresActions implements Operatio
 
   async handlingsOf(eventIds: readonly string[], limit: number): Promise<readonly HandlingRecord[]> {
     return this.handlingsWhere('event_id = ANY($1::text[])', eventIds, limit);
+  }
+
+  async handlingsAfter({ eventId, consumer, type }: InboxKey, limit: number): Promise<readonly HandlingRecord[]> {
+    const rows = await queryAlone<HandlingTableRow>(
+      this.dataSource,
+      // Along the primary key.
+      `SELECT ${HANDLING_COLUMNS.join(', ')} FROM ${this.inbox} WHERE (event_id, consumer, type) > ($1, $2, $3)
+       ORDER BY event_id, consumer, type LIMIT $4`,
+      [eventId, consumer, type, limit],
+    );
+    return rows.map(toHandlingRecord);
   }
 
   async listHandlings(key: string, limit: number): Promise<readonly HandlingRecord[]> {

@@ -7,6 +7,7 @@ import { GROUPS } from './commands/groups';
 import { LIST } from './commands/list';
 import { MIGRATE } from './commands/migrate';
 import { PAUSE, RESUME } from './commands/pause';
+import { RECONCILE } from './commands/reconcile';
 import { REDRIVE } from './commands/redrive';
 import { RETRY } from './commands/retry';
 import { SCHEMA } from './commands/schema';
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   PAUSE,
   RESUME,
   AUDIT,
+  RECONCILE,
   MIGRATE,
   SCHEMA,
 ];

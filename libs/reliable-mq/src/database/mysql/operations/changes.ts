@@ -12,6 +12,7 @@ import type { Audits } from './audits';
 
 /** Nobody works on the row at this moment: a compensation that runs holds an unexpired claim. */
 const IS_FREE = `(claim_token IS NULL OR due_at <= ${NOW})`;
+const IS_DEAD = `status = 'dead' AND ${IS_FREE}`;
 
 /**
  * What people change, with its row in the audit. What waits for rows locks them in the order of their keys, and has looked before whether they are to be
@@ -25,7 +26,7 @@ export class Changes {
 
   /** What consumers have reported `handled` since the event died stays; when that is all of them, the event is consumed. */
   redrive(eventIds: readonly string[], evenIfCompensated: boolean, audit: Audit): Promise<readonly string[]> {
-    const condition = `${IS_FREE} AND (compensated_at IS NULL OR ${evenIfCompensated})`;
+    const condition = `${IS_DEAD} AND (compensated_at IS NULL OR ${evenIfCompensated})`;
     return this.changing(eventIds, condition, audit, 'consumers, outcomes, confirm', async (rows, found) => {
       const values = (found as readonly DeadRow[]).map((row) => {
         const { isComplete, outcomes } = judge(row);
@@ -44,11 +45,11 @@ export class Changes {
   }
 
   discard(eventIds: readonly string[], audit: Audit): Promise<readonly string[]> {
-    return this.changing(eventIds, IS_FREE, audit, '1', (rows, found) => rows.delete(found.map(({ id }) => id)));
+    return this.changing(eventIds, IS_DEAD, audit, '1', (rows, found) => rows.delete(found.map(({ id }) => id)));
   }
 
   archive(eventIds: readonly string[], audit: Audit): Promise<readonly string[]> {
-    const condition = `${IS_FREE} AND archived_at IS NULL`;
+    const condition = `${IS_DEAD} AND archived_at IS NULL`;
     return this.changing(eventIds, condition, audit, '1', (rows, found) =>
       rows.write(
         ['id'],
@@ -58,7 +59,23 @@ export class Changes {
     );
   }
 
-  /** Lock those of the dead events for which the condition holds, and change them. @returns their ids */
+  sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
+    const condition = `confirm AND status IN ('published', 'consumed') AND ${IS_FREE}`;
+    return this.changing(eventIds, condition, audit, 'outcomes', async (rows, found) => {
+      const values = (found as readonly DeadRow[]).map(({ id, outcomes }) => {
+        const kept = Object.entries(JSON.parse(outcomes) as object).filter(([name]) => name !== consumer);
+        return [id, JSON.stringify(Object.fromEntries(kept))];
+      });
+      await rows.write(
+        ['id', 'outcomes'],
+        values,
+        `o.status = 'published', o.outcomes = v.outcomes, o.attempts = 0, o.due_at = ${NOW}, o.claim_token = NULL, o.ended_at = NULL,
+         o.reason = 'sent again by hand'`,
+      );
+    });
+  }
+
+  /** Lock those of the events for which the condition holds, and change them. @returns their ids */
   private async changing(
     eventIds: readonly string[],
     condition: string,
@@ -67,7 +84,7 @@ export class Changes {
     change: (rows: OutboxRows, found: readonly LockedRow[]) => Promise<void>,
   ): Promise<readonly string[]> {
     if (eventIds.length === 0) return [];
-    const isMeant = `(status = 'dead' AND ${condition})`;
+    const isMeant = `(${condition})`;
     return inOwnTransaction(this.dataSource, async (own) => {
       const candidates = await queryOn<{ id: Buffer }>(
         own,

@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { InboxStatus } from '../../../inbox/inbox.entity';
+import type { InboxKey } from '../../../inbox/inbox.store';
 import { readCursor } from '../../cursor';
 import type { FailedFilter, FailedHandling, FailedStatus, Page } from '../../failures';
 import {
@@ -81,6 +82,17 @@ export class HandlingLists {
   handlingsOf(eventIds: readonly string[], limit: number): Promise<readonly HandlingRecord[]> {
     if (eventIds.length === 0) return Promise.resolve([]);
     return this.handlingsWhere('PRIMARY', 'event_id IN (?)', eventIds, limit);
+  }
+
+  async handlingsAfter({ eventId, consumer, type }: InboxKey, limit: number): Promise<readonly HandlingRecord[]> {
+    const rows = await queryAlone<object>(
+      this.dataSource,
+      // The first condition is for the index: it knows no ranges of several columns.
+      `SELECT ${HANDLING_COLUMNS.join(', ')} FROM ${this.by('PRIMARY')}
+       WHERE event_id >= ? AND (event_id, consumer, type) > (?, ?, ?) ORDER BY event_id, consumer, type LIMIT ?`,
+      [eventId, eventId, consumer, type, limit],
+    );
+    return rows.map((row) => toHandlingRecord(readRow(row) as HandlingTableRow));
   }
 
   listHandlings(key: string, limit: number): Promise<readonly HandlingRecord[]> {
