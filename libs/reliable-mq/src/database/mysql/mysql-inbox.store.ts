@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
-import { storableJson, storableText } from '../../event/storable';
+import { storableText } from '../../event/storable';
 import type {
   ClaimableQueue,
   ClaimedInboxRow,
@@ -21,6 +21,7 @@ import { appendHistory, attemptRecord } from './append-history';
 import { ErrorNumber, errorNumber } from './database-errors';
 import { limitIdleTime } from './idle-limit';
 import { CLAIMED_COLUMNS, InboxClaims } from './inbox-claims';
+import { identityColumns, IDENTITY, KEY, keyColumns, MESSAGE, messageColumns } from './inbox-columns';
 import { insertOnce } from './insert-once';
 import { readRow } from './rows';
 import { openRunnerOf, queryAlone, queryIn, waitingAtMost, writeAlone, writeIn } from './sql';
@@ -123,7 +124,12 @@ export class MysqlInboxStore implements InboxStore {
         own,
         `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, history, received_at, unfinished_starts, due_at, claim_token, reason)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', 1, '[]', ${NOW}, ?, ${FROM_NOW}, ?, 'started, not finished')`,
-        [...messageColumns(key, message), unfinishedStarts, microseconds(claim.leaseMs), toBinary(claim.token)],
+        [
+          ...messageColumns(this.dataSource, key, message),
+          unfinishedStarts,
+          microseconds(claim.leaseMs),
+          toBinary(claim.token),
+        ],
         UNTOUCHED,
       ),
     );
@@ -133,7 +139,7 @@ export class MysqlInboxStore implements InboxStore {
     return this.start(key, claim, { attempts: 1, unfinishedStarts });
   }
 
-  insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean> {
+  async insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean> {
     const { status, delayMs, counts } = failureColumns(failure);
     const reason = storableText(failure.reason);
     return waitingAtMost(this.dataSource, waitMs, (own) =>
@@ -142,14 +148,20 @@ export class MysqlInboxStore implements InboxStore {
         `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, received_at, due_at, ended_at, reason, history)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${counts ? 1 : 0}, ${NOW}, ${FROM_NOW}, ${delayMs === null ? NOW : 'NULL'}, ?,
            ${counts ? `JSON_ARRAY(${attemptRecord('1', '?')})` : "'[]'"})`,
-        [...messageColumns(key, message), status, microseconds(delayMs), reason, ...(counts ? [reason] : [])],
+        [
+          ...messageColumns(this.dataSource, key, message),
+          status,
+          microseconds(delayMs),
+          reason,
+          ...(counts ? [reason] : []),
+        ],
         UNTOUCHED,
       ),
     );
   }
 
-  park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean> {
-    const columns = messageColumns(key, message);
+  async park(key: InboxKey, message: InboxMessage, reason: string): Promise<boolean> {
+    const columns = messageColumns(this.dataSource, key, message);
     const properties = columns.at(-1);
     const why = storableText(reason);
     const givenUp = "status IN ('rejected', 'dead')";
@@ -283,23 +295,6 @@ export class MysqlInboxStore implements InboxStore {
 
 /** What a second message of one id changes nothing of. */
 const UNTOUCHED = 'version';
-/** The row of one handling: the primary key. */
-const KEY = 'event_id = ? AND consumer = ? AND type = ?';
-const IDENTITY = 'event_id, consumer, type, version, redrives, body_hash, event_key';
-const MESSAGE = `${IDENTITY}, body, properties`;
-
-function keyColumns({ eventId, consumer, type }: InboxKey): [eventId: string, consumer: string, type: string] {
-  return [eventId, consumer, type];
-}
-
-function identityColumns(key: InboxKey, message: MessageIdentity): unknown[] {
-  return [...keyColumns(key), message.version, message.redrives, message.bodyHash, message.key];
-}
-
-function messageColumns(key: InboxKey, message: InboxMessage): unknown[] {
-  return [...identityColumns(key, message), message.body, storableJson(message.properties)];
-}
-
 interface FoundRow {
   readonly status: InboxStatus;
   readonly attempts: number;
