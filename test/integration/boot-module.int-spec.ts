@@ -254,6 +254,18 @@ describe('ReliableMqModule', () => {
       ]);
     });
 
+    it('with the runs of a batch handler, each of which takes many messages', async () => {
+      @Injectable()
+      class InBatches {
+        @ReliableEventHandler(NoteWritten, { batch: { size: 100, waitMs: 5 }, prefetch: 200 })
+        async handle(): Promise<void> {}
+      }
+      await expect(warningsOf({ poolSize: 7 }, shop(), [InBatches])).resolves.toEqual([]);
+      await expect(warningsOf({ poolSize: 6 }, shop(), [InBatches])).resolves.toEqual([
+        warning(6, 7, { 'shop.note.written': 2 }),
+      ]);
+    });
+
     it('and nothing when it is large enough, or nothing is handled', async () => {
       await expect(warningsOf({ poolSize: 15 }, shop(), [Notes])).resolves.toEqual([]);
       await expect(warningsOf({}, shop(), [])).resolves.toEqual([]);

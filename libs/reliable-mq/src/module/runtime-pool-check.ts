@@ -16,7 +16,7 @@ export function warnOfSmallPool(
 ): void {
   const own = queues.filter(({ stores }) => stores.dataSource === dataSource);
   const { poolSize } = database;
-  const sum = own.reduce((total, { prefetch }) => total + prefetch, 0);
+  const sum = own.reduce((total, { runsAtOnce }) => total + runsAtOnce, 0);
   const needed = sum + OWN_CONNECTIONS;
   if (own.length === 0 || poolSize === undefined || poolSize >= needed) return;
   logger.warn(
