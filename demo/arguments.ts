@@ -5,7 +5,7 @@ export interface DemoArguments {
   readonly keep: boolean;
   /** Undefined: what is found. */
   readonly broker: 'rabbitmq' | 'memory' | undefined;
-  readonly database: 'existing' | 'embedded' | undefined;
+  readonly database: 'existing' | 'embedded' | 'mariadb' | undefined;
 }
 
 export const USAGE = `Usage: npm run demo -- [options]
@@ -17,6 +17,7 @@ export const USAGE = `Usage: npm run demo -- [options]
   --broker memory      in-memory transport, even if a RabbitMQ answers
   --database existing  fail if none answers (PGURL, or one on this machine)
   --database embedded  a private PostgreSQL, even if one answers
+  --database mariadb   MariaDB or MySQL (MYSQL_URL, or one on this machine), or a private MariaDB
 `;
 
 const MAX_ORDERS = 100_000;
@@ -56,7 +57,7 @@ export function parseArguments(args: readonly string[]): DemoArguments | undefin
         parsed.broker = oneOf(name, left.shift(), ['rabbitmq', 'memory'] as const);
         break;
       case '--database':
-        parsed.database = oneOf(name, left.shift(), ['existing', 'embedded'] as const);
+        parsed.database = oneOf(name, left.shift(), ['existing', 'embedded', 'mariadb'] as const);
         break;
       default:
         throw new UsageError(`Unknown argument ${JSON.stringify(name)}.`);

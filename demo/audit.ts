@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import { queryOnce } from '../tools/servers/query-once';
 import type { PlannedOrder } from './plan';
 
 export interface OrderRow {
@@ -51,12 +51,12 @@ export async function collectEvidence(
   accepted: ReadonlyMap<string, PlannedOrder>,
   initialStock: ReadonlyMap<string, number>,
 ): Promise<Evidence> {
-  const orders = await read<OrderRow>(orderUrl, 'SELECT id, sku, quantity, status FROM orders');
-  const deductions = await read<DeductionRow>(
+  const orders = await queryOnce<OrderRow>(orderUrl, 'SELECT id, sku, quantity, status FROM orders');
+  const deductions = await queryOnce<DeductionRow>(
     inventoryUrl,
     'SELECT order_id AS "orderId", sku, quantity, state FROM deductions',
   );
-  const stock = await read<{ sku: string; available: number }>(inventoryUrl, 'SELECT sku, available FROM stock');
+  const stock = await queryOnce<{ sku: string; available: number }>(inventoryUrl, 'SELECT sku, available FROM stock');
   return {
     accepted,
     initialStock,
@@ -126,14 +126,4 @@ function problemOf(
 
 function sum(rows: readonly { readonly quantity: number }[]): number {
   return rows.reduce((total, { quantity }) => total + quantity, 0);
-}
-
-async function read<Row extends object>(url: string, sql: string): Promise<Row[]> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(sql)).rows;
-  } finally {
-    await client.end();
-  }
 }

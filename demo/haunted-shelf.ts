@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import { queryOnce } from '../tools/servers/query-once';
 import { HAUNTED_SKU } from './plan';
 
 /** What the handler of the inventory service fails with. */
@@ -9,17 +9,22 @@ const HAUNTING = 'the shelf is haunted';
  * Only taking fails; stock can be set and given back.
  */
 export async function hauntShelf(inventoryUrl: string): Promise<void> {
-  const client = new Client({ connectionString: inventoryUrl });
-  await client.connect();
-  try {
-    await client.query(`
-      CREATE FUNCTION haunt() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN
-        RAISE EXCEPTION '${HAUNTING}';
-      END $$;
-      CREATE TRIGGER haunted BEFORE UPDATE ON stock FOR EACH ROW
-      WHEN (NEW.sku = '${HAUNTED_SKU}' AND NEW.available < OLD.available) EXECUTE FUNCTION haunt()`);
-  } finally {
-    await client.end();
-  }
+  for (const statement of inventoryUrl.startsWith('postgres') ? POSTGRES : MYSQL)
+    await queryOnce(inventoryUrl, statement);
 }
+
+const POSTGRES = [
+  `CREATE FUNCTION haunt() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    RAISE EXCEPTION '${HAUNTING}';
+  END $$`,
+  `CREATE TRIGGER haunted BEFORE UPDATE ON stock FOR EACH ROW
+  WHEN (NEW.sku = '${HAUNTED_SKU}' AND NEW.available < OLD.available) EXECUTE FUNCTION haunt()`,
+];
+
+const MYSQL = [
+  `CREATE TRIGGER haunted BEFORE UPDATE ON stock FOR EACH ROW
+  IF NEW.sku = '${HAUNTED_SKU}' AND NEW.available < OLD.available THEN
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${HAUNTING}';
+  END IF`,
+];

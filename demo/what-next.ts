@@ -16,8 +16,8 @@ export function sayWhatNext(narrator: Narrator): void {
 export function sayWhatToCall(narrator: Narrator, { urls }: Shop, databases: DemoDatabases): void {
   const { order, inventory } = urls;
   narrator.title('Both services are running, until Ctrl-C');
-  narrator.command(`order      ${order}    psql '${maskedUrl(databases.orderUrl)}'`);
-  narrator.command(`inventory  ${inventory}    psql '${maskedUrl(databases.inventoryUrl)}'`);
+  narrator.command(`order      ${order}    ${clientFor(databases.orderUrl)}`);
+  narrator.command(`inventory  ${inventory}    ${clientFor(databases.inventoryUrl)}`);
   narrator.say('Try, in another terminal:');
   narrator.command(`curl ${order}/orders -H content-type:application/json \\`);
   narrator.command(`  -d '{"sku":"mug","quantity":2}'`);
@@ -26,4 +26,11 @@ export function sayWhatToCall(narrator: Narrator, { urls }: Shop, databases: Dem
   narrator.command(`curl ${inventory}/stock/mug/deductions`);
   narrator.command(`curl ${order}/health`);
   narrator.say('What your orders do is told here:');
+}
+
+/** How to look into a database. */
+function clientFor(url: string): string {
+  if (url.startsWith('postgres')) return `psql '${maskedUrl(url)}'`;
+  const { hostname, port, username, pathname } = new URL(url);
+  return `mariadb -h ${hostname} -P ${port || 3306} -u ${username} ${pathname.slice(1)}`;
 }

@@ -50,16 +50,21 @@ describe('readSettings', () => {
     expect(
       problemsOf({
         SHOP_PORT: '70000',
-        SHOP_DATABASE_URL: 'mysql://me:secret@db/shop',
+        SHOP_DATABASE_URL: 'sqlite://me:secret@db/shop',
         RELIABLE_MQ_OPTIONS: '[1]',
         LOG_LEVEL: 'loud',
       }),
     ).toEqual([
       'SHOP_PORT must be a port from 0 to 65535, got "70000".',
-      'SHOP_DATABASE_URL must be a url such as postgres://user:password@host:5432/database.',
+      'SHOP_DATABASE_URL must be a url such as postgres://user:password@host:5432/database or mariadb://user:password@host:3306/database.',
       'RELIABLE_MQ_OPTIONS must be a JSON object, got [1].',
       'LOG_LEVEL must be one of fatal, error, warn, log, debug, verbose, got "loud".',
     ]);
+  });
+
+  it.each(['postgres', 'postgresql', 'mysql', 'mariadb'])('takes a database of %s', (protocol) => {
+    const url = `${protocol}://me@db/shop`;
+    expect(readSettings(SHOP, { SHOP_DATABASE_URL: url })).toMatchObject({ databaseUrl: url });
   });
 
   it.each(['-1', '3001.5', 'http', ' 80', '0x50', '65536'])('refuses the port %j', (port) => {

@@ -1,5 +1,6 @@
 import type { LogLevel } from '@nestjs/common';
 import type { ReliableMqOptions } from 'nestjs-reliable-mq';
+import { databaseKindOf } from './database-kind';
 
 /** Everything a service takes from its environment. */
 export interface ServiceSettings {
@@ -56,7 +57,7 @@ const OTLP_ENDPOINTS: readonly string[] = [
  * | variable | meaning | default |
  * |---|---|---|
  * | `AMQP_URL` | the broker | `amqp://guest:guest@localhost:5672` |
- * | `<NAME>_DATABASE_URL` | the service's own PostgreSQL database | `postgres://postgres:postgres@localhost:5432/reliable_mq_<name>` |
+ * | `<NAME>_DATABASE_URL` | the service's own database: `postgres://`, `mysql://` or `mariadb://` | `postgres://postgres:postgres@localhost:5432/reliable_mq_<name>` |
  * | `<NAME>_PORT` | HTTP port; 0: any free one | 3001, 3002 |
  * | `RELIABLE_MQ_OPTIONS` | JSON object laid over the options of `ReliableMqModule.forRoot` | `{}` |
  * | `MQ_NAMESPACE` | put before the names of services, queues and exchange (contracts/services.ts) | none |
@@ -116,9 +117,12 @@ function readPort(name: string, env: NodeJS.ProcessEnv, fallback: number, proble
 function readDatabaseUrl(name: string, env: NodeJS.ProcessEnv, fallback: string, problems: string[]): string {
   const text = env[name];
   if (!text) return fallback;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isDatabase = url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1;
-  if (!isDatabase) problems.push(`${name} must be a url such as postgres://user:password@host:5432/database.`);
+  const isDatabase = databaseKindOf(text) !== undefined && new URL(text).pathname.length > 1;
+  if (!isDatabase) {
+    problems.push(
+      `${name} must be a url such as postgres://user:password@host:5432/database or mariadb://user:password@host:3306/database.`,
+    );
+  }
   return text;
 }
 

@@ -9,6 +9,7 @@ import { ORDER } from '../../apps/order/order.identity';
 import { OrderModule } from '../../apps/order/order.module';
 import { OrderService } from '../../apps/order/orders/order.service';
 import { Random } from '../../chaos/random';
+import { describeEachDatabase } from '../support/each-database';
 import { type SilentService, startSilently } from './in-process';
 
 /** What a broker, and a producer that gives up, may do to one event. */
@@ -19,13 +20,13 @@ type Step = { readonly do: 'deliver' | 'give up'; readonly type: string; readonl
  * several at once, and order.created may be given up before or after inventory has handled it. Only loss is left out: what the
  * library promises is that everything arrives in the end.
  */
-describe('orders and stock under any order of events', () => {
+describeEachDatabase('orders and stock under any order of events', (database) => {
   let order: SilentService;
   let inventory: SilentService;
 
   beforeAll(async () => {
-    order = await startSilently(ORDER, (settings) => OrderModule.with(settings));
-    inventory = await startSilently(INVENTORY, (settings) => InventoryModule.with(settings));
+    order = await startSilently(ORDER, (settings) => OrderModule.with(settings), database);
+    inventory = await startSilently(INVENTORY, (settings) => InventoryModule.with(settings), database);
   });
 
   afterAll(async () => {

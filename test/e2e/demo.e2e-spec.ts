@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { postgresUrl } from '../support/database';
+import { queryOnce } from '../../tools/servers/query-once';
+import { mariadbUrl, postgresUrl } from '../support/database';
 import { eventually } from '../support/eventually';
 import { startApp } from '../support/processes';
 
@@ -21,20 +22,22 @@ async function demo(...args: readonly string[]): Promise<Ended> {
 }
 
 async function demoDatabases(): Promise<string[]> {
-  const client = new Client({ connectionString: postgresUrl() });
-  await client.connect();
-  const { rows } = await client.query<{ datname: string }>(
-    `SELECT datname FROM pg_database WHERE datname LIKE 'rmqdemo%'`,
-  );
-  await client.end();
-  return rows.map(({ datname }) => datname);
+  const rows = [
+    ...(await queryOnce<{ name: string }>(postgresUrl(), 'SELECT datname AS name FROM pg_database')),
+    ...(await queryOnce<{ name: string }>(mariadbUrl(), 'SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA')),
+  ];
+  return rows.map(({ name }) => name).filter((name) => name.startsWith('rmqdemo'));
 }
 
 describe('npm run demo', () => {
-  it.each(['memory', 'rabbitmq'])(
-    'tells its story with %s, agrees with its own audit and leaves nothing behind',
-    async (broker) => {
-      const { code, stdout, stderr } = await demo('--orders', '24', '--json', '--broker', broker);
+  it.each([
+    ['memory', 'existing'],
+    ['rabbitmq', 'existing'],
+    ['rabbitmq', 'mariadb'],
+  ])(
+    'tells its story with %s on a database that is %s, agrees with its own audit and leaves nothing behind',
+    async (broker, database) => {
+      const { code, stdout, stderr } = await demo('--orders', '24', '--json', '--broker', broker, '--database', database);
       expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
       const result = JSON.parse(stdout) as Record<string, unknown>;
       expect(result).toEqual({
@@ -44,7 +47,7 @@ describe('npm run demo', () => {
         lost: 0,
         duplicated: 0,
         broker,
-        database: 'existing',
+        database,
         seconds: expect.any(Number) as number,
       });
       expect((result.confirmed as number) + (result.failed as number)).toBe(24);

@@ -2,6 +2,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { EventOperations, EventRecorder, type EventRecord } from 'nestjs-reliable-mq';
 import { createService } from '../../apps/platform/run-service';
 import { merge, readSettings, type ServiceIdentity, type ServiceSettings } from '../../apps/platform/settings';
+import type { DatabaseName } from '../support/database';
 import { TestApp } from '../support/test-app';
 
 /** One service inside the test, on a database of its own; nothing reaches its handlers but what the test calls. */
@@ -18,11 +19,13 @@ export interface SilentService {
 export async function startSilently(
   identity: ServiceIdentity,
   create: (settings: ServiceSettings) => DynamicModule,
+  database: DatabaseName = 'postgres',
 ): Promise<SilentService> {
   const app = await TestApp.start({
-    boot: async (database, broker) => {
+    database,
+    boot: async ({ url }, broker) => {
       broker.goOffline();
-      const settings = readSettings(identity, { [`${identity.name.toUpperCase()}_DATABASE_URL`]: database.url });
+      const settings = readSettings(identity, { [`${identity.name.toUpperCase()}_DATABASE_URL`]: url });
       const reliableMq = merge(settings.reliableMq, { transport: broker, compensation: { enabled: false } });
       const service = await createService(create({ ...settings, reliableMq }), { logger: false });
       return service.init();

@@ -1,14 +1,15 @@
+import { describeEachDatabase } from '../support/each-database';
 import { type Answer, TwoServices } from './two-services';
 
 interface Refusal {
   readonly message: string | string[];
 }
 
-describe('the order and the inventory service', () => {
+describeEachDatabase('the order and the inventory service', (database) => {
   let services: TwoServices;
 
   beforeAll(async () => {
-    services = await TwoServices.prepare();
+    services = await TwoServices.prepare(database);
     await Promise.all([services.start('order'), services.start('inventory')]);
   });
 
@@ -43,16 +44,15 @@ describe('the order and the inventory service', () => {
     await services.stock('pen', 5);
     const id = await services.place('pen', 1);
     await services.decided(id);
-    const events = `SELECT id, type, causation_id FROM reliable_mq_outbox WHERE event_key = '${id}'`;
-    const handlings = `SELECT event_id, type, status FROM reliable_mq_inbox WHERE event_key = '${id}'`;
-    const [created, ...more] = await services.rows<{ id: string }>('order', events);
+    const ofOrder = (row: { readonly event_key: string | null }): boolean => row.event_key === id;
+    const [created, ...more] = (await services.database('order').outbox()).filter(ofOrder);
     expect([created, more]).toMatchObject([{ type: 'order.created', causation_id: null }, []]);
-    const [deducted] = await services.rows<{ id: string }>('inventory', events);
+    const [deducted] = (await services.database('inventory').outbox()).filter(ofOrder);
     expect(deducted).toMatchObject({ type: 'inventory.deducted', causation_id: created?.id });
-    expect(await services.rows('inventory', handlings)).toEqual([
+    expect((await services.database('inventory').inbox()).filter(ofOrder)).toMatchObject([
       { event_id: created?.id, type: 'order.created', status: 'handled' },
     ]);
-    expect(await services.rows('order', handlings)).toEqual([
+    expect((await services.database('order').inbox()).filter(ofOrder)).toMatchObject([
       { event_id: deducted?.id, type: 'inventory.deducted', status: 'handled' },
     ]);
   });

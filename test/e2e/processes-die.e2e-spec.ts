@@ -1,16 +1,17 @@
 import { freePort } from '../../tools/servers/ports';
+import { describeEachDatabase } from '../support/each-database';
 import { type App } from '../support/processes';
 import { TwoServices } from './two-services';
 
 const AT_ONCE = 12;
 
-describe('services whose processes come and go', () => {
+describeEachDatabase('services whose processes come and go', (database) => {
   let services: TwoServices;
   let order: App;
   let inventory: App;
 
   beforeAll(async () => {
-    services = await TwoServices.prepare();
+    services = await TwoServices.prepare(database);
     [order, inventory] = await Promise.all([services.start('order'), services.start('inventory')]);
   });
 
@@ -76,11 +77,11 @@ describe('services whose processes come and go', () => {
   });
 });
 
-describe('services that start', () => {
+describeEachDatabase('services that start', (database) => {
   let services: TwoServices;
 
   beforeAll(async () => {
-    services = await TwoServices.prepare();
+    services = await TwoServices.prepare(database);
   });
 
   afterAll(() => services.dispose());

@@ -2,7 +2,7 @@ import { collectEvidence, judge, type Verdict } from '../../demo/audit';
 import { brokerNames } from '../../demo/namespace';
 import { freePort } from '../../tools/servers/ports';
 import { startProxy, type TcpProxy } from '../../tools/servers/tcp-proxy';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import { createTestDatabase, type DatabaseName, type TestDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { type App, startApp } from '../support/processes';
 import { cleanQueues, rabbitmqUrl, uniquePrefix } from '../support/rabbitmq';
@@ -48,11 +48,11 @@ export class TwoServices {
     private readonly ports: Readonly<Record<ServiceName, number>>,
   ) {}
 
-  static async prepare(): Promise<TwoServices> {
+  static async prepare(database: DatabaseName = 'postgres'): Promise<TwoServices> {
     const { hostname, port } = new URL(rabbitmqUrl());
     // A port that the kernel gives to no outgoing connection: while the proxy is cut, it must stay free.
     const proxy = await startProxy({ target: { host: hostname, port: Number(port || 5672) }, port: await freePort() });
-    const databases = { order: await createTestDatabase(), inventory: await createTestDatabase() };
+    const databases = { order: await createTestDatabase(database), inventory: await createTestDatabase(database) };
     const ports = { order: await freePort(), inventory: await freePort() };
     return new TwoServices(databases, proxy, uniquePrefix().replace(/\W+$/, ''), ports);
   }
@@ -133,8 +133,7 @@ export class TwoServices {
     await eventually(
       async () => {
         for (const service of ['order', 'inventory'] as const) {
-          const unfinished = await this.rows<{ what: string; count: number }>(
-            service,
+          const unfinished = await this.databases[service].query<{ what: string; count: number }>(
             `SELECT 'outbox' AS what, count(*) AS count FROM reliable_mq_outbox WHERE due_at IS NOT NULL
              UNION ALL SELECT 'inbox', count(*) FROM reliable_mq_inbox WHERE due_at IS NOT NULL`,
           );
@@ -152,8 +151,8 @@ export class TwoServices {
     return judge(await collectEvidence(order.url, inventory.url, this.accepted, this.initialStock));
   }
 
-  async rows<Row extends object>(service: ServiceName, sql: string): Promise<Row[]> {
-    return this.databases[service].query<Row>(sql);
+  database(service: ServiceName): TestDatabase {
+    return this.databases[service];
   }
 
   async dispose(): Promise<void> {

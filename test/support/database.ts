@@ -14,6 +14,8 @@ export interface OutboxRow {
   readonly id: string;
   readonly type: string;
   readonly version: number;
+  readonly event_key: string | null;
+  readonly causation_id: string | null;
   /** The text as it was recorded. */
   readonly payload: string;
   readonly headers: Readonly<Record<string, unknown>> | null;

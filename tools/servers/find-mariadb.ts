@@ -23,20 +23,21 @@ async function obstacle(url: string, timeoutMs: number): Promise<string | undefi
 }
 
 /**
- * A MariaDB or MySQL that answers and where databases may be created: `TEST_MYSQL_URL` when set (`private`: none), else
- * 127.0.0.1:3306 as root without a password.
+ * A MariaDB or MySQL that answers and where databases may be created: `TEST_MYSQL_URL` or `MYSQL_URL` when set (`private`: none),
+ * else 127.0.0.1:3306 as root without a password.
  *
  * @returns an admin url, or undefined when nothing answers
  * @throws Error when the environment names a server that does not do: a wrong setting is not silently replaced
  */
 export async function findMariadb(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
-  const url = env.TEST_MYSQL_URL;
-  if (url === PRIVATE) return undefined;
-  if (url) {
+  for (const name of ['TEST_MYSQL_URL', 'MYSQL_URL']) {
+    const url = env[name];
+    if (!url) continue;
+    if (url === PRIVATE) return undefined;
     const reason = await obstacle(url, 10 * ANSWER_WITHIN_MS);
     if (reason === undefined) return url;
     throw new Error(
-      `TEST_MYSQL_URL=${maskedUrl(url)} cannot be used: ${reason}. Correct it, or unset it to get a private MariaDB.`,
+      `${name}=${maskedUrl(url)} cannot be used: ${reason}. Correct it, or unset it to get a private MariaDB.`,
     );
   }
   const usual = 'mysql://root@127.0.0.1:3306/mysql';

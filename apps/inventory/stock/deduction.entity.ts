@@ -26,6 +26,6 @@ export class Deduction {
   @Column('text', { nullable: true })
   reason!: string | null;
 
-  @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
+  @CreateDateColumn({ name: 'created_at' })
   createdAt!: Date;
 }

@@ -1,18 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { RejectEvent } from 'nestjs-reliable-mq';
 import { type SilentService, startSilently } from '../../../test/e2e/in-process';
+import { describeEachDatabase } from '../../../test/support/each-database';
 import { OrderCancelled, OrderCreated } from '../../contracts/order-events';
 import { INVENTORY } from '../inventory.identity';
 import { InventoryModule } from '../inventory.module';
 import { StockService } from './stock.service';
 
-describe('StockService', () => {
+describeEachDatabase('StockService', (database) => {
   let service: SilentService;
   let stock: StockService;
   let sku: string;
 
   beforeAll(async () => {
-    service = await startSilently(INVENTORY, (settings) => InventoryModule.with(settings));
+    service = await startSilently(INVENTORY, (settings) => InventoryModule.with(settings), database);
     stock = service.app.get(StockService);
   });
 

@@ -6,6 +6,7 @@ import { InventoryDeducted, InventoryDeductionFailed } from '../../contracts/inv
 import { NO_WAY_BACK } from '../../contracts/no-way-back';
 import { OrderCancelled, OrderCreated } from '../../contracts/order-events';
 import type { OrderedItem } from '../../contracts/ordered-item';
+import { insertIfAbsent } from '../../platform/insert-if-absent';
 import { Deduction, type DeductionState } from './deduction.entity';
 import { StockItem } from './stock-item.entity';
 
@@ -90,27 +91,16 @@ export class StockService {
   @ReliableEventHandler(OrderCancelled, NO_WAY_BACK)
   async cancel({ orderId, sku, quantity, reason }: OrderCancelled): Promise<void> {
     if (await this.decideFirst({ orderId, sku, quantity }, 'CANCELLED', reason)) return;
-    const cancelled = await this.decisions
-      .createQueryBuilder()
-      .update()
-      .set({ state: 'CANCELLED', reason })
-      .where({ orderId, state: 'TAKEN' })
-      .returning(['sku', 'quantity'])
-      .execute();
-    const [held] = cancelled.raw as { sku: string; quantity: number }[];
-    if (held) await this.stock.increment({ sku: held.sku }, 'available', held.quantity);
+    const { affected } = await this.decisions.update({ orderId, state: 'TAKEN' }, { state: 'CANCELLED', reason });
+    if (affected !== 1) return;
+    const held = await this.decisions.findOneByOrFail({ orderId });
+    await this.stock.increment({ sku: held.sku }, 'available', held.quantity);
   }
 
   /** @returns false when something was decided for the order before */
-  private async decideFirst(item: OrderedItem, state: DeductionState, reason: string | null = null): Promise<boolean> {
-    const inserted = await this.decisions
-      .createQueryBuilder()
-      .insert()
-      .values({ orderId: item.orderId, sku: item.sku, quantity: item.quantity, state, reason })
-      .orIgnore()
-      .returning('order_id')
-      .execute();
-    return (inserted.raw as unknown[]).length === 1;
+  private decideFirst(item: OrderedItem, state: DeductionState, reason: string | null = null): Promise<boolean> {
+    const { orderId, sku, quantity } = item;
+    return insertIfAbsent(this.decisions, { orderId, sku, quantity, state, reason });
   }
 
   /** One statement, so that two orders cannot both take the last one. */

@@ -20,6 +20,6 @@ export class Order {
   @Column('text', { nullable: true })
   reason!: string | null;
 
-  @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
+  @CreateDateColumn({ name: 'created_at' })
   createdAt!: Date;
 }

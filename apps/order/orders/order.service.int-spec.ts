@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type EventFailure, RejectEvent } from 'nestjs-reliable-mq';
 import { type SilentService, startSilently } from '../../../test/e2e/in-process';
+import { describeEachDatabase } from '../../../test/support/each-database';
 import { InventoryDeducted, InventoryDeductionFailed } from '../../contracts/inventory-events';
 import { OrderCreated } from '../../contracts/order-events';
 import { ORDER } from '../order.identity';
@@ -10,12 +11,12 @@ import { OrderService } from './order.service';
 
 type Decision = 'deducted' | 'refused' | 'given up';
 
-describe('OrderService', () => {
+describeEachDatabase('OrderService', (database) => {
   let service: SilentService;
   let orders: OrderService;
 
   beforeAll(async () => {
-    service = await startSilently(ORDER, (settings) => OrderModule.with(settings));
+    service = await startSilently(ORDER, (settings) => OrderModule.with(settings), database);
     orders = service.app.get(OrderService);
   });
 

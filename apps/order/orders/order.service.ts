@@ -66,11 +66,11 @@ export class OrderService {
     const counts = await this.orders
       .createQueryBuilder('o')
       .select('o.status', 'status')
-      .addSelect('count(*)::integer', 'count')
+      .addSelect('count(*)', 'count')
       .groupBy('o.status')
-      .getRawMany<{ status: OrderStatus; count: number }>();
+      .getRawMany<{ status: OrderStatus; count: string | number }>();
     const summary: Record<OrderStatus, number> = { PENDING: 0, CONFIRMED: 0, FAILED: 0 };
-    for (const { status, count } of counts) summary[status] = count;
+    for (const { status, count } of counts) summary[status] = Number(count);
     return summary;
   }
 
