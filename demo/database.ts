@@ -49,7 +49,8 @@ export async function provideDatabases(
 async function postgres(wanted: 'existing' | 'embedded' | undefined, cleanUp: CleanUp): Promise<Server> {
   const { url, problem } = wanted === 'embedded' ? { url: undefined, problem: undefined } : await find(findPostgres);
   if (url) return { kind: 'existing', adminUrl: url, description: foundAt(url) };
-  if (wanted === 'existing') throw new Error(problem ?? 'No PostgreSQL answers on 127.0.0.1:5432, and PGURL is not set.');
+  if (wanted === 'existing')
+    throw new Error(problem ?? 'No PostgreSQL answers on 127.0.0.1:5432, and PGURL is not set.');
   const server = await startPostgres();
   cleanUp.add(() => server.dispose());
   return { kind: 'embedded', adminUrl: server.url(), description: startedFor(server.version, problem) };

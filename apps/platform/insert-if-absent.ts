@@ -13,10 +13,13 @@ export async function insertIfAbsent<T extends ObjectLiteral>(
   const insert = repository.createQueryBuilder().insert().values(row).updateEntity(false);
   const keys = repository.metadata.primaryColumns;
   if (dataSourceOf(repository.manager).options.type === 'postgres') {
-    const { raw } = await insert.orIgnore().returning(keys.map(({ propertyName }) => propertyName)).execute();
-    return (raw as unknown[]).length === 1;
+    const inserted = await insert
+      .orIgnore()
+      .returning(keys.map(({ propertyName }) => propertyName))
+      .execute();
+    return (inserted.raw as unknown[]).length === 1;
   }
   // Not IGNORE, by which many may share a lock of the row that is there: as soon as two of them change it, they deadlock.
-  const { raw } = await insert.orUpdate(keys.map(({ databaseName }) => databaseName)).execute();
-  return (raw as { affectedRows: number }).affectedRows === 1;
+  const upserted = await insert.orUpdate(keys.map(({ databaseName }) => databaseName)).execute();
+  return (upserted.raw as { affectedRows: number }).affectedRows === 1;
 }

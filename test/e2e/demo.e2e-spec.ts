@@ -37,7 +37,15 @@ describe('npm run demo', () => {
   ])(
     'tells its story with %s on a database that is %s, agrees with its own audit and leaves nothing behind',
     async (broker, database) => {
-      const { code, stdout, stderr } = await demo('--orders', '24', '--json', '--broker', broker, '--database', database);
+      const { code, stdout, stderr } = await demo(
+        '--orders',
+        '24',
+        '--json',
+        '--broker',
+        broker,
+        '--database',
+        database,
+      );
       expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
       const result = JSON.parse(stdout) as Record<string, unknown>;
       expect(result).toEqual({

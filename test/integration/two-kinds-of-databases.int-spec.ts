@@ -114,7 +114,9 @@ describe('one application with a PostgreSQL and a MariaDB', () => {
     await books.make(REFUSED);
     await become(REFUSED, 'struck');
     const rejected = (await ledger.inbox()).filter(({ status }) => status === 'rejected');
-    expect(rejected).toMatchObject([{ type: 'entry.made', reason: expect.stringContaining('not in this ledger') as string }]);
+    expect(rejected).toMatchObject([
+      { type: 'entry.made', reason: expect.stringContaining('not in this ledger') as string },
+    ]);
   });
 
   it('publishes from both what was recorded while the broker was away, and counts both', async () => {
