@@ -60,6 +60,9 @@ export interface DatabasePort {
   /** How many connections the DataSource may have open at once, when that is known. */
   readonly poolSize: number | undefined;
 
+  /** The largest statement that the server takes, in bytes; undefined: larger than anything that is stored here. */
+  readonly largestStatementBytes: number | undefined;
+
   /** Callers that wait for a connection at this moment. */
   readonly callersWaiting: number;
 

@@ -23,7 +23,7 @@ import { PublisherGroup } from '../publish/publisher-group';
 import { ReceiptListener } from '../receipt/receipt-listener';
 import { CompensationTask } from '../repair/compensation-task';
 import { ApplicationExplorer } from './explore/application.explorer';
-import { warnOfSmallPool } from './runtime-pool-check';
+import { warnOfSmallPool, warnOfSmallStatements } from './warn-of-small-limits';
 import { StopSummary } from './stop-summary';
 
 /** How often this process looks at what others may have done to its queues, in milliseconds. */
@@ -75,7 +75,11 @@ export class ReliableMqRuntime
       if (this.publishers) await database.own('outbox', this.options.service);
       if (this.consumers) await database.own('inbox', this.options.service);
     }
-    for (const set of this.stores.all) warnOfSmallPool(set, this.handlers.all(), this.logger);
+    const parts = { records: this.publishers !== undefined, consumes: this.handlers.all().length > 0 };
+    for (const set of this.stores.all) {
+      warnOfSmallPool(set, this.handlers.all(), this.logger);
+      warnOfSmallStatements(set, this.options, parts, this.logger);
+    }
   }
 
   onApplicationBootstrap(): Promise<void> {

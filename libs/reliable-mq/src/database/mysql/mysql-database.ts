@@ -11,7 +11,7 @@ import { limitIdleTime } from './idle-limit';
 import { killSession } from './outside-pool';
 import { dismissIdle, dismissIfReadOnly, mustTakeWrites } from './read-only-connections';
 import { migrateSchema, verifySchema } from './schema-migrator';
-import { learnAboutServer } from './server';
+import { learnAboutServer, serverOf } from './server';
 import { onOwnConnection, writeOn } from './sql';
 import { TableCheck } from './table-check';
 import { hasFailedStatement, knownToBeOpen, noteAnswer, noteFailure, rolledBackBy } from './transaction-state';
@@ -76,6 +76,10 @@ export class MysqlDatabase implements DatabasePort {
 
   get poolSize(): number | undefined {
     return poolSizeOf(this.dataSource);
+  }
+
+  get largestStatementBytes(): number {
+    return serverOf(this.dataSource).maxStatementBytes;
   }
 
   get callersWaiting(): number {

@@ -28,6 +28,8 @@ const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit|abort|prepare\s+transa
 /** PostgreSQL 13 and later, by `pg`. */
 export class PostgresDatabase implements DatabasePort {
   readonly kind = 'postgres';
+  /** A gigabyte, which no option reaches. */
+  readonly largestStatementBytes = undefined;
 
   private readonly logger = createLog();
   private readonly tables: TableCheck;
