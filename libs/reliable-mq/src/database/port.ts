@@ -20,6 +20,14 @@ export type DatabaseName = 'postgres' | 'mysql' | 'mariadb';
  */
 export type DatabaseFailure = 'unavailable' | 'conflict' | 'consequence' | 'refused';
 
+/** One thing about a database that was looked at. */
+export interface Examined {
+  readonly what: string;
+  readonly found: string;
+  /** What is wrong with it, and what to do. */
+  readonly problem?: string | undefined;
+}
+
 /**
  * What this library needs of one DataSource's database beside its stores: all that differs between databases and is no statement on
  * the outbox or the inbox. One folder per kind implements it; one contract suite holds for all of them
@@ -50,6 +58,9 @@ export interface DatabasePort {
    * opened, when a row was not there that must be, and while there is one, by each `ping`.
    */
   problems(): readonly string[];
+
+  /** Look at what the promises rest on at the server: its version, its settings, what goes on in it. Only after `open`, or where that has failed. */
+  examine(): Promise<readonly Examined[]>;
 
   /** The text with a replacement for each character that the database cannot hold; what is JSON stays so. */
   storable(text: string): string;

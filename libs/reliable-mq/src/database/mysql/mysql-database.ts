@@ -3,10 +3,11 @@ import { InvalidSetupError } from '../../event/errors';
 import { isStorableText, storableText } from '../../event/storable';
 import { acquireQueryRunner } from '../acquire-query-runner';
 import { type DatabaseFailure, type DatabaseName, type DatabasePort, DatabaseReadOnlyError } from '../port';
-import type { OwnedPart, SchemaMode } from '../port';
+import type { Examined, OwnedPart, SchemaMode } from '../port';
 import { claimOwnership, ownerOf } from './claim-ownership';
 import { callersWaitingFor, destroyConnection, poolSizeOf } from './connection';
 import { isConflict, isConsequence, isDatabaseUnavailable, isRefused } from './database-errors';
+import { examine } from './examine';
 import { limitIdleTime } from './idle-limit';
 import { killSession } from './outside-pool';
 import { dismissIdle, dismissIfReadOnly, mustTakeWrites } from './read-only-connections';
@@ -59,6 +60,10 @@ export class MysqlDatabase implements DatabasePort {
 
   problems(): readonly string[] {
     return this.tables.problems;
+  }
+
+  examine(): Promise<readonly Examined[]> {
+    return examine(this.dataSource);
   }
 
   /** To be told when a row is not there that must be. */

@@ -2,11 +2,12 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { InvalidSetupError } from '../../event/errors';
 import { createLog } from '../../log/log';
 import { acquireQueryRunner } from '../acquire-query-runner';
-import type { DatabaseFailure, DatabasePort, OwnedPart, SchemaMode } from '../port';
+import type { DatabaseFailure, DatabasePort, Examined, OwnedPart, SchemaMode } from '../port';
 import { claimOwnership, ownerOf } from './claim-ownership';
 import { callersWaitingFor, poolSizeOf } from './connection-pool';
 import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
 import { destroyConnection, hasLostTransaction, isWhole } from './deadline';
+import { examine } from './examine';
 import { findSchema } from './find-schema';
 import { limitIdleTime } from './idle-limit';
 import { learnAboutConnections } from './learn-about-connections';
@@ -70,6 +71,10 @@ export class PostgresDatabase implements DatabasePort {
 
   problems(): readonly string[] {
     return this.tables.problems;
+  }
+
+  examine(): Promise<readonly Examined[]> {
+    return examine(this.dataSource);
   }
 
   /** To be told when a row is not there that must be. */

@@ -2,6 +2,7 @@ import type { Command } from './command';
 import { ARCHIVE } from './commands/archive';
 import { AUDIT } from './commands/audit';
 import { DISCARD } from './commands/discard';
+import { DOCTOR } from './commands/doctor';
 import { FIND } from './commands/find';
 import { GROUPS } from './commands/groups';
 import { LIST } from './commands/list';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   RESUME,
   AUDIT,
   RECONCILE,
+  DOCTOR,
   MIGRATE,
   SCHEMA,
 ];
