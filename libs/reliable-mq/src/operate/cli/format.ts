@@ -65,7 +65,9 @@ export function eventLines(event: EventRecord & { readonly source?: string }): s
   ];
   if (reason !== null) facts.push(['reason', brief(reason)]);
   if (event.compensatedAt) facts.push(['compensated', moment(event.compensatedAt)]);
-  else if (event.compensationAttempts > 0) facts.push(['compensation', count(event.compensationAttempts, 'attempt')]);
+  else if (status === 'dead' && event.dueAt !== null)
+    facts.push(['compensation', `is under way: ${count(event.compensationAttempts, 'attempt')}`]);
+  else if (status === 'dead' && !event.archivedAt) facts.push(['needs', 'a person: nobody undoes it']);
   if (event.archivedAt) facts.push(['archived', moment(event.archivedAt)]);
   if (redrives > 0) facts.push(['redriven', `${redrives}×`]);
   if (causationId !== null) facts.push(['caused by', causationId]);
