@@ -1,13 +1,12 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Pool } from 'pg';
 import { createOwnedFolder, type OwnedFolder } from '../tools/servers/owned-folder';
 import { freePort } from '../tools/servers/ports';
-import { type PostgresServer, startPostgres } from '../tools/servers/postgres';
 import { type RabbitmqNode, startRabbitmq, startRabbitmqCluster } from '../tools/servers/rabbitmq';
 import { startProxy, type TcpProxy } from '../tools/servers/tcp-proxy';
 import { pause, waitUntil } from './clock';
 import { type CompiledApps, compileApps } from './compile-apps';
+import { type ChaosDatabase, DATABASES, type DatabaseServer, type Queries, type Session } from './database';
 import { type AppName, APPS, Instance } from './instance';
 import type { ChaosOptions } from './options';
 import { CannotStartError, chosenPorts } from './prerequisites';
@@ -48,11 +47,12 @@ export interface InstanceNetwork {
 export class Landscape {
   readonly instances: Instance[] = [];
   readonly networks = new Map<Instance, InstanceNetwork>();
-  private readonly pools = new Map<AppName, Pool>();
+  private readonly pools = new Map<AppName, Queries>();
 
   constructor(
     readonly folder: string,
-    readonly postgres: PostgresServer,
+    readonly database: ChaosDatabase,
+    readonly server: DatabaseServer,
     readonly nodes: readonly RabbitmqNode[],
     private readonly owned: OwnedFolder,
     private readonly closers: (() => Promise<void> | void)[],
@@ -80,12 +80,17 @@ export class Landscape {
     const end = Date.now() + DATABASE_WITHIN_MS;
     for (;;) {
       try {
-        return (await this.pool(app).query<Row>(sql, [...parameters])).rows;
+        return await this.pool(app).query<Row>(sql, parameters);
       } catch (error) {
         if (Date.now() > end) throw error;
         await pause(200);
       }
     }
+  }
+
+  /** A session of its own, past the proxies. */
+  session(app: AppName): Promise<Session> {
+    return this.database.session(this.server.url(this.databaseName(app)));
   }
 
   async untilHealthy(withinMs = READY_WITHIN_MS): Promise<boolean> {
@@ -114,12 +119,10 @@ export class Landscape {
     this.owned.remove();
   }
 
-  private pool(app: AppName): Pool {
+  private pool(app: AppName): Queries {
     const existing = this.pools.get(app);
     if (existing) return existing;
-    const connectionString = this.postgres.url(this.databaseName(app));
-    const pool = new Pool({ connectionString, max: 3, connectionTimeoutMillis: 5_000, query_timeout: 20_000 });
-    pool.on('error', () => undefined);
+    const pool = this.database.pool(this.server.url(this.databaseName(app)));
     this.pools.set(app, pool);
     return pool;
   }
@@ -143,11 +146,11 @@ export async function startLandscape(
   try {
     const compiled = compileApps();
     closers.push(() => compiled.remove());
-    say(`starting PostgreSQL and RabbitMQ${options.cluster ? ' (three nodes)' : ''}`);
-    const [postgres, nodes] = await startServers(options, closers);
-    landscape = new Landscape(logFolder, postgres, nodes, owned, closers);
-    closers.push(() => keepServerLogs(logFolder, postgres, nodes));
-    for (const app of APPS) await postgres.createDatabase(landscape.databaseName(app));
+    say(`starting ${DATABASES[options.database].name} and RabbitMQ${options.cluster ? ' (three nodes)' : ''}`);
+    const [server, nodes] = await startServers(options, closers);
+    landscape = new Landscape(logFolder, DATABASES[options.database], server, nodes, owned, closers);
+    closers.push(() => keepServerLogs(logFolder, options.database, server, nodes));
+    for (const app of APPS) await server.createDatabase(landscape.databaseName(app));
     say(`starting ${options.instances} of each app`);
     for (const app of APPS) {
       for (let number = 1; number <= options.instances; number += 1)
@@ -173,19 +176,19 @@ export async function startLandscape(
 }
 
 async function startServers(
-  { cluster }: ChaosOptions,
+  { cluster, database }: ChaosOptions,
   closers: (() => Promise<void> | void)[],
-): Promise<[PostgresServer, readonly RabbitmqNode[]]> {
+): Promise<[DatabaseServer, readonly RabbitmqNode[]]> {
   const started = await Promise.allSettled([
-    startPostgres({ settings: { max_connections: '200', deadlock_timeout: '200ms' } }),
+    DATABASES[database].start(),
     cluster ? startRabbitmqCluster(3) : startRabbitmq(),
   ]);
-  const [postgres, rabbitmq] = started;
-  if (postgres.status === 'fulfilled') closers.push(() => postgres.value.dispose());
+  const [server, rabbitmq] = started;
+  if (server.status === 'fulfilled') closers.push(() => server.value.dispose());
   if (rabbitmq.status === 'fulfilled') closers.push(() => rabbitmq.value.dispose());
-  if (postgres.status === 'rejected') throw cannotStart(postgres.reason);
+  if (server.status === 'rejected') throw cannotStart(server.reason);
   if (rabbitmq.status === 'rejected') throw cannotStart(rabbitmq.reason);
-  return [postgres.value, 'nodes' in rabbitmq.value ? rabbitmq.value.nodes : [rabbitmq.value]];
+  return [server.value, 'nodes' in rabbitmq.value ? rabbitmq.value.nodes : [rabbitmq.value]];
 }
 
 function cannotStart(reason: unknown): CannotStartError {
@@ -200,9 +203,9 @@ async function addInstance(
   compiled: CompiledApps,
   closers: (() => Promise<void> | void)[],
 ): Promise<void> {
-  const { postgres, nodes } = landscape;
+  const { server, nodes } = landscape;
   const broker = await Promise.all(nodes.map((node) => startProxy({ target: { host: '127.0.0.1', port: node.port } })));
-  const database = await startProxy({ target: { host: '127.0.0.1', port: postgres.port } });
+  const database = await startProxy({ target: { host: '127.0.0.1', port: server.port } });
   for (const proxy of [...broker, database]) closers.push(() => proxy.close());
   const urls = nodes.map((node, index) => broker[index]?.url(node.url) ?? '');
   // Each begins with another node, as behind a load balancer.
@@ -212,8 +215,8 @@ async function addInstance(
     rabbitmq: { uri: rotated, heartbeatSeconds: 2, reconnectMs: 300 },
     consume: { ...TIMINGS.consume, maxUnfinishedStarts: STARTS[app] },
   };
-  const databaseUrl = new URL(database.url(postgres.url(landscape.databaseName(app))));
-  databaseUrl.searchParams.set('application_name', `${app}-${number}`);
+  const databaseUrl = new URL(database.url(server.url(landscape.databaseName(app))));
+  if (landscape.database.kind === 'postgres') databaseUrl.searchParams.set('application_name', `${app}-${number}`);
   const instance = new Instance({
     app,
     number,
@@ -238,8 +241,8 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-function keepServerLogs(folder: string, postgres: PostgresServer, nodes: readonly RabbitmqNode[]): void {
-  writeFileSync(join(folder, 'postgres.log'), postgres.log());
+function keepServerLogs(folder: string, name: string, server: DatabaseServer, nodes: readonly RabbitmqNode[]): void {
+  writeFileSync(join(folder, `${name}.log`), server.log());
   for (const node of nodes) writeFileSync(join(folder, `${node.nodeName}.log`), node.log());
 }
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CATALOGUE } from './faults/catalogue';
+import { catalogueOf } from './faults/catalogue';
 import { type Landscape, removeFolder, removeIfEmpty, startLandscape } from './landscape';
 import { type ChaosOptions, parseOptions, USAGE, UsageError } from './options';
 import { makePlan, type Plan } from './plan';
@@ -22,7 +22,11 @@ async function main(): Promise<number> {
     return 0;
   }
   if (options.list) {
-    process.stdout.write(CATALOGUE.map(({ family, name }) => `${family.padEnd(10)}${name}\n`).join(''));
+    process.stdout.write(
+      catalogueOf(options.database)
+        .map(({ family, name }) => `${family.padEnd(10)}${name}\n`)
+        .join(''),
+    );
     return 0;
   }
   const plan = makePlan(options);

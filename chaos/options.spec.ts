@@ -12,11 +12,13 @@ describe('the options of the harness', () => {
       seed: 1,
       instances: 2,
       cluster: false,
+      database: 'postgres',
     });
   });
 
   it('are read in both forms', () => {
-    expect(parse('--orders 20000 --seed=7 --cluster --json')).toMatchObject({
+    expect(parse('--orders 20000 --seed=7 --cluster --json --database mariadb')).toMatchObject({
+      database: 'mariadb',
       orders: 20_000,
       seed: 7,
       cluster: true,
@@ -34,6 +36,7 @@ describe('the options of the harness', () => {
     ['--instances 9', '--instances needs a whole number from 1 to 8, got "9".'],
     ['--rate fast', '--rate needs a whole number from 1 to 1000, got "fast".'],
     ['--report --json', '--report needs the name of a file.'],
+    ['--database oracle', '--database needs postgres or mariadb, got "oracle".'],
     ['--scenario flood', '--scenario needs faults or memory, got "flood".'],
     ['--scenario memory --faults 3', '--scenario memory has one fault'],
     ['--scenario memory --only broker', 'leave out --faults, --only, --cluster and --orders.'],

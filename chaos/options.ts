@@ -1,3 +1,5 @@
+import { DATABASES, type DatabaseKind } from './database';
+
 export interface ChaosOptions {
   readonly scenario: 'faults' | 'memory';
   /** Orders that must be accepted before the load ends. */
@@ -7,6 +9,7 @@ export interface ChaosOptions {
   /** Of each app. */
   readonly instances: number;
   readonly cluster: boolean;
+  readonly database: DatabaseKind;
   /** Orders per second. */
   readonly rate: number;
   /** Only kinds of faults whose names contain one of these texts. */
@@ -26,6 +29,7 @@ export const USAGE = `Usage: npm run chaos -- [options]
   --seed S            the same seed plans the same faults (default 1)
   --instances I       processes of each app, 1 to 8 (default 2)
   --rate R            orders per second, 1 to 1000 (default 60)
+  --database D        postgres or mariadb (default postgres)
   --cluster           three RabbitMQ nodes instead of one, which are killed too
   --only a,b          only kinds of faults whose names contain a or b
   --outage-seconds S  how long the long outage of the broker takes, 1 to 3600 (default 30; memory: 600)
@@ -78,6 +82,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
     seed: 1,
     instances: 2,
     cluster: false,
+    database: 'postgres',
     rate: scenario === 'memory' ? 200 : 60,
     only: [],
     outageSeconds: scenario === 'memory' ? 600 : 30,
@@ -118,6 +123,12 @@ const READERS: Readonly<Record<string, Reader | undefined>> = {
     given.only = names;
     return undefined;
   },
+  '--database': (given, value) => {
+    const database = value();
+    if (!isDatabase(database)) return `needs ${Object.keys(DATABASES).join(' or ')}, got ${JSON.stringify(database)}.`;
+    given.database = database;
+    return undefined;
+  },
   '--scenario': (given, value) => {
     const scenario = value();
     if (scenario !== 'faults' && scenario !== 'memory')
@@ -126,6 +137,10 @@ const READERS: Readonly<Record<string, Reader | undefined>> = {
     return undefined;
   },
 };
+
+function isDatabase(name: string | undefined): name is DatabaseKind {
+  return name !== undefined && Object.hasOwn(DATABASES, name);
+}
 
 function flag(key: 'cluster' | 'json' | 'list' | 'keep'): Reader {
   return (given) => {

@@ -1,4 +1,4 @@
-import { CATALOGUE } from './faults/catalogue';
+import { catalogueOf } from './faults/catalogue';
 import type { FaultKind } from './faults/fault';
 import { type ChaosOptions, UsageError } from './options';
 import { Random } from './random';
@@ -33,7 +33,7 @@ const SLACK = 1.3;
  */
 export function makePlan(options: ChaosOptions): Plan {
   const random = new Random(`plan ${options.seed}`);
-  const wanted = CATALOGUE.filter(
+  const wanted = catalogueOf(options.database).filter(
     ({ name }) =>
       options.only.length === 0 || options.only.some((text) => name.toLowerCase().includes(text.toLowerCase())),
   );

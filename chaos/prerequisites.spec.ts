@@ -5,11 +5,17 @@ import { checkPrerequisites, type Machine } from './prerequisites';
 
 type Wanted = Parameters<typeof checkPrerequisites>[0];
 
-const WANTED: Wanted = { basePort: undefined, instances: 2, cluster: false, reportFile: undefined };
+const WANTED: Wanted = {
+  basePort: undefined,
+  instances: 2,
+  cluster: false,
+  database: 'postgres',
+  reportFile: undefined,
+};
 
 /** Everything is there, unless said otherwise. */
 const machine = (changes: Partial<Machine> = {}): Machine => ({
-  locatePostgres: () => undefined,
+  locateDatabase: () => undefined,
   hasRabbitmq: () => true,
   hasDocker: () => false,
   mayInstall: () => false,
@@ -40,13 +46,13 @@ describe('the prerequisites', () => {
   it('are looked at before anything is installed', async () => {
     const wanted = { basePort: 20_000, reportFile: '/no/such/folder/report.md' };
     const canListen = (): Promise<boolean> => Promise.resolve(false);
-    await expect(check(wanted, { canListen, locatePostgres: noPostgres })).rejects.toThrow(
+    await expect(check(wanted, { canListen, locateDatabase: noPostgres })).rejects.toThrow(
       /^--report .*there is no folder \/no\/such\/folder\.\nSomething listens already on port 20000, .*$/,
     );
   });
 
   it('say what is missing, all at once, and that a running server does not help', async () => {
-    const missing = check({}, { locatePostgres: noPostgres, hasRabbitmq: () => false });
+    const missing = check({}, { locateDatabase: noPostgres, hasRabbitmq: () => false });
     await expect(missing).rejects.toThrow(
       /No PostgreSQL binaries.*\nThere is no RabbitMQ.*\nThe harness kills its servers/,
     );

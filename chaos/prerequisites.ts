@@ -5,21 +5,23 @@ import { dockerAnswers } from '../tools/servers/docker-rabbitmq-node';
 import { installRabbitmq, mayInstall } from '../tools/servers/install-rabbitmq';
 import { createOwnedFolder } from '../tools/servers/owned-folder';
 import { isFree } from '../tools/servers/ports';
+import { locateMariadb } from '../tools/servers/mariadb-binaries';
 import { locatePostgres } from '../tools/servers/postgres-binaries';
 import { locateRabbitmq } from '../tools/servers/rabbitmq-scripts';
 import { unprivilegedUser } from '../tools/servers/unprivileged-user';
+import type { DatabaseKind } from './database';
 import { APPS } from './instance';
 import type { ChaosOptions } from './options';
 
 /** Something that the harness needs is missing, taken, or does not start. The message says what, and what to do. */
 export class CannotStartError extends Error {}
 
-type Wanted = Pick<ChaosOptions, 'basePort' | 'instances' | 'cluster' | 'reportFile'>;
+type Wanted = Pick<ChaosOptions, 'basePort' | 'instances' | 'cluster' | 'database' | 'reportFile'>;
 
 /** What a run finds on its machine. */
 export interface Machine {
   /** @throws Error when none run here */
-  locatePostgres(): void;
+  locateDatabase(database: DatabaseKind): void;
   hasRabbitmq(): boolean;
   hasDocker(): boolean;
   mayInstall(): boolean;
@@ -29,7 +31,7 @@ export interface Machine {
 }
 
 const OWN_SERVERS =
-  'The harness kills its servers, so it starts its own: one that runs already (TEST_POSTGRES_URL, AMQP_URL) is no substitute.';
+  'The harness kills its servers, so it starts its own: one that runs already (TEST_POSTGRES_URL, TEST_MYSQL_URL, AMQP_URL) is no substitute.';
 const INSTALL_RABBITMQ =
   'Install it (Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq; Fedora: sudo dnf install rabbitmq-server)';
 
@@ -80,10 +82,10 @@ function reportProblem(file: string | undefined): string | undefined {
   }
 }
 
-async function serverProblems({ cluster }: Wanted, machine: Machine): Promise<string[]> {
+async function serverProblems({ cluster, database }: Wanted, machine: Machine): Promise<string[]> {
   const problems: string[] = [];
   try {
-    machine.locatePostgres();
+    machine.locateDatabase(database);
   } catch (error) {
     problems.push(messageOf(error));
   }
@@ -109,7 +111,11 @@ async function rabbitmqProblem(cluster: boolean, machine: Machine): Promise<stri
 }
 
 const THIS_MACHINE: Machine = {
-  locatePostgres: () => {
+  locateDatabase: (database) => {
+    if (database === 'mariadb') {
+      locateMariadb();
+      return;
+    }
     const folder = createOwnedFolder();
     try {
       locatePostgres('any', unprivilegedUser(), folder.path);

@@ -64,7 +64,7 @@ export async function runFaults(
   return judge({
     options,
     plan,
-    servers: [landscape.postgres.version, landscape.node().version],
+    servers: [landscape.server.version, landscape.node().version],
     snapshot,
     violations,
     injected: injector.injected,

@@ -106,7 +106,7 @@ export async function runMemory(
 async function waitingEvents(landscape: Landscape): Promise<number> {
   const [row] = await landscape.query<{ count: number }>(
     'order',
-    `SELECT count(*)::int AS count FROM reliable_mq_outbox WHERE status IN ('pending', 'published')`,
+    `SELECT count(*) AS count FROM reliable_mq_outbox WHERE status IN ('pending', 'published')`,
   );
   return row?.count ?? 0;
 }

@@ -42,8 +42,8 @@ export class Watch {
         .query<{ late: number }>(
           'order',
           // Those that were told to fail wait for their retries.
-          `SELECT count(*)::int AS late FROM orders
-           WHERE status = 'PENDING' AND sku NOT LIKE 'fault.%' AND created_at < clock_timestamp() - $1 * interval '1 second'`,
+          `SELECT count(*) AS late FROM orders
+           WHERE status = 'PENDING' AND sku NOT LIKE 'fault.%' AND created_at < ${this.landscape.database.sql.secondsAgo('$1')}`,
           [LATE_AFTER_SECONDS],
         )
         .catch(() => []);
@@ -58,14 +58,14 @@ export async function restlessness(landscape: Landscape): Promise<string[]> {
   const restless: string[] = [];
   const [pending] = await landscape.query<{ count: number }>(
     'order',
-    `SELECT count(*)::int AS count FROM orders WHERE status = 'PENDING'`,
+    `SELECT count(*) AS count FROM orders WHERE status = 'PENDING'`,
   );
   if (pending && pending.count > 0) restless.push(`${pending.count} orders undecided`);
   for (const app of APPS) {
     const [due] = await landscape.query<{ events: number; handlings: number }>(
       app,
-      `SELECT (SELECT count(*)::int FROM reliable_mq_outbox WHERE due_at IS NOT NULL OR status NOT IN ('consumed', 'dead')) AS events,
-         (SELECT count(*)::int FROM reliable_mq_inbox WHERE due_at IS NOT NULL) AS handlings`,
+      `SELECT (SELECT count(*) FROM reliable_mq_outbox WHERE due_at IS NOT NULL OR status NOT IN ('consumed', 'dead')) AS events,
+         (SELECT count(*) FROM reliable_mq_inbox WHERE due_at IS NOT NULL) AS handlings`,
     );
     if (due && due.events > 0) restless.push(`${due.events} events of ${app} without an end`);
     if (due && due.handlings > 0) restless.push(`${due.handlings} handlings of ${app} without an end`);

@@ -91,10 +91,11 @@ export async function takeSnapshot(
 }
 
 async function eventsOf(landscape: Landscape, app: AppName): Promise<EventRow[]> {
+  const { sql } = landscape.database;
   const rows = await landscape.query<Omit<EventRow, 'app'>>(
     app,
-    `SELECT id, type, payload ->> 'orderId' AS order_id, status, due_at IS NOT NULL AS is_due,
-       coalesce(due_at < clock_timestamp(), false) AS is_overdue, compensated_at IS NOT NULL AS is_compensated, reason
+    `SELECT id, type, ${sql.field('orderId')} AS order_id, status, due_at IS NOT NULL AS is_due,
+       coalesce(due_at < ${sql.now}, false) AS is_overdue, compensated_at IS NOT NULL AS is_compensated, reason
      FROM reliable_mq_outbox`,
   );
   return rows.map((row) => ({ app, ...row }));
@@ -104,7 +105,7 @@ async function handlingsOf(landscape: Landscape, app: AppName): Promise<Handling
   const rows = await landscape.query<Omit<HandlingRow, 'app'>>(
     app,
     `SELECT event_id, type, status, due_at IS NOT NULL AS is_due, reason,
-       CASE WHEN event_id LIKE 'sha256:%' THEN encode(substr(body, 1, 200), 'escape') END AS body_start
+       CASE WHEN event_id LIKE 'sha256:%' THEN ${landscape.database.sql.beginning('body')} END AS body_start
      FROM reliable_mq_inbox`,
   );
   return rows.map((row) => ({ app, ...row }));

@@ -9,12 +9,13 @@ const MAX_LINES = 200;
 /** Everything that is known of the violation's events: their rows on both sides, and what every instance logged and traced. */
 export async function timelineOf(landscape: Landscape, { orderId, eventId }: Violation): Promise<string[]> {
   if (orderId === undefined && eventId === undefined) return [];
+  const { sql } = landscape.database;
   const lines: string[] = [];
   const ids = new Set<string>([orderId, eventId].filter((id) => id !== undefined));
   for (const app of APPS) {
     const events = await landscape.query<{ id: string }>(
       app,
-      `SELECT * FROM reliable_mq_outbox WHERE id::text = $1 OR payload ->> 'orderId' = $2 ORDER BY id`,
+      `SELECT * FROM reliable_mq_outbox WHERE ${sql.isId('id', '$1')} OR ${sql.field('orderId')} = $2 ORDER BY id`,
       [eventId ?? '', orderId ?? ''],
     );
     for (const event of events) {
@@ -26,17 +27,15 @@ export async function timelineOf(landscape: Landscape, { orderId, eventId }: Vio
     const handlings = await landscape.query(
       app,
       `SELECT event_id, consumer, type, status, attempts, unfinished_starts, due_at, claim_token, reason, history, properties, received_at, ended_at
-       FROM reliable_mq_inbox WHERE event_id = ANY($1::text[])`,
-      [[...ids]],
+       FROM reliable_mq_inbox WHERE event_id IN (${[...ids].map((_, index) => `$${index + 1}`).join(', ')})`,
+      [...ids],
     );
     for (const handling of handlings) lines.push(`${app} inbox   ${JSON.stringify(handling)}`);
   }
   if (orderId !== undefined) {
-    for (const row of await landscape.query('order', 'SELECT * FROM orders WHERE id::text = $1', [orderId]))
+    for (const row of await landscape.query('order', 'SELECT * FROM orders WHERE id = $1', [orderId]))
       lines.push(`order          ${JSON.stringify(row)}`);
-    for (const row of await landscape.query('inventory', 'SELECT * FROM deductions WHERE order_id::text = $1', [
-      orderId,
-    ]))
+    for (const row of await landscape.query('inventory', 'SELECT * FROM deductions WHERE order_id = $1', [orderId]))
       lines.push(`deduction      ${JSON.stringify(row)}`);
   }
   return [...lines, ...(await linesAbout([...ids], landscape))];

@@ -1,6 +1,6 @@
-import { Client } from 'pg';
 import { EACH_TIME, skuThatFails } from '../apps/orders-to-fail';
 import { waitUntil } from '../clock';
+import type { DatabaseKind, Session } from '../database';
 import type { Landscape } from '../landscape';
 import { type FaultKind, FaultMissed, type World } from './fault';
 import { placeOrders } from './handlers';
@@ -67,59 +67,73 @@ async function failCompensation(
 function refusal(landscape: Landscape, orderId: string): Obstacle {
   const shows = 'told to refuse the compensation';
   // The table's lock waits behind transactions of frozen processes, and everybody else behind it: for a moment only, then again.
-  const begin = `SET LOCAL lock_timeout = '2s'; DROP FUNCTION IF EXISTS chaos_refuse() CASCADE`;
+  const { put, remove } = REFUSALS[landscape.database.kind](orderId, shows);
   let isPut = false;
   return {
     shows,
     put: async () => {
       if (isPut) return;
-      await landscape.query(
-        'order',
-        `${begin};
-         CREATE FUNCTION chaos_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '${shows}'; END $$;
-         CREATE TRIGGER chaos_refuse BEFORE UPDATE ON orders FOR EACH ROW
-           WHEN (NEW.id = '${orderId}' AND NEW.status = 'FAILED') EXECUTE FUNCTION chaos_refuse()`,
-      );
+      for (const statement of put) await landscape.query('order', statement);
       isPut = true;
     },
     remove: async () => {
-      await landscape.query('order', begin);
+      for (const statement of remove) await landscape.query('order', statement);
     },
   };
 }
 
+const REFUSALS: Readonly<
+  Record<DatabaseKind, (orderId: string, shows: string) => Record<'put' | 'remove', readonly string[]>>
+> = {
+  postgres: (orderId, shows) => {
+    const begin = `SET LOCAL lock_timeout = '2s'; DROP FUNCTION IF EXISTS chaos_refuse() CASCADE`;
+    return {
+      put: [
+        `${begin};
+         CREATE FUNCTION chaos_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '${shows}'; END $$;
+         CREATE TRIGGER chaos_refuse BEFORE UPDATE ON orders FOR EACH ROW
+           WHEN (NEW.id = '${orderId}' AND NEW.status = 'FAILED') EXECUTE FUNCTION chaos_refuse()`,
+      ],
+      remove: [begin],
+    };
+  },
+  mariadb: (orderId, shows) => ({
+    put: [
+      `SET STATEMENT lock_wait_timeout = 2 FOR
+         CREATE OR REPLACE TRIGGER chaos_refuse BEFORE UPDATE ON orders FOR EACH ROW
+         IF NEW.id = '${orderId}' AND NEW.status = 'FAILED' THEN
+           SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${shows}';
+         END IF`,
+    ],
+    remove: ['SET STATEMENT lock_wait_timeout = 2 FOR DROP TRIGGER IF EXISTS chaos_refuse'],
+  }),
+};
+
 /** Another session holds the order's row: the handler waits for it until its time is over. */
 function lock(landscape: Landscape, orderId: string): Obstacle {
-  let holder: Client | undefined;
+  let holder: Session | undefined;
   return {
     shows: 'did not finish within',
     put: async () => {
-      if (holder) return;
-      const client = await lockOrder(landscape, orderId);
-      client?.once('end', () => (holder = undefined));
-      holder = client;
+      if (!holder || holder.ended) holder = await lockOrder(landscape, orderId);
     },
     remove: async () => {
-      await holder?.end().catch(() => undefined);
+      await holder?.end();
     },
   };
 }
 
 /** @returns the session that holds it; undefined when the database is being broken */
-async function lockOrder(landscape: Landscape, orderId: string): Promise<Client | undefined> {
-  const client = new Client({
-    connectionString: landscape.postgres.url(landscape.databaseName('order')),
-    connectionTimeoutMillis: 2_000,
-  });
-  client.on('error', () => undefined);
+async function lockOrder(landscape: Landscape, orderId: string): Promise<Session | undefined> {
+  let session: Session | undefined;
   try {
-    await client.connect();
-    await client.query(`SET lock_timeout = '2s'`);
-    await client.query('BEGIN');
-    await client.query('SELECT id FROM orders WHERE id = $1 FOR UPDATE', [orderId]);
-    return client;
+    session = await landscape.session('order');
+    await session.query(landscape.database.sql.lockTimeout(2));
+    await session.query('BEGIN');
+    await session.query('SELECT id FROM orders WHERE id = $1 FOR UPDATE', [orderId]);
+    return session;
   } catch {
-    await client.end().catch(() => undefined);
+    await session?.end();
     return undefined;
   }
 }
@@ -131,13 +145,20 @@ interface Compensation {
 
 /** Failed attempts whose reason shows that text, as the outbox row tells them. */
 async function compensationOf(landscape: Landscape, orderId: string, shows: string): Promise<Compensation> {
-  const [row] = await landscape.query<Compensation>(
+  const [row] = await landscape.query<{ readonly is_over: boolean; readonly history: string | readonly Attempt[] }>(
     'order',
-    `SELECT compensated_at IS NOT NULL AS is_over,
-       (SELECT count(*)::int FROM jsonb_array_elements(history) AS entry
-        WHERE entry ->> 'reason' LIKE 'compensation failed: %' AND strpos(entry ->> 'reason', $2) > 0) AS failures
-     FROM reliable_mq_outbox WHERE type = 'order.created' AND payload ->> 'orderId' = $1`,
-    [orderId, shows],
+    `SELECT compensated_at IS NOT NULL AS is_over, history
+     FROM reliable_mq_outbox WHERE type = 'order.created' AND ${landscape.database.sql.field('orderId')} = $1`,
+    [orderId],
   );
-  return row ?? { failures: 0, is_over: false };
+  if (!row) return { failures: 0, is_over: false };
+  const history = typeof row.history === 'string' ? (JSON.parse(row.history) as Attempt[]) : row.history;
+  const failures = history.filter(
+    ({ reason }) => reason.startsWith('compensation failed: ') && reason.includes(shows),
+  ).length;
+  return { failures, is_over: row.is_over };
+}
+
+interface Attempt {
+  readonly reason: string;
 }

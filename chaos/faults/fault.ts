@@ -3,7 +3,7 @@ import type { Load } from '../load';
 import type { ChaosOptions } from '../options';
 import type { Random } from '../random';
 
-export type Family = 'process' | 'step' | 'rabbitmq' | 'postgres' | 'network' | 'message' | 'handler';
+export type Family = 'process' | 'step' | 'rabbitmq' | 'postgres' | 'mariadb' | 'network' | 'message' | 'handler';
 
 /** What a fault can reach. */
 export interface World {

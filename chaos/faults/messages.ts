@@ -133,7 +133,7 @@ interface StoredEvent {
 async function someEvents({ landscape }: World, app: AppName, count: number, further = ''): Promise<StoredEvent[]> {
   const rows = await landscape.query<Omit<StoredEvent, 'app'>>(
     app,
-    `SELECT id, type, version, payload::text AS payload FROM reliable_mq_outbox
+    `SELECT id, type, version, payload FROM reliable_mq_outbox
      WHERE published_at IS NOT NULL ${further} ORDER BY id DESC LIMIT $1`,
     [count],
   );

@@ -1,14 +1,7 @@
-import { Client } from 'pg';
 import { pause } from '../clock';
-import { type AppName, APPS } from '../instance';
-import type { Landscape } from '../landscape';
+import { APPS } from '../instance';
+import { alone, holding, TABLES, takeAllConnections } from './database-sessions';
 import type { FaultKind } from './fault';
-
-/** What business and library write to, by app. */
-const TABLES: Readonly<Record<AppName, readonly string[]>> = {
-  order: ['orders', 'reliable_mq_outbox', 'reliable_mq_inbox'],
-  inventory: ['stock', 'deductions', 'reliable_mq_outbox', 'reliable_mq_inbox'],
-};
 
 export const POSTGRES_FAULTS: readonly FaultKind[] = [
   {
@@ -18,9 +11,9 @@ export const POSTGRES_FAULTS: readonly FaultKind[] = [
     seconds: 5,
     inject: async ({ landscape }, random) => {
       const ms = random.integer(0, 4_000);
-      await landscape.postgres.kill();
+      await landscape.server.kill();
       await pause(ms);
-      await landscape.postgres.start();
+      await landscape.server.start();
       return `down for ${ms} ms more than a start takes`;
     },
   },
@@ -29,7 +22,7 @@ export const POSTGRES_FAULTS: readonly FaultKind[] = [
     family: 'postgres',
     lane: 'database',
     seconds: 1,
-    inject: async ({ landscape }) => `${await landscape.postgres.terminateBackends()} sessions`,
+    inject: async ({ landscape }) => `${await landscape.server.terminateSessions()} sessions`,
   },
   {
     name: 'a session idle in its transaction for minutes',
@@ -60,7 +53,7 @@ export const POSTGRES_FAULTS: readonly FaultKind[] = [
       const database = landscape.databaseName(app);
       // Sessions take it over when they begin.
       await landscape.query(app, `ALTER DATABASE ${database} SET lock_timeout = '300ms'`);
-      await landscape.postgres.terminateBackends();
+      await landscape.server.terminateSessions();
       await pause(500);
       await holding(
         landscape,
@@ -69,7 +62,7 @@ export const POSTGRES_FAULTS: readonly FaultKind[] = [
         4_000,
       );
       await landscape.query(app, `ALTER DATABASE ${database} RESET lock_timeout`);
-      await landscape.postgres.terminateBackends();
+      await landscape.server.terminateSessions();
       return tables.join(', ');
     },
   },
@@ -122,62 +115,11 @@ export const POSTGRES_FAULTS: readonly FaultKind[] = [
     seconds: 6,
     inject: async ({ landscape }, random) => {
       const ms = random.integer(3_000, 6_000);
-      await landscape.postgres.terminateBackends();
+      await landscape.server.terminateSessions();
       const taken = await takeAllConnections(landscape);
       await pause(ms);
-      await Promise.all(taken.map((client) => client.end().catch(() => undefined)));
+      await Promise.all(taken.map((session) => session.end()));
       return `${taken.length} taken for ${ms} ms`;
     },
   },
 ];
-
-/** Statements in a session of their own: those of a pool may have become read-only. */
-async function alone(landscape: Landscape, app: AppName, statements: readonly string[]): Promise<void> {
-  const client = new Client({ connectionString: landscape.postgres.url(landscape.databaseName(app)) });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    for (const statement of statements) await client.query(statement);
-  } finally {
-    await client.end();
-  }
-}
-
-/** @returns whether the session was ended before its time */
-async function holding(
-  landscape: Landscape,
-  app: AppName,
-  statements: readonly string[],
-  ms: number,
-): Promise<boolean> {
-  const client = new Client({ connectionString: landscape.postgres.url(landscape.databaseName(app)) });
-  let ended = false;
-  client.on('error', () => (ended = true));
-  client.on('end', () => (ended = true));
-  try {
-    await client.connect();
-    await client.query(`SET lock_timeout = '5s'`);
-    await client.query('BEGIN');
-    for (const statement of statements) await client.query(statement);
-  } catch {
-    ended = true;
-  }
-  for (let waited = 0; waited < ms && !ended; waited += 100) await pause(100);
-  const early = ended;
-  await client.end().catch(() => undefined);
-  return early;
-}
-
-async function takeAllConnections(landscape: Landscape): Promise<Client[]> {
-  const taken: Client[] = [];
-  for (;;) {
-    const client = new Client({ connectionString: landscape.postgres.url() });
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-    } catch {
-      return taken;
-    }
-    taken.push(client);
-  }
-}

@@ -1,10 +1,11 @@
+import { describeEachDatabase } from '../support/each-database';
 import { Landscape } from './support/landscape';
 
-describe('When a process dies after its commit and before it has published', () => {
+describeEachDatabase('When a process dies after its commit and before it has published', (database) => {
   let landscape: Landscape;
 
   beforeEach(async () => {
-    landscape = await Landscape.create();
+    landscape = await Landscape.on(database);
   });
   afterEach(() => landscape.dispose());
 

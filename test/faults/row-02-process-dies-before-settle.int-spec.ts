@@ -1,11 +1,12 @@
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { Landscape } from './support/landscape';
 
-describe('When a process dies after it has published and before it has settled', () => {
+describeEachDatabase('When a process dies after it has published and before it has settled', (database) => {
   let landscape: Landscape;
 
   beforeEach(async () => {
-    landscape = await Landscape.create();
+    landscape = await Landscape.on(database);
     await landscape.declareStockQueue();
   });
   afterEach(() => landscape.dispose());

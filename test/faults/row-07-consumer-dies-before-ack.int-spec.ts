@@ -1,11 +1,12 @@
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { ConsumerField, stepsOf } from './support/consumer-process';
 
-describe('a consumer that dies after its commit and before the ack', () => {
+describeEachDatabase('a consumer that dies after its commit and before the ack', (database) => {
   let field: ConsumerField;
 
   beforeAll(async () => {
-    field = await ConsumerField.create();
+    field = await ConsumerField.on(database);
   }, 60_000);
   afterAll(() => field.close());
 

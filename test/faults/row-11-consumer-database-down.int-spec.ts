@@ -4,8 +4,10 @@ import type { Channel } from 'amqplib';
 import { IsString } from 'class-validator';
 import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { Column, Entity, In, PrimaryGeneratedColumn } from 'typeorm';
+import type { MariadbServer } from '../../tools/servers/mariadb';
 import type { PostgresServer } from '../../tools/servers/postgres';
 import { createTestDatabase, type InboxRow, type TestDatabase } from '../support/database';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { usePrivateServers } from '../support/private-servers';
 import { QUICK, TestApp } from '../support/test-app';
@@ -52,11 +54,11 @@ class KeepingLogger implements LoggerService {
 
 const servers = usePrivateServers();
 
-describe("a consumer's database that goes down", () => {
+describeEachDatabase("a consumer's database that goes down", (kind) => {
   const rabbitmq = new TestBroker();
   const service = rabbitmq.service('meters', 'meter.read');
   const logger = new KeepingLogger();
-  let postgres: PostgresServer;
+  let server: PostgresServer | MariadbServer;
   let database: TestDatabase;
   let app: TestApp;
   let channel: Channel;
@@ -65,8 +67,8 @@ describe("a consumer's database that goes down", () => {
   let failedJobs = 0;
 
   beforeAll(async () => {
-    postgres = await servers.postgres();
-    database = await createTestDatabase(postgres.url());
+    server = await servers[kind]();
+    database = await createTestDatabase(server.url());
     app = await TestApp.start({
       database,
       broker: rabbitmq,
@@ -87,13 +89,13 @@ describe("a consumer's database that goes down", () => {
   }, 120_000);
   afterAll(async () => {
     Logger.overrideLogger(false);
-    await postgres.start();
+    await server.start();
     await app.close();
     await database.drop();
     await rabbitmq.dispose();
   }, 60_000);
 
-  afterEach(() => postgres.start(), 60_000);
+  afterEach(() => server.start(), 60_000);
 
   function publish(text: string): string {
     const messageId = randomUUID();
@@ -119,8 +121,8 @@ describe("a consumer's database that goes down", () => {
   }
 
   it.each([
-    ['is stopped', () => postgres.stop()],
-    ['loses its power', () => postgres.kill()],
+    ['is stopped', () => server.stop()],
+    ['loses its power', () => server.kill()],
   ])(
     'delays what was delivered, and costs no attempt, when it %s',
     async (_, takeDown) => {
@@ -151,7 +153,7 @@ describe("a consumer's database that goes down", () => {
         .filter((line) => !line.startsWith('A job of the compensation task'));
       expect(lines).toEqual(['The database is not available; work waits for it']);
 
-      await postgres.start();
+      await server.start();
       await handled([inProgress, ...ids]);
       const rows = await inboxOf([inProgress, ...ids]);
       expect(rows.map(({ attempts, history }) => ({ attempts, history }))).toEqual(

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Hooks } from 'nestjs-reliable-mq';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { Landscape } from './support/landscape';
 import { CompensatingOrderService, OrderService } from './support/order-service';
 
-describe('When two instances run the scheduled task', () => {
+describeEachDatabase('When two instances run the scheduled task', (database) => {
   let landscape: Landscape;
 
   beforeEach(async () => {
-    landscape = await Landscape.create();
+    landscape = await Landscape.on(database);
     await landscape.declareStockQueue();
   });
   afterEach(() => landscape.dispose());

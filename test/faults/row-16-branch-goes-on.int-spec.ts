@@ -10,6 +10,7 @@ import {
 } from 'nestjs-reliable-mq';
 import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
 import { deferred } from '../support/deferred';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { QUICK, TestApp } from '../support/test-app';
 
@@ -98,50 +99,55 @@ class Cleaners {
   }
 }
 
-describe('a branch that goes on after its sibling has failed', () => {
-  let theatre: TestApp;
+describeEachDatabase(
+  'a branch that goes on after its sibling has failed',
+  (database) => {
+    let theatre: TestApp;
 
-  beforeAll(async () => {
-    theatre = await TestApp.start({
-      broker: 'rabbitmq',
-      entities: [Booking],
-      providers: [BoxOffice, Cleaners],
-      reliableMq: QUICK,
+    beforeAll(async () => {
+      theatre = await TestApp.start({
+        database,
+        broker: 'rabbitmq',
+        entities: [Booking],
+        providers: [BoxOffice, Cleaners],
+        reliableMq: QUICK,
+      });
+      theatre.rabbitmq.service('shop', 'seat.booked');
+    }, 60_000);
+    afterAll(() => theatre.dispose());
+
+    it.each([
+      ['the event’s class refuses', [0, 1]],
+      ['the method refuses', [1, -1]],
+      ['the method refuses, beside many', [1, 2, 3, 4, -1]],
+    ])('stores and publishes nothing when %s', async (_, prices) => {
+      const office = theatre.get(BoxOffice);
+      office.refusals.length = 0;
+      await expect(office.bookAll(prices)).rejects.toThrow();
+      await eventually(() => expect(office.refusals).toHaveLength(prices.length));
+      const others = office.refusals.filter((error) => error instanceof TransactionEndedError);
+      expect(others).toHaveLength(prices.length - 1);
+      await expect(theatre.query('SELECT seat FROM booking')).resolves.toEqual([]);
+      await expect(theatre.outbox()).resolves.toEqual([]);
+      expect(theatre.get(Cleaners).attempts).toBe(0);
     });
-    theatre.rabbitmq.service('shop', 'seat.booked');
-  }, 60_000);
-  afterAll(() => theatre.dispose());
 
-  it.each([
-    ['the event’s class refuses', [0, 1]],
-    ['the method refuses', [1, -1]],
-    ['the method refuses, beside many', [1, 2, 3, 4, -1]],
-  ])('stores and publishes nothing when %s', async (_, prices) => {
-    const office = theatre.get(BoxOffice);
-    office.refusals.length = 0;
-    await expect(office.bookAll(prices)).rejects.toThrow();
-    await eventually(() => expect(office.refusals).toHaveLength(prices.length));
-    const others = office.refusals.filter((error) => error instanceof TransactionEndedError);
-    expect(others).toHaveLength(prices.length - 1);
-    await expect(theatre.query('SELECT seat FROM booking')).resolves.toEqual([]);
-    await expect(theatre.outbox()).resolves.toEqual([]);
-    expect(theatre.get(Cleaners).attempts).toBe(0);
-  });
-
-  it('of a handler leaves nothing behind either: its effects and events are stored once', async () => {
-    await theatre.get(BoxOffice).book('A1', 5);
-    const cleaners = theatre.get(Cleaners);
-    await eventually(async () => {
-      expect((await theatre.inbox()).filter(({ status }) => status === 'handled')).toHaveLength(1);
+    it('of a handler leaves nothing behind either: its effects and events are stored once', async () => {
+      await theatre.get(BoxOffice).book('A1', 5);
+      const cleaners = theatre.get(Cleaners);
+      await eventually(async () => {
+        expect((await theatre.inbox()).filter(({ status }) => status === 'handled')).toHaveLength(1);
+      });
+      const outcomes = await cleaners.lateOutcomes();
+      expect(outcomes.filter((outcome) => outcome instanceof TransactionEndedError)).toHaveLength(4);
+      expect(cleaners.attempts).toBe(3);
+      const seats = (await theatre.query<{ seat: string }>('SELECT seat FROM booking ORDER BY seat')).map(
+        ({ seat }) => seat,
+      );
+      expect(seats).toEqual(['A1', 'A1 back', 'A1 left', 'A1 left, again', 'A1 right', 'A1 right, again']);
+      const events = (await theatre.outbox()).filter(({ type }) => type === 'seat.cleaned');
+      expect(events.map(({ payload }) => payload).toSorted()).toEqual(['{"seat":"A1 left"}', '{"seat":"A1 right"}']);
     });
-    const outcomes = await cleaners.lateOutcomes();
-    expect(outcomes.filter((outcome) => outcome instanceof TransactionEndedError)).toHaveLength(4);
-    expect(cleaners.attempts).toBe(3);
-    const seats = (await theatre.query<{ seat: string }>('SELECT seat FROM booking ORDER BY seat')).map(
-      ({ seat }) => seat,
-    );
-    expect(seats).toEqual(['A1', 'A1 back', 'A1 left', 'A1 left, again', 'A1 right', 'A1 right, again']);
-    const events = (await theatre.outbox()).filter(({ type }) => type === 'seat.cleaned');
-    expect(events.map(({ payload }) => payload).toSorted()).toEqual(['{"seat":"A1 left"}', '{"seat":"A1 right"}']);
-  });
-});
+  },
+  'on demand',
+);

@@ -4,6 +4,7 @@ import { Compensate, type EventFailure, EventRecorder } from 'nestjs-reliable-mq
 import { Repository } from 'typeorm';
 import { CompensatingOrderService } from '../faults/support/order-service';
 import { Landscape } from '../faults/support/landscape';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import type { TestApp } from '../support/test-app';
 import { FreeNote, HastyNote, Note, note, NoteService, Producer, remembering, UnconfirmedNote } from './outbox-harness';
@@ -39,11 +40,11 @@ class CompensatingService {
 const PROVIDERS = [NoteService, CompensatingService, Script];
 const BACKOFF = { initialMs: 20, maxMs: 50, jitter: 0 };
 
-describe('A compensation handler', () => {
+describeEachDatabase('A compensation handler', (database) => {
   let producer: Producer;
 
   beforeEach(async () => {
-    producer = await Producer.create();
+    producer = await Producer.create(database);
     producer.bind({ 'a.note.free': 'note.free' });
   });
   afterEach(() => producer.dispose());
@@ -200,9 +201,9 @@ describe('A compensation handler', () => {
   });
 });
 
-describe('A compensation whose process is killed inside it', () => {
+describeEachDatabase('A compensation whose process is killed inside it', (database) => {
   it.each(['compensating', 'compensationReturned'] as const)('(%s) runs again, and commits once', async (at) => {
-    const landscape = await Landscape.create();
+    const landscape = await Landscape.on(database);
     try {
       // Nobody is bound, and there is one attempt: the event is dead at once.
       const killed = await landscape.shopProcess({ at }, 1, { publish: { maxAttempts: 1 } });

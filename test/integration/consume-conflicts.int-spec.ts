@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { IsString } from 'class-validator';
 import { type EventContext, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
-import { createTestDatabase, type TestDatabase } from '../support/database';
+import type { EntityManager } from 'typeorm';
+import { createTestDatabase, type DatabaseName, type TestDatabase } from '../support/database';
+import { describeEachDatabase } from '../support/each-database';
 import { Consuming } from './consume-harness';
 
 @ReliableEvent({ type: 'order.placed' })
@@ -15,6 +17,21 @@ class OrderDoomed {
   @IsString() text!: string;
 }
 
+/** On MariaDB the later one of two would overwrite the other: sharing the row and then changing it, they deadlock. */
+const LOOK: Readonly<Record<DatabaseName, string>> = {
+  postgres: 'SELECT left_over FROM stock',
+  mariadb: 'SELECT left_over FROM stock LOCK IN SHARE MODE',
+};
+
+const CONFLICT: Readonly<Record<DatabaseName, string>> = {
+  postgres: `DO $$ BEGIN RAISE SQLSTATE '40001'; END $$`,
+  mariadb: `SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'`,
+};
+
+function databaseOf({ dataSource }: EntityManager): DatabaseName {
+  return dataSource.options.type === 'postgres' ? 'postgres' : 'mariadb';
+}
+
 /** Takes one from a stock that all orders want to have. */
 @Injectable()
 class HotStock {
@@ -23,10 +40,10 @@ class HotStock {
   @ReliableEventHandler(OrderPlaced, { maxAttempts: 2 })
   async take({ text }: OrderPlaced, { manager, attempt }: EventContext): Promise<void> {
     this.attempts.push(attempt);
-    const [stock] = await manager.query<[{ left_over: number }]>('SELECT left_over FROM stock');
+    const [stock] = await manager.query<[{ left_over: number }]>(LOOK[databaseOf(manager)]);
     await sleep(5);
     try {
-      await manager.query('UPDATE stock SET left_over = $1', [stock.left_over - 1]);
+      await manager.query(`UPDATE stock SET left_over = ${stock.left_over - 1}`);
     } catch (error) {
       if (text === 'wrapped') throw new Error('the stock could not be taken', { cause: error });
       throw error;
@@ -35,20 +52,21 @@ class HotStock {
 
   @ReliableEventHandler(OrderDoomed, { maxAttempts: 2, timeoutMs: 200 })
   async fail(_: OrderDoomed, { manager }: EventContext): Promise<void> {
-    await manager.query(`DO $$ BEGIN RAISE SQLSTATE '40001'; END $$`);
+    await manager.query(CONFLICT[databaseOf(manager)]);
   }
 }
 
-describe('transactions that fail because of others that run beside them', () => {
+describeEachDatabase('transactions that fail because of others that run beside them', (kind) => {
   let database: TestDatabase;
   let instances: Consuming[];
 
   beforeEach(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase(kind);
     const setUp = { entities: [], providers: [HotStock], database, poolSize: 20 };
     const first = await Consuming.start(setUp);
     await first.app.query('CREATE TABLE stock AS SELECT 1000 AS left_over');
-    await first.app.query(`ALTER DATABASE "${database.name}" SET default_transaction_isolation = 'repeatable read'`);
+    if (kind === 'postgres')
+      await first.app.query(`ALTER DATABASE "${database.name}" SET default_transaction_isolation = 'repeatable read'`);
     await first.dispose();
     const one = await Consuming.start(setUp);
     instances = [one, await Consuming.start({ ...setUp, broker: one.broker })];

@@ -11,6 +11,7 @@ import {
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import { deferred } from '../support/deferred';
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { Consuming, Effect, NoteHandler, NoteTaken, Script, SERVICE } from './consume-harness';
 
@@ -43,11 +44,11 @@ class AuditHandler {
   }
 }
 
-describe('handling an event', () => {
+describeEachDatabase('handling an event', (database) => {
   let consuming: Consuming;
 
   beforeAll(async () => {
-    consuming = await Consuming.start({ providers: [Script, NoteHandler, Filing, AuditHandler] });
+    consuming = await Consuming.start({ database, providers: [Script, NoteHandler, Filing, AuditHandler] });
   });
   afterEach(() => {
     consuming.script.onEvent = () => undefined;
@@ -191,10 +192,10 @@ describe('handling an event', () => {
   });
 });
 
-describe('handling an event in two instances of a service', () => {
+describeEachDatabase('handling an event in two instances of a service', (database) => {
   it('happens once when both have a copy at the same time', async () => {
     const broker = new MemoryBroker();
-    const first = await Consuming.start({ broker, reliableMq: { consume: { prefetch: 1 } } });
+    const first = await Consuming.start({ database, broker, reliableMq: { consume: { prefetch: 1 } } });
     const second = await Consuming.start({
       broker,
       database: first.app.database,
@@ -218,9 +219,9 @@ describe('handling an event in two instances of a service', () => {
   });
 });
 
-describe('a message that the broker delivers again', () => {
+describeEachDatabase('a message that the broker delivers again', (database) => {
   it('is handled once although its first handling still runs', async () => {
-    const consuming = await Consuming.start();
+    const consuming = await Consuming.start({ database });
     try {
       const mayEnd = deferred();
       consuming.script.onEvent = () => mayEnd.promise;

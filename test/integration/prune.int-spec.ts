@@ -1,9 +1,18 @@
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { FreeNote, note, NoteService, Producer, remembering, UnconfirmedNote } from './outbox-harness';
 
-describe('Pruning', () => {
+const TWO_HOURS_MS = 7_200_000;
+
+/** The same id, had it been made then. */
+function twoHoursBefore(id: string): string {
+  const time = (parseInt(id.slice(0, 13).replace('-', ''), 16) - TWO_HOURS_MS).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}${id.slice(13)}`;
+}
+
+describeEachDatabase('Pruning', (database) => {
   it('deletes ended events in batches when their time is over, and never dead or unfinished ones', async () => {
-    const producer = await Producer.create();
+    const producer = await Producer.create(database);
     try {
       producer.bind({ 'a.note.free': 'note.free', 'a.note.unconfirmed': 'note.unconfirmed' });
       const { hooks, told } = remembering('jobBatch');
@@ -27,12 +36,11 @@ describe('Pruning', () => {
       await producer.until(unconfirmed, { status: 'published', due_at: null });
 
       // Two hours pass, but for one of them. The place of an id is the time in it.
-      await app.query(
-        `UPDATE reliable_mq_outbox SET ended_at = ended_at - interval '2 hours',
-           id = (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint - 7200000), 12, '0') || substr(replace(id::text, '-', ''), 13))::uuid
-         WHERE id <> $1`,
-        [recent],
-      );
+      for (const { id, ended_at: endedAt } of await producer.rows()) {
+        if (id === recent) continue;
+        const values = { id: twoHoursBefore(id), ...(endedAt && { ended_at: { inMs: -TWO_HOURS_MS } }) };
+        await producer.database.update('outbox', { id }, values);
+      }
       await eventually(async () => {
         expect((await producer.rows()).map(({ status }) => status).sort()).toEqual(['consumed', 'dead', 'published']);
       });

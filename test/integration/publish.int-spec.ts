@@ -1,11 +1,12 @@
+import { describeEachDatabase } from '../support/each-database';
 import { eventually } from '../support/eventually';
 import { DeclaredNote, FreeNote, note, NoteService, Producer, remembering, UnconfirmedNote } from './outbox-harness';
 
-describe('Publishing', () => {
+describeEachDatabase('Publishing', (database) => {
   let producer: Producer;
 
   beforeEach(async () => {
-    producer = await Producer.create();
+    producer = await Producer.create(database);
   });
   afterEach(() => producer.dispose());
 

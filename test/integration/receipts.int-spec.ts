@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
+import { describeEachDatabase } from '../support/each-database';
 import type { TestApp } from '../support/test-app';
 import { eventually } from '../support/eventually';
 import { LogLines } from '../support/log-lines';
@@ -14,13 +15,13 @@ import {
   UnconfirmedNote,
 } from './outbox-harness';
 
-describe('Receipts', () => {
+describeEachDatabase('Receipts', (database) => {
   let producer: Producer;
   let app: TestApp;
   const { hooks, told } = remembering('consumed', 'dead', 'lateOutcome', 'receiptsReceived', 'receiptsApplied');
 
   beforeAll(async () => {
-    producer = await Producer.create();
+    producer = await Producer.create(database);
     producer.bind({
       'a.note.free': 'note.free',
       'a.note.declared': 'note.declared',
@@ -237,7 +238,7 @@ describe('Receipts', () => {
   });
 
   it('are kept by the broker while no instance runs, and written by the next one', async () => {
-    const own = await Producer.create();
+    const own = await Producer.create(database);
     try {
       own.bind({ 'a.note.free': 'note.free' });
       const first = await own.start();

@@ -18,6 +18,8 @@ import type { ConsumerAppEnvironment } from './consumer-process';
 
 const environment = process.env as unknown as ConsumerAppEnvironment;
 
+const PLACEHOLDERS = environment.DATABASE_URL.startsWith('postgres') ? '$1, $2' : '?, ?';
+
 /** As when the machine loses power: nothing is closed, nothing is said. */
 function die(): void {
   process.kill(process.pid, 'SIGKILL');
@@ -53,7 +55,7 @@ async function load(
   { text }: LoadArrived,
   { manager, eventId, attempt }: Pick<EventContext, 'manager' | 'eventId' | 'attempt'>,
 ): Promise<void> {
-  await manager.query('INSERT INTO effect (event_id, text) VALUES ($1, $2)', [eventId, text]);
+  await manager.query(`INSERT INTO effect (event_id, text) VALUES (${PLACEHOLDERS})`, [eventId, text]);
   const [verb, argument] = text.split(' ');
   if (verb === 'kill') die();
   if (verb === 'fail' && attempt <= Number(argument)) throw new Error(`attempt ${attempt} failed`);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Channel } from 'amqplib';
 import { HEADER } from '../../support/wire-headers';
-import { createTestDatabase, type InboxRow, type TestDatabase } from '../../support/database';
+import { createTestDatabase, type DatabaseName, type InboxRow, type TestDatabase } from '../../support/database';
 import { eventually } from '../../support/eventually';
 import { startApp, type App } from '../../support/processes';
 import { rabbitmqUrl } from '../../support/rabbitmq';
@@ -62,8 +62,12 @@ export class ConsumerField {
   }
 
   /** @param brokerUrl of a broker that the test may change */
-  static async create(brokerUrl = rabbitmqUrl()): Promise<ConsumerField> {
-    const field = new ConsumerField(brokerUrl, await createTestDatabase());
+  static create(brokerUrl = rabbitmqUrl()): Promise<ConsumerField> {
+    return ConsumerField.on('postgres', brokerUrl);
+  }
+
+  static async on(database: DatabaseName, brokerUrl = rabbitmqUrl()): Promise<ConsumerField> {
+    const field = new ConsumerField(brokerUrl, await createTestDatabase(database));
     await field.database.query('CREATE TABLE effect (event_id varchar(255) NOT NULL, text varchar(255) NOT NULL)');
     field.channel = await field.rabbitmq.channel();
     await field.channel.assertQueue(field.receiptQueue, { exclusive: true });

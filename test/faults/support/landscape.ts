@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { connect, type Channel } from 'amqplib';
 import type { Provider, Type } from '@nestjs/common';
 import type { Hooks, ReliableMqOptions } from 'nestjs-reliable-mq';
-import { createTestDatabase, type OutboxRow, type TestDatabase } from '../../support/database';
+import { createTestDatabase, type DatabaseName, type OutboxRow, type TestDatabase } from '../../support/database';
 import { eventually } from '../../support/eventually';
 import { type App, startApp } from '../../support/processes';
 import { rabbitmqUrl } from '../../support/rabbitmq';
@@ -51,6 +51,11 @@ export class Landscape {
   /** @param brokerUrls of one broker, or of a cluster's nodes */
   static async create(brokerUrls: string | readonly string[] = rabbitmqUrl()): Promise<Landscape> {
     return new Landscape(await createTestDatabase(), new TestBroker([brokerUrls].flat()));
+  }
+
+  /** On this database, and the broker of the tests. */
+  static async on(database: DatabaseName): Promise<Landscape> {
+    return new Landscape(await createTestDatabase(database), new TestBroker([rabbitmqUrl()]));
   }
 
   get exchange(): string {
