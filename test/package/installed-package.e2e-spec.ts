@@ -162,6 +162,9 @@ describe('the package, installed from its tarball into an application of its own
     const of = ['--database', database.url, '--schema', 'public'];
     await expect(app.cli('migrate', ...of)).resolves.toMatchObject({ code: 0, stderr: '' });
     await expect(app.cli('status', ...of, '--max-dead', '0')).resolves.toMatchObject({ code: 0, stderr: '' });
+    const doctor = await app.cli('doctor', ...of, '--json');
+    expect(doctor.stderr).toBe('');
+    expect(JSON.parse(doctor.stdout)).toMatchObject({ findings: expect.any(Array) as unknown[] });
     const found = await app.cli('find', 'order 7', ...of, '--json');
     expect(found).toMatchObject({ code: 1, stderr: '' });
     expect(JSON.parse(found.stdout)).toEqual({ events: [], handlings: [], isCut: false });

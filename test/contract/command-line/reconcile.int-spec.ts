@@ -92,7 +92,7 @@ describe.each(DATABASES)('reconcile on %s', (database) => {
     expect(lost).toEqual(expect.arrayContaining(looked.differences.map(({ key }) => key)));
     expect((await run()).output).toContain('--repair sends');
 
-    const repaired = await json('--repair', '--why', 'the stock was restored');
+    const repaired = await json('--repair', '--inbox-hours', '336', '--why', 'the stock was restored');
     expect(repaired.repaired).toBe(repaired.counts['consumer-lost-it']);
     await endLoad();
     await whole();
@@ -135,7 +135,7 @@ describe.each(DATABASES)('reconcile on %s', (database) => {
     ).toEqual([...gone].sort());
 
     // What is gone is left.
-    const repair = await run('--repair');
+    const repair = await run('--repair', '--inbox-hours', '336');
     expect(repair.exitCode).toBe(1);
     expect(repair.output).toContain(`${setBack.length} are sent again.\n`);
     await endLoad();

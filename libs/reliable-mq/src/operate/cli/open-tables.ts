@@ -65,6 +65,8 @@ export function dataSourceOf(url: string | undefined, given: Given): DataSource 
     throw new UsageError(`"${maskUri(url)}" is no URL of a database: postgres://user@host:5432/name, or mysql://…`);
   const { schema, prefix } = { schema: given.text('schema'), prefix: given.text('prefix') };
   const isPostgres = type === 'postgres';
+  if (schema !== undefined && !isPostgres)
+    throw new UsageError('--schema is for PostgreSQL: elsewhere the database is named in its URL');
   return new DataSource({
     type,
     url,
@@ -73,8 +75,23 @@ export function dataSourceOf(url: string | undefined, given: Given): DataSource 
     poolSize: POOL_SIZE,
     ...(isPostgres
       ? { applicationName: 'nestjs-reliable-mq', connectTimeoutMS: CONNECT_TIMEOUT_MS }
-      : { connectTimeout: CONNECT_TIMEOUT_MS }),
+      : { connectTimeout: CONNECT_TIMEOUT_MS, ...sslOf(url) }),
   } as DataSourceOptions);
+}
+
+/**
+ * TypeORM hands the whole URL to `pg`, and to `mysql2` only its parts. What stands there is what `mysql2` itself takes: `?ssl={"ca":"…"}`, or `?ssl=true`.
+ * @throws UsageError
+ */
+function sslOf(url: string): { readonly ssl?: object } {
+  const text = new URL(url).searchParams.get('ssl');
+  if (text === null || text === 'false') return {};
+  if (text === 'true') return { ssl: {} };
+  try {
+    return { ssl: JSON.parse(text) as object };
+  } catch {
+    throw new UsageError('ssl in the URL must be true, false or the options of mysql2 as JSON');
+  }
 }
 
 /** The tables may be looked at without the right to change them: what is missing is said where it is missed. */

@@ -70,6 +70,23 @@ describe('the command line', () => {
       ['status', '--database', 'amqp://anna:secret@host/x'],
       '"amqp://anna:***@host/x" is no URL of a database: postgres://user@host:5432/name, or mysql://…',
     ],
+    [
+      ['status', '--schema', 'events', '--database', 'mysql://root@host/x'],
+      '--schema is for PostgreSQL: elsewhere the database is named in its URL',
+    ],
+    [
+      ['status', '--database', 'mysql://root@host/x?ssl=yes'],
+      'ssl in the URL must be true, false or the options of mysql2 as JSON',
+    ],
+    [['reconcile', '--producer', 'postgres://h/a'], '--consumer URL is missing'],
+    [
+      ['reconcile', '--producer', 'postgres://h/a', '--consumer', 'postgres://h/b', '--repair'],
+      "--repair needs --inbox-hours: the consumer's retention.inboxHours, 336 unless it was changed. What its inbox has forgotten by its age must not be sent again",
+    ],
+    [
+      ['reconcile', '--producer', 'postgres://h/a', '--consumer', 'postgres://h/b', '--since', 'monday'],
+      '--since cannot be "monday": 2026-11-28T09:00Z, or 90m, 6h, 3d',
+    ],
     [['find'], 'find needs one key or event id'],
     [['redrive'], 'which ones? Give ids or filters, or --all'],
     [['redrive', '--all', '--type', 'x'], 'give ids, or filters, or --all'],

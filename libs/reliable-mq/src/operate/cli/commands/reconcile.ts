@@ -46,7 +46,7 @@ export const RECONCILE: Command = {
       name: 'inbox-hours',
       value: 'HOURS',
       isNumber: true,
-      help: 'retention.inboxHours of the consumer (default: 336)',
+      help: 'retention.inboxHours of the consumer (default: 336; --repair needs it)',
     },
     ...NOTE_OPTIONS,
     ...TABLE_OPTIONS,
@@ -57,7 +57,8 @@ consumer has lost, and one whose receipt was lost, is due for that consumer at o
 inbox recognises what it has handled. What the producer has lost is listed: its business is gone with it. Each repair leaves a row in the
 producer's audit. Exits with 1 when a difference is left.
 
-  nestjs-reliable-mq reconcile --producer "$ORDER_DATABASE_URL" --consumer "$INVENTORY_DATABASE_URL" --since 6h`,
+  nestjs-reliable-mq reconcile --producer "$ORDER_DATABASE_URL" --consumer "$INVENTORY_DATABASE_URL" --since 6h
+  nestjs-reliable-mq reconcile --producer … --consumer … --since 6h --repair --inbox-hours 336`,
   run: (given, context) => {
     const urls = ['producer', 'consumer'].map((side) => {
       const url = given.text(side);
@@ -65,6 +66,11 @@ producer's audit. Exits with 1 when a difference is left.
       return url;
     });
     const since = sinceOf(given);
+    // A default that is too long would have work done twice.
+    if (given.flag('repair') && given.number('inbox-hours') === undefined)
+      throw new UsageError(
+        "--repair needs --inbox-hours: the consumer's retention.inboxHours, 336 unless it was changed. What its inbox has forgotten by its age must not be sent again",
+      );
     return withTables(urls, given, async ([producer, consumer]) => {
       if (!consumer) throw new UsageError('--consumer URL is missing');
       const owner = await consumer.database.ownerOf('inbox');
