@@ -71,8 +71,8 @@ export interface DatabasePort {
   /** How many connections the DataSource may have open at once, when that is known. */
   readonly poolSize: number | undefined;
 
-  /** The largest statement that the server takes, in bytes; undefined: larger than anything that is stored here. */
-  readonly largestStatementBytes: number | undefined;
+  /** The largest statement that the server takes; undefined: larger than anything that is stored here. */
+  readonly statementLimit: StatementLimit | undefined;
 
   /** Callers that wait for a connection at this moment. */
   readonly callersWaiting: number;
@@ -124,6 +124,12 @@ export interface DatabasePort {
    * @returns why the database could not be asked to, when it could not: it is away
    */
   cut(queryRunner: QueryRunner, reason: Error): Promise<unknown>;
+}
+
+export interface StatementLimit {
+  readonly bytes: number;
+  /** What a person runs on the server so that it takes statements of so many bytes. */
+  raiseTo(bytes: number): string;
 }
 
 /** The database could not be asked; nothing is known of what was to be asked. */

@@ -3,10 +3,13 @@ import { warnOfSmallStatements } from './warn-of-small-limits';
 const MIB = 1024 * 1024;
 
 describe('warnOfSmallStatements', () => {
-  function warnings(largestStatementBytes: number | undefined, parts = { records: true, consumes: true }): unknown[][] {
+  function warnings(bytes: number | undefined, parts = { records: true, consumes: true }): unknown[][] {
     const lines: unknown[][] = [];
     warnOfSmallStatements(
-      { name: 'default', database: { largestStatementBytes } } as never,
+      {
+        name: 'default',
+        database: { statementLimit: bytes && { bytes, raiseTo: (needed: number) => `RAISE TO ${needed}` } },
+      } as never,
       { record: { maxPayloadBytes: MIB }, consume: { maxMessageBytes: 16 * MIB } } as never,
       parts,
       { warn: (...line: unknown[]) => lines.push(line) },
@@ -21,13 +24,13 @@ describe('warnOfSmallStatements', () => {
   it('names the option, and the statement that mends it', () => {
     expect(warnings(16 * MIB)).toEqual([
       [
-        'The database takes no statement as large as an option allows: raise max_allowed_packet, or lower it',
+        'The database takes no statement as large as an option allows: raise its limit, or lower the option',
         {
           dataSource: 'default',
           option: 'consume.maxMessageBytes',
           neededBytes: 16 * MIB + 64 * 1024,
           limitBytes: 16 * MIB,
-          statement: `SET GLOBAL max_allowed_packet = ${32 * MIB}`,
+          statement: `RAISE TO ${16 * MIB + 64 * 1024}`,
         },
       ],
     ]);

@@ -38,7 +38,7 @@ export function warnOfSmallPool(
  * as that is so.
  */
 export function warnOfSmallStatements(
-  { name, database: { largestStatementBytes: limit } }: StoreSet,
+  { name, database: { statementLimit: limit } }: StoreSet,
   { record, consume }: Pick<ResolvedOptions, 'record' | 'consume'>,
   { records, consumes }: { readonly records: boolean; readonly consumes: boolean },
   logger: Pick<Log, 'warn'>,
@@ -50,13 +50,13 @@ export function warnOfSmallStatements(
     'consume.maxMessageBytes': consumes ? consume.maxMessageBytes + BESIDE_BYTES : 0,
   };
   for (const [option, neededBytes] of Object.entries(needed)) {
-    if (neededBytes <= limit) continue;
-    logger.warn('The database takes no statement as large as an option allows: raise max_allowed_packet, or lower it', {
+    if (neededBytes <= limit.bytes) continue;
+    logger.warn('The database takes no statement as large as an option allows: raise its limit, or lower the option', {
       dataSource: name,
       option,
       neededBytes,
-      limitBytes: limit,
-      statement: `SET GLOBAL max_allowed_packet = ${2 ** Math.ceil(Math.log2(neededBytes))}`,
+      limitBytes: limit.bytes,
+      statement: limit.raiseTo(neededBytes),
     });
   }
 }

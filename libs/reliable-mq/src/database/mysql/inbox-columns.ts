@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { storableJson } from '../../event/storable';
 import type { InboxKey, InboxMessage, MessageIdentity } from '../../inbox/inbox.store';
-import { serverOf } from './server';
+import { raisePacketTo, serverOf } from './server';
 
 /** The row of one handling: the primary key. */
 export const KEY = 'event_id = ? AND consumer = ? AND type = ?';
@@ -32,7 +32,7 @@ export function messageColumns(dataSource: DataSource, key: InboxKey, message: I
   if (bytes > maxStatementBytes) {
     throw new Error(
       `Message ${key.eventId} ("${key.type}") takes a statement of ${bytes} bytes, and the server takes ${maxStatementBytes} (max_allowed_packet). ` +
-        `SET GLOBAL max_allowed_packet = ${2 ** Math.ceil(Math.log2(bytes))}, and start the application again; the broker keeps the message.`,
+        `${raisePacketTo(bytes)}, and start the application again; the broker keeps the message.`,
     );
   }
   return [...identityColumns(key, message), message.body, properties];

@@ -3,7 +3,7 @@ import { InvalidSetupError } from '../../event/errors';
 import { isStorableText, storableText } from '../../event/storable';
 import { acquireQueryRunner } from '../acquire-query-runner';
 import { type DatabaseFailure, type DatabaseName, type DatabasePort, DatabaseReadOnlyError } from '../port';
-import type { Examined, OwnedPart, SchemaMode } from '../port';
+import type { Examined, OwnedPart, SchemaMode, StatementLimit } from '../port';
 import { claimOwnership, ownerOf } from './claim-ownership';
 import { callersWaitingFor, destroyConnection, poolSizeOf } from './connection';
 import { isConflict, isConsequence, isDatabaseUnavailable, isRefused } from './database-errors';
@@ -12,7 +12,7 @@ import { limitIdleTime } from './idle-limit';
 import { killSession } from './outside-pool';
 import { dismissIdle, dismissIfReadOnly, mustTakeWrites } from './read-only-connections';
 import { migrateSchema, verifySchema } from './schema-migrator';
-import { learnAboutServer, serverOf } from './server';
+import { learnAboutServer, raisePacketTo, serverOf } from './server';
 import { onOwnConnection, writeOn } from './sql';
 import { TableCheck } from './table-check';
 import { hasFailedStatement, knownToBeOpen, noteAnswer, noteFailure, rolledBackBy } from './transaction-state';
@@ -83,8 +83,8 @@ export class MysqlDatabase implements DatabasePort {
     return poolSizeOf(this.dataSource);
   }
 
-  get largestStatementBytes(): number {
-    return serverOf(this.dataSource).maxStatementBytes;
+  get statementLimit(): StatementLimit {
+    return { bytes: serverOf(this.dataSource).maxStatementBytes, raiseTo: raisePacketTo };
   }
 
   get callersWaiting(): number {

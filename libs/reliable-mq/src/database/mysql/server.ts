@@ -32,6 +32,11 @@ export function serverOf(dataSource: DataSource): Server {
   return server;
 }
 
+/** The server takes the next power of two, as it rounds what it is given down to a multiple of 1,024. */
+export function raisePacketTo(bytes: number): string {
+  return `SET GLOBAL max_allowed_packet = ${2 ** Math.ceil(Math.log2(bytes))}`;
+}
+
 type Variables = Readonly<Record<string, string | undefined>>;
 
 const VARIABLES = [

@@ -30,7 +30,7 @@ const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit|abort|prepare\s+transa
 export class PostgresDatabase implements DatabasePort {
   readonly kind = 'postgres';
   /** A gigabyte, which no option reaches. */
-  readonly largestStatementBytes = undefined;
+  readonly statementLimit = undefined;
 
   private readonly logger = createLog();
   private readonly tables: TableCheck;

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { NewOutboxEvent } from '../../../outbox/outbox.store';
 import { inRuns } from '../rows-of-values';
+import { raisePacketTo } from '../server';
 import { writeIn } from '../sql';
 import { FROM_NOW, microseconds, NOW, toBinary } from '../values';
 
@@ -80,6 +81,6 @@ function escapedBytes({ payload, headers, consumers }: NewOutboxEvent, maxBytes:
 function tooLarge({ id, type }: NewOutboxEvent, bytes: number, maxBytes: number): Error {
   return new Error(
     `Event ${id} ("${type}") takes a statement of ${bytes} bytes, and the server takes ${maxBytes} (max_allowed_packet). ` +
-      `SET GLOBAL max_allowed_packet = ${2 ** Math.ceil(Math.log2(bytes))} and start again, or record a smaller payload.`,
+      `${raisePacketTo(bytes)} and start again, or record a smaller payload.`,
   );
 }
