@@ -19,8 +19,8 @@ function createStores(names: readonly string[], dataSources: readonly (DataSourc
     throw new InvalidSetupError(
       missing.map((name) =>
         name === 'default'
-          ? "There is no TypeORM DataSource. Install @nestjs/typeorm and import TypeOrmModule.forRoot({ type: 'postgres', url: '…' }) in the root module, before ReliableMqModule."
-          : `There is no TypeORM DataSource named "${name}". Import TypeOrmModule.forRoot({ name: '${name}', type: 'postgres', … }), or take it out of dataSources.`,
+          ? "There is no TypeORM DataSource. Install @nestjs/typeorm and import TypeOrmModule.forRoot({ type: 'postgres', url: '…' }), or type 'mysql' or 'mariadb', in the root module, before ReliableMqModule."
+          : `There is no TypeORM DataSource named "${name}". Import TypeOrmModule.forRoot({ name: '${name}', type: '…', … }), or take it out of dataSources.`,
       ),
     );
   }
