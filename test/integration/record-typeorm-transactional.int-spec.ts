@@ -13,6 +13,7 @@ import {
   runInTransaction,
   runOnTransactionCommit,
 } from 'typeorm-transactional';
+import { describeEachDatabase } from '../support/each-database';
 import { Note, NoteWritten, noteWritten, Recording } from './record-harness';
 import { itSharesTransactions } from './transactional-styles';
 
@@ -78,16 +79,29 @@ class Notes {
     await this.both(text, then);
   }
 
+  private get isPostgres(): boolean {
+    return this.dataSource.options.type === 'postgres';
+  }
+
   private async both(text: string, then: (() => void) | undefined): Promise<void> {
     await this.custom.save({ text });
-    await this.dataSource.query('INSERT INTO note (text) VALUES ($1)', [`${text} (other)`]);
+    await this.dataSource.query(`INSERT INTO note (text) VALUES (${this.isPostgres ? '$1' : '?'})`, [
+      `${text} (other)`,
+    ]);
     await this.events.record(noteWritten(`${text} (other)`));
     then?.();
   }
 
   @Transactional({ isolationLevel: IsolationLevel.SERIALIZABLE })
   async isolation(): Promise<unknown> {
-    const rows: unknown = await this.dataSource.query('SHOW transaction_isolation');
+    // InnoDB knows of a transaction when it has done something.
+    await this.notes.count();
+    const rows: unknown = await this.dataSource.query(
+      this.isPostgres
+        ? 'SHOW transaction_isolation'
+        : `SELECT LOWER(trx_isolation_level) AS transaction_isolation FROM information_schema.INNODB_TRX
+           WHERE trx_mysql_thread_id = CONNECTION_ID()`,
+    );
     return rows;
   }
 
@@ -134,73 +148,76 @@ class Notes {
 }
 
 // The DataSource may be added before Nest initializes it (dataSourceFactory), or when the application is there.
-describe.each(['before', 'after'] as const)(
-  'beside typeorm-transactional, its DataSource added %s the module',
-  (when) => {
-    let recording: Recording;
-    let notes: Notes;
+describeEachDatabase('typeorm-transactional', (database) => {
+  describe.each(['before', 'after'] as const)(
+    'beside typeorm-transactional, its DataSource added %s the module',
+    (when) => {
+      let recording: Recording;
+      let notes: Notes;
 
-    beforeAll(async () => {
-      const add = (dataSource: DataSource): DataSource => addTransactionalDataSource(dataSource);
-      recording = await Recording.start({
-        providers: [Notes, NoteRepository],
-        onDataSource: when === 'before' ? add : undefined,
+      beforeAll(async () => {
+        const add = (dataSource: DataSource): DataSource => addTransactionalDataSource(dataSource);
+        recording = await Recording.start({
+          database,
+          providers: [Notes, NoteRepository],
+          onDataSource: when === 'before' ? add : undefined,
+        });
+        if (when === 'after') add(recording.app.dataSource);
+        notes = recording.app.get(Notes);
       });
-      if (when === 'after') add(recording.app.dataSource);
-      notes = recording.app.get(Notes);
-    });
-    beforeEach(() => recording.reset());
-    afterAll(async () => {
-      await recording.dispose();
-      deleteDataSourceByName('default');
-    });
+      beforeEach(() => recording.reset());
+      afterAll(async () => {
+        await recording.dispose();
+        deleteDataSourceByName('default');
+      });
 
-    itSharesTransactions(
-      () => recording,
-      () => notes,
-      '(other)',
-    );
-
-    it('takes events that are recorded in @Transactional alone, and leaves its hooks and options as they are', async () => {
-      notes.hooks.length = 0;
-      await notes.transactional('a');
-      await runInTransaction(() => notes.decorated('b'));
-      await recording.expectEverywhere('a', 'b');
-      expect(notes.hooks).toEqual(['a']);
-      expect(await notes.isolation()).toEqual([{ transaction_isolation: 'serializable' }]);
-    });
-
-    it('follows its nested transactions', async () => {
-      await notes.outer('a');
-      await notes.outerEvent('b');
-      await recording.expectEverywhere('a', 'b');
-    });
-
-    it('follows its independent transactions; inside of a joined transaction they are nested ones, on its connection', async () => {
-      await expect(notes.failAfter(() => notes.independent('a'))).rejects.toThrow('undo');
-      await recording.expectEverywhere('a');
-      await expect(notes.failAfterEvent(() => notes.independent('undone'))).rejects.toThrow('undo');
-      await recording.expectEverywhere('a');
-    });
-
-    it('keeps concurrent transactions apart', async () => {
-      const texts = ['a', 'b', 'c', 'd', 'e', 'f'];
-      const results = await Promise.allSettled(
-        texts.map((text, index) =>
-          notes.outside(text, () => {
-            if (index % 2 === 1) throw new Error('undo');
-          }),
-        ),
+      itSharesTransactions(
+        () => recording,
+        () => notes,
+        '(other)',
       );
-      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
-      await recording.expectEverywhere('a', 'a (other)', 'c', 'c (other)', 'e', 'e (other)');
-    });
 
-    it('leaves what is outside of any transaction alone', async () => {
-      await notes.notes.insert({ text: 'a' });
-      await notes.custom.save({ text: 'b' });
-      expect(await recording.notes()).toEqual(['a', 'b']);
-      await expect(notes.events.record(noteWritten('c'))).rejects.toThrow('outside a transaction');
-    });
-  },
-);
+      it('takes events that are recorded in @Transactional alone, and leaves its hooks and options as they are', async () => {
+        notes.hooks.length = 0;
+        await notes.transactional('a');
+        await runInTransaction(() => notes.decorated('b'));
+        await recording.expectEverywhere('a', 'b');
+        expect(notes.hooks).toEqual(['a']);
+        expect(await notes.isolation()).toEqual([{ transaction_isolation: 'serializable' }]);
+      });
+
+      it('follows its nested transactions', async () => {
+        await notes.outer('a');
+        await notes.outerEvent('b');
+        await recording.expectEverywhere('a', 'b');
+      });
+
+      it('follows its independent transactions; inside of a joined transaction they are nested ones, on its connection', async () => {
+        await expect(notes.failAfter(() => notes.independent('a'))).rejects.toThrow('undo');
+        await recording.expectEverywhere('a');
+        await expect(notes.failAfterEvent(() => notes.independent('undone'))).rejects.toThrow('undo');
+        await recording.expectEverywhere('a');
+      });
+
+      it('keeps concurrent transactions apart', async () => {
+        const texts = ['a', 'b', 'c', 'd', 'e', 'f'];
+        const results = await Promise.allSettled(
+          texts.map((text, index) =>
+            notes.outside(text, () => {
+              if (index % 2 === 1) throw new Error('undo');
+            }),
+          ),
+        );
+        expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+        await recording.expectEverywhere('a', 'a (other)', 'c', 'c (other)', 'e', 'e (other)');
+      });
+
+      it('leaves what is outside of any transaction alone', async () => {
+        await notes.notes.insert({ text: 'a' });
+        await notes.custom.save({ text: 'b' });
+        expect(await recording.notes()).toEqual(['a', 'b']);
+        await expect(notes.events.record(noteWritten('c'))).rejects.toThrow('outside a transaction');
+      });
+    },
+  );
+});

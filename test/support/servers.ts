@@ -1,7 +1,9 @@
 import { findMariadb } from '../../tools/servers/find-mariadb';
 import { findPostgres } from '../../tools/servers/find-postgres';
 import { findRabbitmq } from '../../tools/servers/find-rabbitmq';
-import { findMariadbBinaries, type MariadbServer, startMariadb } from '../../tools/servers/mariadb';
+import { dockerAnswers } from '../../tools/servers/docker-rabbitmq-node';
+import { findMariadbBinaries } from '../../tools/servers/mariadb';
+import { provideMariadb } from '../../tools/servers/provide-mariadb';
 import { maskedUrl } from '../../tools/servers/masked-url';
 import { startPostgres, type PostgresServer } from '../../tools/servers/postgres';
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
@@ -17,7 +19,11 @@ export interface ProvidedServers {
 
 // Setup and teardown run in one process, but Jest loads each of them as a module graph of its own.
 const shared = globalThis as typeof globalThis & {
-  reliableMqServers?: { postgres?: PostgresServer; mariadb?: MariadbServer; rabbitmq?: RabbitmqNode };
+  reliableMqServers?: {
+    postgres?: PostgresServer;
+    mariadb?: Awaited<ReturnType<typeof provideMariadb>>;
+    rabbitmq?: RabbitmqNode;
+  };
 };
 
 /** Takes the servers that answer and starts the missing ones. */
@@ -32,9 +38,9 @@ export async function provideServers(): Promise<ProvidedServers> {
       }),
       findMariadb().then(async (found) => {
         if (found) return { url: found, line: `MariaDB: found at ${maskedUrl(found)}` };
-        const binaries = findMariadbBinaries();
-        if (!binaries) return { url: undefined, line: 'MariaDB: none, and no mariadbd is installed' };
-        const server = (started.mariadb = await startMariadb({}, binaries));
+        if (!findMariadbBinaries() && !dockerAnswers())
+          return { url: undefined, line: 'MariaDB: none, no mariadbd is installed, and no Docker answers' };
+        const server = (started.mariadb = await provideMariadb());
         return { url: server.url(), line: `MariaDB: ${server.version}, private, at ${server.url()}` };
       }),
       findRabbitmq().then(async (found) => {
