@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { dockerAnswers } from '../tools/servers/docker-rabbitmq-node';
-import { installRabbitmq, mayInstall } from '../tools/servers/install-rabbitmq';
+import { installPackage, mayInstall } from '../tools/servers/install-package';
 import { createOwnedFolder } from '../tools/servers/owned-folder';
 import { isFree } from '../tools/servers/ports';
 import { locateMariadb } from '../tools/servers/mariadb-binaries';
@@ -126,7 +126,7 @@ const THIS_MACHINE: Machine = {
   hasRabbitmq: () => locateRabbitmq() !== undefined,
   hasDocker: dockerAnswers,
   mayInstall,
-  installRabbitmq,
+  installRabbitmq: () => installPackage('rabbitmq-server'),
   canListen: async (port) => (await isFree(port)) && (await canListenEverywhere(port)),
 };
 

@@ -1,9 +1,7 @@
 import { findMariadb } from '../../tools/servers/find-mariadb';
 import { findPostgres } from '../../tools/servers/find-postgres';
 import { findRabbitmq } from '../../tools/servers/find-rabbitmq';
-import { dockerAnswers } from '../../tools/servers/docker-rabbitmq-node';
-import { findMariadbBinaries } from '../../tools/servers/mariadb';
-import { provideMariadb } from '../../tools/servers/provide-mariadb';
+import { canProvideMariadb, provideMariadb } from '../../tools/servers/provide-mariadb';
 import { maskedUrl } from '../../tools/servers/masked-url';
 import { startPostgres, type PostgresServer } from '../../tools/servers/postgres';
 import { startRabbitmq, type RabbitmqNode } from '../../tools/servers/rabbitmq';
@@ -38,7 +36,7 @@ export async function provideServers(): Promise<ProvidedServers> {
       }),
       findMariadb().then(async (found) => {
         if (found) return { url: found, line: `MariaDB: found at ${maskedUrl(found)}` };
-        if (!findMariadbBinaries() && !dockerAnswers())
+        if (!canProvideMariadb())
           return { url: undefined, line: 'MariaDB: none, no mariadbd is installed, and no Docker answers' };
         const server = (started.mariadb = await provideMariadb());
         return { url: server.url(), line: `MariaDB: ${server.version}, private, at ${server.url()}` };

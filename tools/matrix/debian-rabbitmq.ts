@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mayInstall } from '../servers/install-rabbitmq';
+import { mayInstall } from '../servers/install-package';
 import { runCommand } from './run-command';
 
 const RELEASES = 'usr/lib/rabbitmq/lib';

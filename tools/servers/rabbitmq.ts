@@ -1,6 +1,6 @@
 import { DockerRabbitmqNode, dockerAnswers } from './docker-rabbitmq-node';
 import { startErlangNetwork, type ErlangNetwork } from './erlang-network';
-import { installRabbitmq, mayInstall } from './install-rabbitmq';
+import { installPackage, mayInstall } from './install-package';
 import { NativeRabbitmqNode } from './native-rabbitmq-node';
 import type { RabbitmqNode } from './rabbitmq-node';
 import { locateRabbitmq, type RabbitmqScripts } from './rabbitmq-scripts';
@@ -130,7 +130,7 @@ async function install(): Promise<RabbitmqScripts> {
     throw new Error(
       `There is no RabbitMQ: none answers, and neither rabbitmq-server nor Docker is here. ${HOW_TO_INSTALL}`,
     );
-  await installRabbitmq();
+  await installPackage('rabbitmq-server');
   const scripts = locateRabbitmq();
   if (!scripts)
     throw new Error(

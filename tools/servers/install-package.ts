@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 
 const INSTALL_WITHIN_MS = 600_000;
 
+export type ServerPackage = 'rabbitmq-server' | 'mariadb-server';
+
 /**
  * Debian starts a service when its package is installed, unless /usr/sbin/policy-rc.d says no: it says so just for this
  * moment. The shell puts the former state back in every case, and finishes even when the process that asked is killed.
@@ -15,7 +17,7 @@ trap restore EXIT
 trap '' HUP INT TERM
 [ -e "$policy" ] && mv -f "$policy" "$policy.reliable-mq"
 printf '#!/bin/sh\\nexit 101\\n' > "$policy" && chmod 755 "$policy" || exit 1
-install() { apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 rabbitmq-server; }
+install() { apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 "$package"; }
 install || { apt-get update && install; }
 `;
 
@@ -24,14 +26,26 @@ export function mayInstall(): boolean {
   return process.getuid?.() === 0 && existsSync('/usr/bin/apt-get') && existsSync('/etc/debian_version');
 }
 
-/** Installs RabbitMQ from Debian's packages without starting the service. Takes a minute or so. */
-export async function installRabbitmq(): Promise<void> {
-  process.stderr.write('RabbitMQ is not installed: apt-get install rabbitmq-server, without starting its service …\n');
+/** One after the other: each puts back what it has found. */
+let installing: Promise<unknown> = Promise.resolve();
+
+/**
+ * Installs a server from Debian's packages without starting its service. Takes a minute or so.
+ * @throws Error with the end of what apt-get has said
+ */
+export function installPackage(name: ServerPackage): Promise<void> {
+  const installed = installing.then(() => install(name));
+  installing = installed.catch(() => undefined);
+  return installed;
+}
+
+async function install(name: ServerPackage): Promise<void> {
+  process.stderr.write(`apt-get install ${name}, without starting its service …\n`);
   const output: string[] = [];
   const child = spawn('/bin/sh', ['-c', INSTALL], {
     cwd: '/',
     detached: true,
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', package: name },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [child.stdout, child.stderr])
@@ -45,6 +59,6 @@ export async function installRabbitmq(): Promise<void> {
     });
   });
   if (code !== 0) {
-    throw new Error(`apt-get install rabbitmq-server failed (exit code ${code}):\n${output.join('').slice(-2_000)}`);
+    throw new Error(`apt-get install ${name} failed (exit code ${code}):\n${output.join('').slice(-2_000)}`);
   }
 }
