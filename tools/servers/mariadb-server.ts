@@ -149,6 +149,8 @@ export class MariadbServer {
       `--datadir=${this.dataDir}`,
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
+      // Also where a slim machine cannot look up its own name: the user below is given by its address.
+      '--force',
     ];
     const { status, stdout, stderr, error } = spawnSync(this.binaries.install, args, {
       ...this.user,
