@@ -2,9 +2,11 @@ import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner 
 import { InvalidSetupError } from '../../event/errors';
 import { isStorableText, storableText } from '../../event/storable';
 import { acquireQueryRunner } from '../acquire-query-runner';
+import { claimOwnership } from '../claim-ownership';
 import { type DatabaseFailure, type DatabaseName, type DatabasePort, DatabaseReadOnlyError } from '../port';
+import { TableCheck } from '../table-check';
 import type { Examined, OwnedPart, SchemaMode, StatementLimit } from '../port';
-import { claimOwnership, ownerOf } from './claim-ownership';
+import { ownersOf } from './owners';
 import { callersWaitingFor, destroyConnection, poolSizeOf } from './connection';
 import { isConflict, isConsequence, isDatabaseUnavailable, isRefused } from './database-errors';
 import { examine } from './examine';
@@ -14,7 +16,7 @@ import { dismissIdle, dismissIfReadOnly, mustTakeWrites } from './read-only-conn
 import { migrateSchema, verifySchema } from './schema-migrator';
 import { learnAboutServer, raisePacketTo, serverOf } from './server';
 import { onOwnConnection, writeOn } from './sql';
-import { TableCheck } from './table-check';
+import { tableProblems } from './table-problems';
 import { hasFailedStatement, knownToBeOpen, noteAnswer, noteFailure, rolledBackBy } from './transaction-state';
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
@@ -38,7 +40,7 @@ export class MysqlDatabase implements DatabasePort {
     private readonly dataSource: DataSource,
     private readonly name = 'default',
   ) {
-    this.tables = new TableCheck(name, dataSource);
+    this.tables = new TableCheck(name, () => tableProblems(dataSource));
   }
 
   async open(schema: SchemaMode): Promise<void> {
@@ -51,11 +53,11 @@ export class MysqlDatabase implements DatabasePort {
   }
 
   own(part: OwnedPart, service: string): Promise<void> {
-    return claimOwnership(this.dataSource, part, service);
+    return claimOwnership(ownersOf(this.dataSource), part, service);
   }
 
   ownerOf(part: OwnedPart): Promise<string | undefined> {
-    return ownerOf(this.dataSource, part);
+    return ownersOf(this.dataSource).of(part);
   }
 
   problems(): readonly string[] {

@@ -2,8 +2,10 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { InvalidSetupError } from '../../event/errors';
 import { createLog } from '../../log/log';
 import { acquireQueryRunner } from '../acquire-query-runner';
+import { claimOwnership } from '../claim-ownership';
 import type { DatabaseFailure, DatabasePort, Examined, OwnedPart, SchemaMode } from '../port';
-import { claimOwnership, ownerOf } from './claim-ownership';
+import { TableCheck } from '../table-check';
+import { ownersOf } from './owners';
 import { callersWaitingFor, poolSizeOf } from './connection-pool';
 import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
 import { destroyConnection, hasLostTransaction, isWhole } from './deadline';
@@ -16,7 +18,7 @@ import { giveUpReadOnlyConnections } from './read-only-connections';
 import { migrateSchema, verifySchema } from './schema-migrator';
 import { ping } from './sql';
 import { isStorableIn, knowEncoding, storableIn } from './storable-texts';
-import { TableCheck } from './table-check';
+import { tableProblems } from './table-problems';
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
 const PING_DEADLINE_MS = 2000;
@@ -39,7 +41,7 @@ export class PostgresDatabase implements DatabasePort {
     private readonly dataSource: DataSource,
     private readonly name = 'default',
   ) {
-    this.tables = new TableCheck(name, dataSource);
+    this.tables = new TableCheck(name, () => tableProblems(dataSource));
   }
 
   async open(schema: SchemaMode): Promise<void> {
@@ -62,11 +64,11 @@ export class PostgresDatabase implements DatabasePort {
   }
 
   own(part: OwnedPart, service: string): Promise<void> {
-    return claimOwnership(this.dataSource, part, service);
+    return claimOwnership(ownersOf(this.dataSource), part, service);
   }
 
   ownerOf(part: OwnedPart): Promise<string | undefined> {
-    return ownerOf(this.dataSource, part);
+    return ownersOf(this.dataSource).of(part);
   }
 
   problems(): readonly string[] {
