@@ -31,6 +31,7 @@ async function createHarness(isolation: string, options: object = {}): Promise<I
       );
     },
     waitingForLocks: () => database.waitingForLocks(),
+    passed: (ms) => database.passed(ms),
     clear: () => database.empty(TABLE),
     dispose: async () => {
       await dataSource.destroy();

@@ -37,6 +37,7 @@ async function createHarness(schema: string | undefined): Promise<InboxHarness> 
       );
       return found.count;
     },
+    passed: (ms) => database.passed(ms),
     clear: async () => {
       await plain.query(`DELETE FROM ${table}`);
     },

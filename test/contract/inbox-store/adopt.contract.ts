@@ -71,7 +71,7 @@ export function describeAdopt(harness: () => InboxHarness): void {
       await store().insertHandled(first.manager, key, message(), LEASE_MS);
       const adopted = store().adopt(key, message(), { token: randomUUID(), leaseMs: LEASE_MS }, 2);
       await eventually(async () => expect(await harness().waitingForLocks()).toBe(1));
-      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      await harness().passed(1_200);
       await first.rollback();
       await expect(adopted).resolves.toBe(true);
       const { received_at: began, due_at: due } = (await harness().row(key)) as StoredRow & { received_at: Date };

@@ -19,6 +19,8 @@ export interface InboxHarness {
   age(key: InboxKey, byMs: number): Promise<void>;
   /** How many sessions wait for a lock now. */
   waitingForLocks(): Promise<number>;
+  /** Resolves when the database's clock has moved on by so much, in milliseconds. */
+  passed(ms: number): Promise<void>;
   clear(): Promise<void>;
   dispose(): Promise<void>;
 }
