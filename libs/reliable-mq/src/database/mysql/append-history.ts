@@ -1,5 +1,5 @@
-import { HISTORY_LENGTH } from '../../event/outcome';
-import { NOW } from './values';
+import { type AttemptRecord, HISTORY_LENGTH } from '../../event/outcome';
+import { NOW, toIsoText } from './values';
 
 /** SQL of one AttemptRecord; what is its reason is given as SQL too. */
 export function attemptRecord(attempt: string, reason: string): string {
@@ -11,4 +11,14 @@ export function appendHistory(history: string, attempt: string, reason: string):
   // Both are JSON: with the column itself in one of them MySQL would have to choose a collation.
   const kept = `IF(JSON_LENGTH(${history}) >= ${HISTORY_LENGTH}, JSON_REMOVE(${history}, '$[0]'), JSON_EXTRACT(${history}, '$'))`;
   return `JSON_ARRAY_APPEND(${kept}, '$', ${attemptRecord(attempt, reason)})`;
+}
+
+/**
+ * The same of a history that was read, computed here: its JSON with one record more, of which the newest HISTORY_LENGTH are kept.
+ * @param history as its column holds it
+ * @param moment as its column would hold it
+ */
+export function appendedHistory(history: string, attempt: number, moment: string, reason: string | null): string {
+  const record = { attempt, at: toIsoText(moment), reason };
+  return JSON.stringify([...(JSON.parse(history) as AttemptRecord[]), record].slice(-HISTORY_LENGTH));
 }

@@ -16,7 +16,7 @@ import type {
 } from '../../outbox/outbox.store';
 import { inParts } from '../in-parts';
 import { isRefused } from './database-errors';
-import { appendHistory } from './history';
+import { appendedHistory } from './append-history';
 import { applyReceipts } from './outbox/apply-receipts';
 import { claimEvents } from './outbox/claim-events';
 import { insertEvents } from './outbox/insert-events';
@@ -110,7 +110,7 @@ export class MysqlOutboxStore implements OutboxStore {
       );
       if (!row) return false;
       const why = storableText(`compensation failed: ${reason}`);
-      const history = appendHistory(row.history, Number(row.compensation_attempts), row.locked_at, why);
+      const history = appendedHistory(row.history, Number(row.compensation_attempts), row.locked_at, why);
       const sql = `UPDATE ${this.table} SET due_at = ${FROM_NOW}, claim_token = NULL, history = ? WHERE ${CLAIMED_DEAD}`;
       return (await writeOn(own, sql, [microseconds(delayMs), history, ...key])) === 1;
     });

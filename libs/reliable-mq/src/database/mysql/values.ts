@@ -16,10 +16,6 @@ export function toDate(moment: string): Date {
   return new Date(toIsoText(moment));
 }
 
-export function toDateOrNull(moment: string | null): Date | null {
-  return moment === null ? null : toDate(moment);
-}
-
 /** Now: the beginning of the statement, whatever the session's time zone is. */
 export const NOW = 'UTC_TIMESTAMP(6)';
 

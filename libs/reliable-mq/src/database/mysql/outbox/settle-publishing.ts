@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { storableText } from '../../../event/storable';
 import type { OutboxStatus, StoredOutcome } from '../../../outbox/outbox.entity';
 import type { PublishSettlement, Unsettled } from '../../../outbox/outbox.store';
-import { appendHistory } from '../history';
+import { appendedHistory } from '../append-history';
 import { inOwnTransaction } from '../sql';
 import { microseconds, NOW, toBinary, toUuid } from '../values';
 import { type LockedRow, OutboxRows } from './outbox-rows';
@@ -79,7 +79,7 @@ function valuesOf({ id, result, delayMs, reason }: PublishSettlement, row: Publi
     isPublished,
     isAtEnd || result === 'dead',
     isPublished ? null : (why ?? row.reason),
-    isFailedAttempt ? appendHistory(row.history, Math.max(attempts, 1), row.locked_at, why) : null,
+    isFailedAttempt ? appendedHistory(row.history, Math.max(attempts, 1), row.locked_at, why) : null,
   ];
 }
 
