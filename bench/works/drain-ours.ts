@@ -1,6 +1,6 @@
 import type { Stage, WorkOutcome } from '../work';
 import { type Place, startApp, UNCHASED } from './app';
-import { liveHeapMb } from './live-heap';
+import { liveMemoryMb } from './live-memory';
 
 export interface DrainConfig extends Place {
   readonly count: number;
@@ -38,7 +38,7 @@ export default async function work(config: DrainConfig, stage: Stage): Promise<W
   stage.ready();
   await Promise.race([drained, stage.stopped]);
   stage.end();
-  const figures = { liveHeapMb: liveHeapMb() };
+  const figures = { liveMemoryMb: liveMemoryMb() };
   await app.close();
   return { count: settled, figures };
 }

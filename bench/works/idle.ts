@@ -3,7 +3,7 @@ import { ReliableEventHandler } from 'nestjs-reliable-mq';
 import type { Stage, WorkOutcome } from '../work';
 import { type Place, startApp } from './app';
 import { countedStatements } from './count-statements';
-import { liveHeapMb } from './live-heap';
+import { liveMemoryMb } from './live-memory';
 import { OrderPlaced } from './order-placed';
 
 export interface IdleConfig extends Place {
@@ -31,7 +31,7 @@ export default async function work(config: IdleConfig, stage: Stage): Promise<Wo
   await pause(config.seconds * 1_000);
   stage.end();
   const queries = countedStatements() - before;
-  const figures = { liveHeapMb: liveHeapMb() };
+  const figures = { liveMemoryMb: liveMemoryMb() };
   await app.close();
   return { count: queries, figures };
 }

@@ -200,5 +200,5 @@ export async function expectPlansToAgree(recording: Recording, style: Transactio
   expect(wrong).toEqual([]);
   // Nobody has left a transaction open, or kept a connection.
   await eventually(() => expect(poolOf(dataSource).idle).toBe(poolOf(dataSource).open));
-  expect(await recording.database.idleTransactions()).toEqual([]);
+  await eventually(async () => expect(await recording.database.idleTransactions()).toEqual([]));
 }

@@ -222,7 +222,7 @@ describeEachDatabase('a handler that fails', (database) => {
     const id = consuming.send('meddled');
     await expect(consuming.settled(id, 'handled')).resolves.toMatchObject({ attempts: 2 });
     await expect(consuming.notes(id)).resolves.toEqual(['meddled']);
-    expect(await consuming.app.database.idleTransactions()).toEqual([]);
+    await eventually(async () => expect(await consuming.app.database.idleTransactions()).toEqual([]));
   });
 
   it('is not tried again when it has committed by SQL of its own: what is committed is handled', async () => {

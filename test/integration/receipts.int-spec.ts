@@ -196,12 +196,18 @@ describeEachDatabase('Receipts', (database) => {
     Logger.overrideLogger(log);
     try {
       const known = await record(note(FreeNote));
+      const before = told('receiptsApplied').length;
       const unknown = [randomUUID(), randomUUID(), randomUUID()];
       producer.sendReceipts(
         ...[...unknown, known].map((eventId) => ({ eventId, consumer: 'elsewhere', outcome: 'handled' })),
       );
       await producer.until(known, { status: 'consumed' });
-      await eventually(() => expect(told('receiptsApplied')).toContainEqual({ count: 4, unknown: 3 }));
+      // Told once, or once for each of the statements that the four were written in.
+      await eventually(() => {
+        const applied = told('receiptsApplied').slice(before) as { count: number; unknown: number }[];
+        expect(applied.reduce((sum, { unknown }) => sum + unknown, 0)).toBe(3);
+        expect(applied.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(4);
+      });
       const lines = log.of('Consumers reported on events that the outbox does not know');
       expect(lines.filter(({ details }) => details['consumer'] === 'elsewhere')).toMatchObject([
         {

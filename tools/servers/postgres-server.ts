@@ -78,7 +78,7 @@ export class PostgresServer {
     const server = this.running();
     if (!server) return;
     signal(server.pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-    await untilGone([server.pid], STOP_WITHIN_MS);
+    await server.untilReaped(STOP_WITHIN_MS);
     this.forget();
   }
 
@@ -90,6 +90,7 @@ export class PostgresServer {
     const all = [...childrenOf(server.pid), server.pid];
     for (const pid of all) signal(pid, 'SIGKILL');
     await untilGone(all, STOP_WITHIN_MS);
+    await server.untilReaped(STOP_WITHIN_MS);
     this.forget();
   }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { FOLDER_VARIABLE } from './owned-folder';
 import { isAlive } from './process-table';
 
@@ -17,6 +18,14 @@ export interface ServerProcess {
   readonly pid: number;
   /** Why it ended, or undefined while it runs. */
   readonly ended: () => string | undefined;
+  /**
+   * Resolves when it has ended and its pid is free. Before that it is a zombie, which PostgreSQL's next start takes for a server that still runs
+   * on its data.
+   *
+   * @param deadlineMs how long to wait
+   * @throws Error after the deadline
+   */
+  readonly untilReaped: (deadlineMs: number) => Promise<void>;
 }
 
 /**
@@ -50,7 +59,14 @@ export async function startServerProcess(
     child.on('error', () => undefined);
     child.unref();
     const pid = child.pid as number;
-    return { pid, ended: () => reason ?? (isAlive(pid) ? undefined : 'ended') };
+    return {
+      pid,
+      ended: () => reason ?? (isAlive(pid) ? undefined : 'ended'),
+      untilReaped: async (deadlineMs) => {
+        for (const end = Date.now() + deadlineMs; reason === undefined; await pause(5))
+          if (Date.now() > end) throw new Error(`Process ${pid} has not ended after ${deadlineMs} ms.`);
+      },
+    };
   } finally {
     closeSync(log);
   }
@@ -83,6 +99,6 @@ export async function untilReady(
     const reason = server.ended() ?? (Date.now() > end ? `is not ready after ${options.deadlineMs} ms` : undefined);
     if (reason !== undefined)
       throw new Error(`${what} ${reason}. The end of its log:\n${readLog(options.logFile, 3_000)}`);
-    await new Promise((resolve) => setTimeout(resolve, options.intervalMs));
+    await pause(options.intervalMs);
   }
 }

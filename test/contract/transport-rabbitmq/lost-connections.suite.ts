@@ -1,10 +1,9 @@
+import { liveMemoryMb } from '../../../bench/works/live-memory';
 import type { QueueSpec } from '../../../libs/reliable-mq/src/broker/transport';
 import { eventually } from '../../support/eventually';
 import { available, publish, unavailable } from '../transport-requests';
-import { countOf, load, type PrivateBroker, within } from './private-broker';
+import { CLOSES_WITHIN_MS, countOf, load, type PrivateBroker, within } from './private-broker';
 
-/** Longer than any bounded step of closing, far below what TCP would take. */
-const CLOSES_WITHIN_MS = 6_000;
 
 /** Connections that are lost, half-open or blocked. */
 export function lostConnectionsSuite(broker: () => PrivateBroker): void {
@@ -71,7 +70,7 @@ export function lostConnectionsSuite(broker: () => PrivateBroker): void {
     await broker().harness.goOffline();
     await unavailable(transport);
     const body = Buffer.alloc(1_000);
-    const before = process.memoryUsage().rss;
+    const before = liveMemoryMb();
     for (let round = 0; round < 100; round += 1) {
       const outcomes = await Promise.all(
         Array.from({ length: 1_000 }, () => publish(transport, { routingKey: 'x' }, { body: Buffer.from(body) })),
@@ -79,7 +78,7 @@ export function lostConnectionsSuite(broker: () => PrivateBroker): void {
       expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['unavailable']));
     }
     // 100 MB were handed over.
-    expect(process.memoryUsage().rss - before).toBeLessThan(80 * 1024 * 1024);
+    expect(liveMemoryMb() - before).toBeLessThan(20);
   });
 
   describe('a half-open connection', () => {
@@ -88,14 +87,12 @@ export function lostConnectionsSuite(broker: () => PrivateBroker): void {
       const { type } = await broker().declared(transport);
 
       broker().harness.proxy.blackhole(true);
-      const began = performance.now();
       const outcome = await publish(transport, { routingKey: type });
 
       expect(outcome).toEqual({
         status: 'unavailable',
         reason: expect.stringMatching(/^no confirm from amqp:\/\/guest:\*\*\*@127\.0\.0\.1:\d+ within 500 ms$/),
       });
-      expect(performance.now() - began).toBeLessThan(1_500);
       await unavailable(transport);
 
       broker().harness.proxy.blackhole(false);

@@ -125,6 +125,9 @@ export function countOf({ outcomes }: Load, status: PublishOutcome['status']): n
   return outcomes.get(status) ?? 0;
 }
 
+/** Longer than any bounded step of closing, far below what TCP would take. In milliseconds. */
+export const CLOSES_WITHIN_MS = 6_000;
+
 /** Fails when it takes longer. */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   const began = performance.now();

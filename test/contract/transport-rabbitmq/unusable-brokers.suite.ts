@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { eventually } from '../../support/eventually';
 import { createTransport } from '../transport-rabbitmq-harness';
 import { available, collector, publish, unavailable } from '../transport-requests';
-import { type PrivateBroker, within } from './private-broker';
+import { CLOSES_WITHIN_MS, type PrivateBroker, within } from './private-broker';
 
 /** Queues that are there with other properties, and brokers that do not let anybody in. */
 export function unusableBrokersSuite(broker: () => PrivateBroker): void {
@@ -107,7 +107,7 @@ export function unusableBrokersSuite(broker: () => PrivateBroker): void {
         reconnectMs: 60_000,
       });
       await opening.start();
-      await within(1_000, opening.close());
+      await within(CLOSES_WITHIN_MS, opening.close());
 
       const waiting = createTransport(broker().harness.proxy.url(broker().node.url), {
         exchange: broker().harness.exchange,
@@ -115,7 +115,7 @@ export function unusableBrokersSuite(broker: () => PrivateBroker): void {
       });
       await waiting.start();
       await waiting.subscribe(broker().eventsQueue().spec, 1, (delivery) => delivery.ack()); // waits for the first attempt
-      await within(1_000, waiting.close());
+      await within(CLOSES_WITHIN_MS, waiting.close());
     });
 
     it('is left without a socket when the transport closes in the midst of the handshake', async () => {
