@@ -63,8 +63,11 @@ export async function startServerProcess(
       pid,
       ended: () => reason ?? (isAlive(pid) ? undefined : 'ended'),
       untilReaped: async (deadlineMs) => {
-        for (const end = Date.now() + deadlineMs; reason === undefined; await pause(5))
+        const end = Date.now() + deadlineMs;
+        while (reason === undefined) {
           if (Date.now() > end) throw new Error(`Process ${pid} has not ended after ${deadlineMs} ms.`);
+          await pause(5);
+        }
       },
     };
   } finally {
