@@ -4,7 +4,6 @@ import { eventually } from '../../support/eventually';
 import { available, publish, unavailable } from '../transport-requests';
 import { CLOSES_WITHIN_MS, countOf, load, type PrivateBroker, within } from './private-broker';
 
-
 /** Connections that are lost, half-open or blocked. */
 export function lostConnectionsSuite(broker: () => PrivateBroker): void {
   describe('a connection that is lost under load', () => {

@@ -138,7 +138,7 @@ export class Publisher {
     );
     if (changed) this.options.onChange();
     if (!replace) return;
-    this.logger.warn('RabbitMQ publishing channel is replaced: it is refused everything for one target', {
+    this.logger.warn('RabbitMQ publishing channel is replaced: everything for one target was refused', {
       target: targetOf(message),
       reason,
     });
