@@ -22,6 +22,7 @@ describe('options of the matrix', () => {
     expect(parse).toThrow(UsageError);
     expect(parse).toThrow(/--nest knows .*not "10"\.\n--postgres knows .*18, not "9"\.\n--suites knows .*not "unit"\./);
     expect(() => parseOptions(['--rabbit', '4'])).toThrow(UsageError);
+    expect(() => parseOptions(['--mariadb', '11.8', '--mysql', '9'])).toThrow(/two rows/);
   });
 
   it('are all explained', () => {

@@ -26,8 +26,8 @@ ${AXES.map((axis) => `  --${axis.padEnd(14)}one of ${KNOWN[axis].join(', ')}`).j
   --json          progress goes to stderr, the result as one JSON object to stdout
   --help
 
-What is fetched stays in .tmp/matrix: Node and PostgreSQL from npm; RabbitMQ from a release of Debian in a folder of its own
-(on Debian or its kin, as root), else in Docker; Nest and TypeORM in a copy of this workspace.
+What is fetched stays in .tmp/matrix: Node and PostgreSQL from npm; RabbitMQ and MariaDB from a release of Debian in a folder of
+their own (on Debian or its kin, as root), else in Docker; MySQL in Docker; Nest and TypeORM in a copy of this workspace.
 
 Exit status: 0 all passed, 1 a test failed or a version could not be had, 2 bad options.
 `;
@@ -53,6 +53,8 @@ export function parseOptions(args: readonly string[]): MatrixOptions | undefined
       return value === undefined ? [] : [[axis, choose(axis, value, KNOWN[axis])]];
     }),
   );
+  if (versions.mariadb !== undefined && versions.mysql !== undefined)
+    problems.push('--mariadb and --mysql make two rows: give one of them.');
   const suites = values.suites?.split(',').map((suite) => choose('suites', suite, SUITES)) ?? SUITES;
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   return { versions, suites, report: values.report, json: values.json ?? false, list: values.list ?? false };
@@ -68,6 +70,8 @@ function read(args: readonly string[]) {
         typeorm: { type: 'string' },
         rabbitmq: { type: 'string' },
         postgres: { type: 'string' },
+        mariadb: { type: 'string' },
+        mysql: { type: 'string' },
         suites: { type: 'string' },
         report: { type: 'string' },
         json: { type: 'boolean' },

@@ -1,5 +1,5 @@
 import { nameOf, rowsOf } from './plan';
-import { KNOWN, POSTGRES, RABBITMQ } from './versions';
+import { KNOWN, MARIADB, MYSQL, POSTGRES, RABBITMQ } from './versions';
 
 describe('the rows of the matrix', () => {
   it('are, when nothing is asked for, what is here and each version of each axis by itself', () => {
@@ -29,6 +29,8 @@ describe('the rows of the matrix', () => {
 describe('the versions of the matrix', () => {
   it('are those of the image that has them', () => {
     for (const [version, { image }] of Object.entries(RABBITMQ)) expect(image).toBe(`rabbitmq:${version}-management`);
+    for (const [version, { image }] of Object.entries(MARIADB)) expect(image).toBe(`mariadb:${version}`);
+    for (const [version, { image }] of Object.entries(MYSQL)) expect(image).toBe(`mysql:${version}`);
   });
 
   it('are those of the package that has them', () => {

@@ -22,6 +22,8 @@ const PRODUCTS: Readonly<Record<Axis, string>> = {
   typeorm: 'TypeORM',
   rabbitmq: 'RabbitMQ',
   postgres: 'PostgreSQL',
+  mariadb: 'MariaDB',
+  mysql: 'MySQL',
 };
 
 function completed(row: Versions): Versions {

@@ -4,15 +4,19 @@ import type { SuiteResult } from './suite-results';
 
 /** The table, and below it what failed or could not be had. */
 export function reportOf(rows: readonly RowResult[], suites: readonly Suite[]): string {
-  const header = ['asked for', 'Node', 'Nest', 'TypeORM', 'RabbitMQ', 'PostgreSQL', ...suites];
+  const header = ['asked for', 'Node', 'Nest', 'TypeORM', 'RabbitMQ', 'PostgreSQL', 'MySQL family', ...suites];
   const lines = rows.map(({ name, ran, suites: results, problem }) => [
     name,
-    ...[ran.node, ran.nest, ran.typeorm, ran.rabbitmq, ran.postgres].map((version) => version ?? '–'),
+    ...[ran.node, ran.nest, ran.typeorm, ran.rabbitmq, ran.postgres, familyOf(ran)].map((version) => version ?? '–'),
     ...suites.map((suite) => (problem === undefined ? cellOf(results[suite]) : 'not run')),
   ]);
   const table = [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`);
   const notes = rows.flatMap(notesOf);
   return [...table, ...(notes.length === 0 ? [] : ['', ...notes]), ''].join('\n');
+}
+
+function familyOf({ mariadb, mysql }: RowResult['ran']): string | undefined {
+  return mysql === undefined ? mariadb && `MariaDB ${mariadb}` : `MySQL ${mysql}`;
 }
 
 /** The same as a page of its own. */

