@@ -64,7 +64,7 @@ async function versionOf(url: string): Promise<string> {
   const connection = await createConnection({ uri: url, connectTimeout: 2_000 });
   try {
     const [[row]] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version');
-    return String((row as { version: string }).version);
+    return (row as { version: string }).version;
   } finally {
     connection.destroy();
   }
