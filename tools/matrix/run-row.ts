@@ -93,12 +93,12 @@ async function environmentFor(asked: Versions, cache: string, servers: DockerMar
   if (postgres !== undefined) folders.push(await postgresFromNpm(postgres, cache));
   if (rabbitmq !== undefined) {
     const place = placeOf(`RabbitMQ ${rabbitmq}`, RABBITMQ[rabbitmq]);
-    if ('debian' in place) folders.push((await rabbitmqOfDebian(place.debian, cache)).folder);
+    if (place.debian !== undefined) folders.push((await rabbitmqOfDebian(place.debian, cache)).folder);
     else env.TEST_RABBITMQ_IMAGE = place.image;
   }
   if (mariadb !== undefined) {
     const place = placeOf(`MariaDB ${mariadb}`, MARIADB[mariadb]);
-    if ('debian' in place) folders.push((await mariadbOfDebian(place.debian, cache)).folder);
+    if (place.debian !== undefined) folders.push((await mariadbOfDebian(place.debian, cache)).folder);
     else await inDocker(place.image);
   }
   if (mysql !== undefined) await inDocker(placeOf(`MySQL ${mysql}`, MYSQL[mysql]).image);
@@ -106,10 +106,7 @@ async function environmentFor(asked: Versions, cache: string, servers: DockerMar
 }
 
 /** @throws Error when it can be had nowhere */
-function placeOf(
-  name: string,
-  source: ServerSource | undefined,
-): ({ readonly debian: string } & ServerSource) | ServerSource {
+function placeOf(name: string, source: ServerSource | undefined): ServerSource {
   const { debian, image } = source ?? { image: '' };
   if (debian !== undefined && mayUseDebian()) return { debian, image };
   if (dockerAnswers()) return { image };
