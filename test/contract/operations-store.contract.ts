@@ -1,3 +1,4 @@
+import { describeBackfill } from './operations-store/backfill.contract';
 import { describeChanges } from './operations-store/changes.contract';
 import { describeCounts } from './operations-store/counts.contract';
 import { describeFailures } from './operations-store/failures.contract';
@@ -20,6 +21,7 @@ export function describeOperationsStore(name: string, create: () => Promise<Oper
 
     describeLists(harness);
     describeChanges(harness);
+    describeBackfill(harness);
     describeFailures(harness);
     describeCounts(harness);
   });

@@ -60,11 +60,13 @@ export type { InvalidProperty, ReliableMqErrorCode } from './event/errors';
 export type { ChangeOptions, OperationScope, RedriveOptions } from './operate/event-operations';
 export type { BulkResult, Pace } from './operate/bulk';
 export type {
+  BackfillResult,
   BulkOptions,
   EventSelection,
   FailureGroup,
   FailureGroups,
   HandlingSelection,
+  HistorySelection,
   OperationNote,
 } from './operate/operations';
 export type { AuditRecord, OperationName, PausedQueue, QueueName } from './database/audit';

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type Provider } from '@nestjs/common';
 import { IsString } from 'class-validator';
 import { EventRecorder, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { Column, Entity, EntityManager, PrimaryGeneratedColumn } from 'typeorm';
@@ -7,7 +7,7 @@ import type { DatabaseName } from '../../support/database';
 import { quick, TestApp } from '../../support/test-app';
 
 @ReliableEvent({ type: 'order.created', consumers: ['stock'], key: ({ orderId }: OrderCreated) => orderId })
-class OrderCreated {
+export class OrderCreated {
   @IsString() orderId!: string;
 }
 
@@ -48,11 +48,12 @@ export class TwoServices {
     readonly stock: TestApp,
   ) {}
 
-  static async start(database: DatabaseName): Promise<TwoServices> {
+  /** @param ofOrder further providers of the producer */
+  static async start(database: DatabaseName, ofOrder: readonly Provider[] = []): Promise<TwoServices> {
     const order = await TestApp.start({
       database,
       reliableMq: quick({ service: 'order', receipts: { chaseAfterMs: 1000 } }),
-      providers: [Orders],
+      providers: [Orders, ...ofOrder],
     });
     const stock = await TestApp.start({
       database,

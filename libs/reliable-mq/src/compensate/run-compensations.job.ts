@@ -3,6 +3,7 @@ import { plainToInstance } from 'class-transformer';
 import { DatabaseDeadlineError } from '../database/port';
 import { within } from '../wait/deadline';
 import { backoffMs } from '../wait/backoff';
+import { backfilledConsumers } from '../event/backfill';
 import { causeOf } from '../event/cause';
 import { describeError } from '../event/errors';
 import { HookRunner } from '../event/hook-runner';
@@ -64,7 +65,7 @@ export class RunCompensationsJob implements Job {
   }
 
   private async compensate(set: StoreSet, event: ClaimedEvent, token: string): Promise<void> {
-    const handler = this.registry.find(event.type, event.version);
+    const handler = isHistoryOnly(event) ? undefined : this.registry.find(event.type, event.version);
     if (!handler) {
       await set.outbox.settleCompensated(undefined, event.id, token, false);
       return;
@@ -146,6 +147,15 @@ export class RunCompensationsJob implements Job {
       throw error;
     }
   }
+}
+
+/**
+ * Only consumers that got the event as history have not handled it: its business was done long ago, and is not undone because one of them could not
+ * take it. It needs a person.
+ */
+function isHistoryOnly({ headers, consumers, outcomes }: ClaimedEvent): boolean {
+  const later = backfilledConsumers(headers);
+  return later.length > 0 && consumers.every((name) => later.includes(name) || outcomes[name]?.outcome === 'handled');
 }
 
 /** The work's result, or the signal's reason when that is aborted first. */

@@ -3,6 +3,7 @@ import type { InboxStatus } from '../inbox/inbox.entity';
 import type { InboxKey } from '../inbox/inbox.store';
 import type { OutboxStatus } from '../outbox/outbox.entity';
 import type { Audit, AuditRecord, PausedQueue, QueueName } from './audit';
+import type { PastEvent, PastFilter } from './past-events';
 import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from './failures';
 
 /** What people do with the tables of one DataSource, beside the event's own way. Whatever changes something leaves a row in the audit, with it. */
@@ -35,6 +36,13 @@ export interface OperationsStore {
    * @returns those that are sent again
    */
   sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]>;
+  /**
+   * Events that have ended are due now for a consumer that did not know them: published, with the consumer among those that must handle them. Where
+   * none were declared, those that have handled it are from now on. The row's headers say for whom it is (`backfilledConsumers`). Left alone: what
+   * has not ended or is dead, what somebody works on, and what the consumer is declared of or has reported on.
+   * @returns those that are sent
+   */
+  backfill(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]>;
   /** @returns false when it is paused already */
   pause(queue: QueueName, audit: Audit): Promise<boolean>;
   /** @returns false when it is not paused */
@@ -45,6 +53,8 @@ export interface OperationsStore {
   listAudit(before: string | undefined, limit: number): Promise<readonly AuditRecord[]>;
   /** A page of the dead events that match, without their payloads, in the order of their ids. */
   deadEvents(filter: DeadFilter, page: Page): Promise<readonly DeadEvent[]>;
+  /** A page of the events of one type, without their payloads, in the order of their ids: along the primary key. */
+  pastEvents(filter: PastFilter, page: Page): Promise<readonly PastEvent[]>;
   /** A page of the handlings that match and are not handled, without their messages, in the order in which they came. */
   failedHandlings(filter: FailedFilter, page: Page): Promise<readonly FailedHandling[]>;
   /** Those of the events that are in the outbox. */

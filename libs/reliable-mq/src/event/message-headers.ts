@@ -18,6 +18,8 @@ export const HEADER = {
   key: 'reliable-mq-key',
   /** Id of the event that was being handled when this one was recorded. */
   causation: 'reliable-mq-causation-id',
+  /** Consumers that got the event as history, after it had ended for all others: see `backfilledConsumers`. */
+  backfill: 'reliable-mq-backfill',
   /** On a parked message: why it was put aside, and by whom. */
   reason: 'reliable-mq-reason',
   consumer: 'reliable-mq-consumer',

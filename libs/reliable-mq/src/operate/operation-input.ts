@@ -1,4 +1,5 @@
 import { ReliableMqError } from '../event/errors';
+import { CONSUMER_MAX_LENGTH, CONSUMER_PATTERN } from '../event/event-type';
 import { isUuid } from '../event/event-id';
 import type { InboxStatus } from '../inbox/inbox.entity';
 import type { InboxKey } from '../inbox/inbox.store';
@@ -152,6 +153,18 @@ export function problemsOfChange(options: unknown): readonly string[] {
 export function problemsOfQueue(queue: unknown): readonly string[] {
   const { consumer, type } = (queue ?? {}) as Partial<Record<string, unknown>>;
   return [text('consumer', consumer), text('type', type)].filter((problem) => problem !== undefined);
+}
+
+export function problemsOfHistory(history: unknown): readonly string[] {
+  const { consumer, type, since } = (history ?? {}) as Partial<Record<string, unknown>>;
+  const isName =
+    typeof consumer === 'string' && CONSUMER_PATTERN.test(consumer) && consumer.length <= CONSUMER_MAX_LENGTH;
+  const problems = [
+    isName ? undefined : `consumer must be the name of a consumer, not ${show(consumer)}.`,
+    text('type', type),
+    since instanceof Date && !Number.isNaN(since.getTime()) ? undefined : `since must be a time, not ${show(since)}.`,
+  ];
+  return problems.filter((problem) => problem !== undefined);
 }
 
 export function problemsOfSearch(keyOrId: unknown): readonly string[] {

@@ -1,11 +1,12 @@
 import type { Audit, AuditRecord, OperationName, PausedQueue, QueueName } from '../database/audit';
+import type { PastEvent } from '../database/past-events';
 import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '../database/failures';
 import type { EventRecord, HandlingKey, OperationsStore } from '../database/operations.store';
 import { newEventId } from '../event/event-id';
 import type { JobName } from '../event/hooks';
 import { BATCH, type BulkResult, changeAll, everything, look, LOOK_CAP, type Pace, type Pages } from './bulk';
 import { fingerprintOf } from './fingerprint';
-import { problemsOfNote, problemsOfQueue, problemsOfSelection, refuse } from './operation-input';
+import { problemsOfHistory, problemsOfNote, problemsOfQueue, problemsOfSelection, refuse } from './operation-input';
 
 /** Who does something, and why: kept in the audit with what was done. */
 export interface OperationNote {
@@ -28,6 +29,25 @@ export interface BulkOptions extends OperationNote, Pace {
   readonly dryRun?: boolean | undefined;
   /** Of `redrive`: also what was compensated. See `RedriveOptions`. */
   readonly evenIfCompensated?: boolean | undefined;
+}
+
+/** Events that a new consumer is to have. */
+export interface HistorySelection extends QueueName {
+  /** Those that were recorded from then on. */
+  readonly since: Date;
+}
+
+export interface BackfillResult extends BulkResult<string> {
+  /** When the oldest event of this type was recorded that the outbox still has, dead ones aside; null: it has none. */
+  readonly oldest: Date | null;
+  /** Events of the selection that are not sent. */
+  readonly left: {
+    /** Not at their end yet: sent again to nobody but those whom they wait for. */
+    readonly unfinished: number;
+    readonly dead: number;
+    /** The consumer is declared, or has reported something: it has them, or gets them anyway. */
+    readonly known: number;
+  };
 }
 
 /** Failures of one kind. */
@@ -93,6 +113,36 @@ export class Operations {
     });
   }
 
+  /**
+   * A consumer that is new gets the events of one type that have ended, through the outbox: they are published to its queue alone, and followed to
+   * their end. No compensation handler runs when it cannot take one: such an event is dead, and needs a person. What was pruned cannot come back.
+   */
+  async backfill(selection: HistorySelection, options: BulkOptions): Promise<BackfillResult> {
+    refuse('backfill', [...problemsOfHistory(selection), ...problemsOfNote(options)]);
+    const { consumer, type, since } = selection;
+    const left = { unfinished: 0, dead: 0, known: 0 };
+    const isWanted = (event: PastEvent): boolean => {
+      const because = whyLeft(event);
+      if (because !== undefined) left[because] += 1;
+      return because === undefined;
+    };
+    const pages: Pages<PastEvent> = (page) => this.store.pastEvents(selection, page);
+    const filter = { consumer, type, since: since.toISOString() };
+    const oldest = await this.oldest(selection);
+    const result = await this.run(
+      'backfill',
+      idsOf(everything(pages, isWanted)),
+      filter,
+      options,
+      async (ids, audit) => {
+        const sent = await this.store.backfill(ids, consumer, audit);
+        if (sent.length > 0) this.wake('chase');
+        return sent.length;
+      },
+    );
+    return { ...result, oldest, left };
+  }
+
   /** No instance takes from the queue, or retries what is of it, until it is resumed. What is in hand goes on. */
   async pause(queue: QueueName, note: OperationNote): Promise<boolean> {
     refuse('pause', [...problemsOfQueue(queue), ...problemsOfNote(note)]);
@@ -151,6 +201,16 @@ export class Operations {
     });
   }
 
+  private async oldest({ consumer, type }: QueueName): Promise<Date | null> {
+    for (let behind: string | undefined; ;) {
+      const page = await this.store.pastEvents({ consumer, type }, { order: 'oldestFirst', behind, limit: BATCH });
+      const found = page.find(({ status }) => status !== 'dead');
+      if (found) return found.createdAt;
+      if (page.length < BATCH) return null;
+      behind = page.at(-1)?.cursor;
+    }
+  }
+
   private async run<Item>(
     operation: OperationName,
     parts: AsyncIterable<readonly Item[]>,
@@ -192,7 +252,7 @@ export class Operations {
     const { fingerprint, ...filter } = selection;
     const pages: Pages<DeadEvent> = (page) => this.store.deadEvents(filter, page);
     const isChosen = (event: DeadEvent): boolean => matches(event) && isOf(fingerprint, event.reason);
-    for await (const part of everything(pages, isChosen)) yield part.map(({ id }) => id);
+    yield* idsOf(everything(pages, isChosen));
   }
 
   private async *handlings(
@@ -203,6 +263,16 @@ export class Operations {
     for await (const part of everything(pages, ({ reason }) => isOf(fingerprint, reason)))
       yield part.map(({ eventId, consumer, type }) => ({ eventId, consumer, type }));
   }
+}
+
+async function* idsOf(parts: AsyncIterable<readonly { readonly id: string }[]>): AsyncGenerator<readonly string[]> {
+  for await (const part of parts) yield part.map(({ id }) => id);
+}
+
+function whyLeft({ status, hasEnded, isKnown }: PastEvent): keyof BackfillResult['left'] | undefined {
+  if (isKnown) return 'known';
+  if (status === 'dead') return 'dead';
+  return hasEnded ? undefined : 'unfinished';
 }
 
 /** One operation, in the audit. */

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import type { InboxKey } from '../../inbox/inbox.store';
 import type { OutboxStatus } from '../../outbox/outbox.entity';
 import type { Audit, AuditRecord, PausedQueue, QueueName } from '../audit';
+import type { PastEvent, PastFilter } from '../past-events';
 import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '../failures';
 import type {
   EventFilter,
@@ -62,6 +63,10 @@ export class MysqlOperationsStore implements OperationsStore {
     return this.events.deadEvents(filter, page);
   }
 
+  pastEvents(filter: PastFilter, page: Page): Promise<readonly PastEvent[]> {
+    return this.events.pastEvents(filter, page);
+  }
+
   listInbox(filter: InboxFilter): Promise<readonly InboxRecord[]> {
     return this.handlings.list(filter);
   }
@@ -109,6 +114,10 @@ export class MysqlOperationsStore implements OperationsStore {
 
   sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
     return this.changes.sendAgain(eventIds, consumer, audit);
+  }
+
+  backfill(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
+    return this.changes.backfill(eventIds, consumer, audit);
   }
 
   pause(queue: QueueName, audit: Audit): Promise<boolean> {

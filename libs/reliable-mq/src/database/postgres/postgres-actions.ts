@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { newEventId } from '../../event/event-id';
+import { HEADER } from '../../event/message-headers';
 import type { InboxKey } from '../../inbox/inbox.store';
 import type { Audit, AuditRecord, PausedQueue, QueueName } from '../audit';
 import type { HandlingKey } from '../operations.store';
@@ -124,6 +125,28 @@ export class PostgresActions {
        ), done AS (
          UPDATE ${this.outbox} AS o SET status = 'published', outcomes = o.outcomes - $2::text, attempts = 0, due_at = clock_timestamp(),
            claim_token = NULL, ended_at = NULL, reason = 'sent again by hand'
+         FROM chosen AS c WHERE o.id = c.id RETURNING o.id
+       ), audited AS (${this.audited('id', 3)})
+       SELECT id FROM done`,
+      [eventIds, consumer, ...this.auditValues(audit)],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  async backfill(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
+    const rows = await queryAlone<{ id: string }>(
+      this.dataSource,
+      `WITH chosen AS MATERIALIZED (
+         SELECT id FROM ${this.outbox}
+         WHERE id = ANY($1::uuid[]) AND due_at IS NULL AND status IN ('consumed', 'published') AND NOT consumers ? $2 AND NOT outcomes ? $2
+         ORDER BY id FOR UPDATE
+       ), done AS (
+         UPDATE ${this.outbox} AS o SET status = 'published', confirm = true, attempts = 0, due_at = clock_timestamp(), claim_token = NULL,
+           ended_at = NULL, reason = 'sent to a new consumer by hand',
+           consumers = CASE WHEN o.consumers <> '[]'::jsonb THEN o.consumers ELSE coalesce((
+             SELECT jsonb_agg(e.key) FROM jsonb_each(o.outcomes) AS e WHERE e.value ->> 'outcome' = 'handled'), '[]') END || to_jsonb($2::text),
+           headers = coalesce(o.headers, '{}')
+             || jsonb_build_object('${HEADER.backfill}', concat_ws(' ', o.headers ->> '${HEADER.backfill}', $2::text))
          FROM chosen AS c WHERE o.id = c.id RETURNING o.id
        ), audited AS (${this.audited('id', 3)})
        SELECT id FROM done`,

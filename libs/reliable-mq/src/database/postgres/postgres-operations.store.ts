@@ -1,5 +1,6 @@
 import type { InboxKey } from '../../inbox/inbox.store';
 import { readCursor } from '../cursor';
+import type { PastEvent, PastFilter } from '../past-events';
 import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '../failures';
 import {
   DEFAULT_LIMIT,
@@ -27,6 +28,7 @@ import {
 } from '../inbox-rows';
 import { columnsOf, PostgresActions } from './postgres-actions';
 import { Conditions, deadEvents, failedHandlings, NEEDS_PERSON, NOT_HANDLED } from './postgres-failures';
+import { pastEvents } from './postgres-past-events';
 import { statisticsOf } from './postgres-statistics';
 import { queryAlone, utcText } from './sql';
 
@@ -138,6 +140,10 @@ export class PostgresOperationsStore extends PostgresActions implements Operatio
 
   async deadEvents(filter: DeadFilter, page: Page): Promise<readonly DeadEvent[]> {
     return deadEvents(this.dataSource, filter, page);
+  }
+
+  async pastEvents(filter: PastFilter, page: Page): Promise<readonly PastEvent[]> {
+    return pastEvents(this.dataSource, filter, page);
   }
 
   async failedHandlings(filter: FailedFilter, page: Page): Promise<readonly FailedHandling[]> {

@@ -1,6 +1,7 @@
 import type { Command } from './command';
 import { ARCHIVE } from './commands/archive';
 import { AUDIT } from './commands/audit';
+import { BACKFILL } from './commands/backfill';
 import { DISCARD } from './commands/discard';
 import { DOCTOR } from './commands/doctor';
 import { FIND } from './commands/find';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   PAUSE,
   RESUME,
   AUDIT,
+  BACKFILL,
   RECONCILE,
   DOCTOR,
   MIGRATE,

@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { headersWithBackfill } from '../../../event/backfill';
 import type { InboxKey } from '../../../inbox/inbox.store';
 import type { StoredOutcome } from '../../../outbox/outbox.entity';
 import type { Audit } from '../../audit';
@@ -75,6 +76,19 @@ export class Changes {
     });
   }
 
+  backfill(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
+    const condition = `due_at IS NULL AND status IN ('consumed', 'published')`;
+    const columns = 'consumers, outcomes, headers';
+    const change = (rows: OutboxRows, found: readonly LockedRow[]): Promise<void> =>
+      rows.write(
+        ['id', 'consumers', 'headers'],
+        (found as readonly PastRow[]).map((row) => backfilled(row, consumer)),
+        `o.status = 'published', o.confirm = TRUE, o.attempts = 0, o.due_at = ${NOW}, o.claim_token = NULL, o.ended_at = NULL,
+         o.reason = 'sent to a new consumer by hand', o.consumers = v.consumers, o.headers = v.headers`,
+      );
+    return this.changing(eventIds, condition, audit, columns, change, (row) => !isKnownTo(consumer, row as PastRow));
+  }
+
   /** Lock those of the events for which the condition holds, and change them. @returns their ids */
   private async changing(
     eventIds: readonly string[],
@@ -82,6 +96,7 @@ export class Changes {
     audit: Audit,
     columns: string,
     change: (rows: OutboxRows, found: readonly LockedRow[]) => Promise<void>,
+    matches: (row: LockedRow) => boolean = () => true,
   ): Promise<readonly string[]> {
     if (eventIds.length === 0) return [];
     const isMeant = `(${condition})`;
@@ -97,7 +112,7 @@ export class Changes {
         `${columns}, ${isMeant} AS is_meant`,
         true,
       );
-      const found = locked.filter(({ is_meant }) => is_meant === '1');
+      const found = locked.filter((row) => row.is_meant === '1' && matches(row));
       if (found.length === 0) return [];
       await change(rows, found);
       const changed = found.map(({ id }) => toUuid(id));
@@ -166,6 +181,34 @@ interface DeadRow extends LockedRow {
   readonly consumers: string;
   readonly outcomes: string;
   readonly confirm: string;
+}
+
+/** What tells whom an event was for, and who has reported on it: JSON. */
+export interface PastRow extends LockedRow {
+  readonly consumers: string;
+  readonly outcomes: string;
+  readonly headers: string | null;
+}
+
+/** Whether the consumer is declared, or has reported something. */
+export function isKnownTo(consumer: string, { consumers, outcomes }: Pick<PastRow, 'consumers' | 'outcomes'>): boolean {
+  return (
+    (JSON.parse(consumers) as readonly string[]).includes(consumer) ||
+    Object.hasOwn(JSON.parse(outcomes) as object, consumer)
+  );
+}
+
+/** Id, consumers and headers of an event that is sent to one more. */
+function backfilled({ id, consumers, outcomes, headers }: PastRow, consumer: string): readonly unknown[] {
+  const all = Object.entries(JSON.parse(outcomes) as Record<string, StoredOutcome>);
+  const declared = JSON.parse(consumers) as readonly string[];
+  const handled = all.filter(([, { outcome }]) => outcome === 'handled').map(([name]) => name);
+  const known = headers === null ? null : (JSON.parse(headers) as Record<string, unknown>);
+  return [
+    id,
+    JSON.stringify([...(declared.length > 0 ? declared : handled), consumer]),
+    JSON.stringify(headersWithBackfill(known, consumer)),
+  ];
 }
 
 /** @returns whether everybody has handled the event since it died, and what stays of the outcomes */

@@ -1,12 +1,15 @@
 import type { DataSource } from 'typeorm';
+import { lowestEventId } from '../../../event/event-id';
 import type { OutboxStatus } from '../../../outbox/outbox.entity';
 import { type OutboxTableRow, toEventRecord } from '../../event-rows';
+import type { PastEvent, PastFilter } from '../../past-events';
 import type { DeadEvent, DeadFilter, Page } from '../../failures';
 import { DEFAULT_LIMIT, type EventFilter, type EventRecord, MAX_LIMIT } from '../../operations.store';
 import { readRow } from '../rows';
 import { type Parameters, queryAlone } from '../sql';
 import { sqlNamesOf } from '../sql-names';
-import { NOW, toBinary } from '../values';
+import { NOW, toBinary, toDate, toUuid } from '../values';
+import { isKnownTo } from './changes';
 
 export const NEEDS_PERSON = 'due_at IS NULL AND compensated_at IS NULL AND archived_at IS NULL';
 
@@ -62,6 +65,33 @@ export class EventLists {
       const isCompensated = compensated_at !== null;
       return { id, type, key: event_key, reason, endedAt: ended_at, isCompensated, cursor: id };
     });
+  }
+
+  /** Along the primary key. A rare type reads on until the page is full, or the table ends. */
+  async pastEvents(
+    { type, consumer, since }: PastFilter,
+    { order, behind, limit }: Page,
+  ): Promise<readonly PastEvent[]> {
+    const isForward = order === 'oldestFirst';
+    const bounds = [
+      ...(since ? [['>=', lowestEventId(since.getTime())] as const] : []),
+      ...(behind === undefined ? [] : [[isForward ? '>' : '<', behind] as const]),
+    ];
+    const rows = await queryAlone<PastEventRow>(
+      this.dataSource,
+      `SELECT id, status, created_at, due_at, consumers, outcomes FROM ${this.by('PRIMARY')}
+       WHERE ${['type = ?', ...bounds.map(([operator]) => `id ${operator} ?`)].join(' AND ')}
+       ORDER BY id ${isForward ? 'ASC' : 'DESC'} LIMIT ?`,
+      [type, ...bounds.map(([, id]) => toBinary(id)), limit],
+    );
+    return rows.map((row) => ({
+      id: toUuid(row.id),
+      status: row.status,
+      createdAt: toDate(row.created_at),
+      hasEnded: row.due_at === null,
+      isKnown: isKnownTo(consumer, row),
+      cursor: toUuid(row.id),
+    }));
   }
 
   eventsOf(eventIds: readonly string[]): Promise<readonly EventRecord[]> {
@@ -121,6 +151,15 @@ export class EventLists {
       parameters,
     );
   }
+}
+
+interface PastEventRow {
+  readonly id: Buffer;
+  readonly status: OutboxStatus;
+  readonly created_at: string;
+  readonly due_at: string | null;
+  readonly consumers: string;
+  readonly outcomes: string;
 }
 
 interface DeadRow {

@@ -1,8 +1,9 @@
 import { type Difference, type DifferenceKind, reconcile, type ReconcileOptions } from '../../reconcile';
-import { type Answer, type Command, type Given, UsageError } from '../command';
+import { type Answer, type Command, UsageError } from '../command';
 import { count, moment, table } from '../format';
 import { TABLE_OPTIONS, withTables } from '../open-tables';
 import { NOTE_OPTIONS, noteOf } from '../selections';
+import { ago, HOUR_MS, sinceOf } from '../since';
 
 const DEFAULT_SINCE_HOURS = 72;
 const DEFAULT_OUTBOX_HOURS = 72;
@@ -65,7 +66,7 @@ producer's audit. Exits with 1 when a difference is left.
       if (url === undefined) throw new UsageError(`--${side} URL is missing`);
       return url;
     });
-    const since = sinceOf(given);
+    const since = sinceOf(given) ?? ago(DEFAULT_SINCE_HOURS * HOUR_MS);
     // A default that is too long would have work done twice.
     if (given.flag('repair') && given.number('inbox-hours') === undefined)
       throw new UsageError(
@@ -150,21 +151,4 @@ function textOf({ names, since, counts, repaired, found, first, isCut }: Found):
   ];
   const headings = ['event', 'type', 'key', 'consumer', 'difference', 'repair'];
   return `${table(headings, rows, none)}${sums.join('')}${also.join('')}`;
-}
-
-/** @throws UsageError */
-function sinceOf(given: Given): Date {
-  const text = given.text('since');
-  if (text === undefined) return ago(DEFAULT_SINCE_HOURS * 3_600_000);
-  const [, number, unit = ''] = /^(\d+)(m|h|d)$/.exec(text) ?? [];
-  if (number !== undefined) return ago(Number(number) * (UNITS_MS[unit] ?? 0));
-  const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new UsageError(`--since cannot be "${text}": 2026-11-28T09:00Z, or 90m, 6h, 3d`);
-  return new Date(at);
-}
-
-const UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function ago(ms: number): Date {
-  return new Date(Date.now() - ms);
 }
