@@ -110,6 +110,12 @@ export interface DatabasePort {
    */
   rolledBackBy(queryRunner: QueryRunner): unknown;
 
+  /**
+   * Check now what a COMMIT would check, and refuse what it would undo: of a transaction that is about to be rolled back.
+   * @throws what the COMMIT would be refused with, or TransactionAbortedError where it would only seem to succeed
+   */
+  rehearseCommit(queryRunner: QueryRunner): Promise<void>;
+
   /** Whether a statement that an application has written may end the open transaction, or undo a part of it. */
   mayEndTransaction(sql: string): boolean;
 

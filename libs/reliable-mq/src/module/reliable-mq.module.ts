@@ -12,6 +12,7 @@ import { HookRunner } from '../event/hook-runner';
 import { Wakeups } from '../event/wakeups';
 import { EventOperations } from '../operate/event-operations';
 import { Lifecycle } from '../operate/lifecycle';
+import { REHEARSALS, Rehearsals } from '../operate/rehearsals';
 import { ReliableMqHealth } from '../operate/reliable-mq-health';
 import { ReliableMqHooks } from '../operate/reliable-mq-hooks';
 import { resolveOptions } from '../options/resolve-options';
@@ -88,7 +89,13 @@ const PRODUCER: readonly Provider[] = [
   ...PRODUCER_JOBS,
 ];
 
-const CONSUMER: readonly Provider[] = [ConsumerGroup, HandlerExplorer, RemovedHandlers, ...CONSUMER_JOBS];
+const CONSUMER: readonly Provider[] = [
+  ConsumerGroup,
+  HandlerExplorer,
+  RemovedHandlers,
+  { provide: REHEARSALS, useClass: Rehearsals },
+  ...CONSUMER_JOBS,
+];
 
 /** What applications inject, beside the EventRecorder. */
 const EXPORTED = [CompensationTask, EventOperations, ReliableMqHealth, ReliableMqHooks];

@@ -18,6 +18,7 @@ import { HookRunner } from '../event/hook-runner';
 import { Wakeups } from '../event/wakeups';
 import { createLog } from '../log/log';
 import { Lifecycle } from '../operate/lifecycle';
+import { REHEARSING } from '../operate/rehearsals';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
 import { PublisherGroup } from '../publish/publisher-group';
 import { ReceiptListener } from '../receipt/receipt-listener';
@@ -65,11 +66,16 @@ export class ReliableMqRuntime
     @Optional() @Inject(ReceiptListener) private readonly receipts?: ReceiptListener,
     @Optional() @Inject(ConsumerGroup) private readonly consumers?: ConsumerGroup,
     @Optional() @Inject(RemovedHandlers) private readonly removed?: RemovedHandlers,
+    @Optional() @Inject(REHEARSING) private readonly isRehearsing = false,
   ) {}
 
   async onModuleInit(): Promise<void> {
     refuse([...this.otherImports(), ...this.explorer.explore()]);
     this.followLazyModules();
+    if (this.isRehearsing) {
+      for (const { database } of this.stores.all) await database.open('verify');
+      return;
+    }
     for (const { database } of this.stores.all) {
       await database.open(this.options.schema);
       if (this.publishers) await database.own('outbox', this.options.service);
@@ -83,6 +89,7 @@ export class ReliableMqRuntime
   }
 
   onApplicationBootstrap(): Promise<void> {
+    if (this.isRehearsing) return Promise.resolve();
     return (this.started ??= this.start());
   }
 

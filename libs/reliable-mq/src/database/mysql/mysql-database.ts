@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
-import { InvalidSetupError } from '../../event/errors';
+import { InvalidSetupError, TransactionAbortedError } from '../../event/errors';
 import { isStorableText, storableText } from '../../event/storable';
 import { acquireQueryRunner } from '../acquire-query-runner';
 import { claimOwnership } from '../claim-ownership';
@@ -139,6 +139,14 @@ export class MysqlDatabase implements DatabasePort {
 
   rolledBackBy(queryRunner: QueryRunner): unknown {
     return rolledBackBy(queryRunner);
+  }
+
+  /** There are no deferred constraints. */
+  rehearseCommit(queryRunner: QueryRunner): Promise<void> {
+    const cause = rolledBackBy(queryRunner);
+    return cause === undefined
+      ? Promise.resolve()
+      : Promise.reject(new TransactionAbortedError('the database has rolled it back already', { cause }));
   }
 
   mayEndTransaction(sql: string): boolean {

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { InvalidSetupError } from '../../event/errors';
+import { InvalidSetupError, TransactionAbortedError } from '../../event/errors';
 import { createLog } from '../../log/log';
 import { acquireQueryRunner } from '../acquire-query-runner';
 import { claimOwnership } from '../claim-ownership';
@@ -20,6 +20,7 @@ import { ping } from './sql';
 import { isStorableIn, knowEncoding, storableIn } from './storable-texts';
 import { tableProblems } from './table-problems';
 
+const IN_FAILED_TRANSACTION = '25P02';
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
 const PING_DEADLINE_MS = 2000;
 /** SQLSTATEs in_failed_sql_transaction and invalid_savepoint_specification. */
@@ -133,6 +134,14 @@ export class PostgresDatabase implements DatabasePort {
   /** PostgreSQL refuses what follows a failure. */
   rolledBackBy(): undefined {
     return undefined;
+  }
+
+  async rehearseCommit(queryRunner: QueryRunner): Promise<void> {
+    try {
+      await queryRunner.query('SET CONSTRAINTS ALL IMMEDIATE');
+    } catch (error) {
+      throw sqlState(error) === IN_FAILED_TRANSACTION ? new TransactionAbortedError() : error;
+    }
   }
 
   mayEndTransaction(sql: string): boolean {

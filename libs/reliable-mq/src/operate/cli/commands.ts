@@ -11,6 +11,7 @@ import { MIGRATE } from './commands/migrate';
 import { PAUSE, RESUME } from './commands/pause';
 import { RECONCILE } from './commands/reconcile';
 import { REDRIVE } from './commands/redrive';
+import { REPLAY } from './commands/replay';
 import { RETRY } from './commands/retry';
 import { SCHEMA } from './commands/schema';
 import { SHOW } from './commands/show';
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   GROUPS,
   REDRIVE,
   RETRY,
+  REPLAY,
   ARCHIVE,
   DISCARD,
   PAUSE,

@@ -14,6 +14,9 @@ Logger.overrideLogger({
   error: toStandardError,
 });
 
+/** What is left of an output is written by then, in milliseconds. */
+const LINGER_MS = 5000;
+
 const stop = new AbortController();
 // The batch that is under way is finished; asked once more, the process ends.
 process.once('SIGINT', () => stop.abort());
@@ -28,11 +31,15 @@ function userName(): string {
   }
 }
 
+const [name] = process.argv.slice(2);
+
 void runCommand(process.argv.slice(2), { env: process.env, user: userName(), signal: stop.signal }).then(
   ({ output, problem, exitCode }) => {
     process.stdout.write(output);
     process.stderr.write(problem);
     // Not process.exit(): what is still on its way into a pipe would be cut off.
     process.exitCode = exitCode;
+    // An application that was started here may have left something that keeps the process alive.
+    if (name === 'replay') setTimeout(() => process.exit(), LINGER_MS).unref();
   },
 );
