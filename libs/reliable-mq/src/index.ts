@@ -63,12 +63,11 @@ export type {
   BackfillResult,
   BulkOptions,
   EventSelection,
-  FailureGroup,
-  FailureGroups,
   HandlingSelection,
   HistorySelection,
   OperationNote,
 } from './operate/operations';
+export type { FailureGroup, FailureGroups } from './operate/failure-groups';
 export type { AuditRecord, OperationName, PausedQueue, QueueName } from './database/audit';
 export type { DeadFilter, FailedFilter } from './database/failures';
 export type { SchemaScriptOptions } from './database/databases';

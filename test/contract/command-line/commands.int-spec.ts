@@ -109,6 +109,44 @@ describe.each(DATABASES)('the command line on %s', (database) => {
     expect((await services.onStock('groups', '--inbox')).output).toMatch(/\d+ +2 .*no stock for order <n>/);
   });
 
+  it('says where a handler threw, on both sides, and tells failures by it', async () => {
+    function takeOut(): never {
+      throw new Error('the stock is broken');
+    }
+    function countUp(): never {
+      throw new Error('the stock is broken');
+    }
+    services.handler.onDeduct = (orderId) => (orderId === 'order 2' ? countUp() : takeOut());
+    const ids = [await services.place('order 1'), await services.place('order 2'), await services.place('order 3')];
+    await eventually(async () =>
+      expect((await services.order.outbox()).map(({ status }) => status)).toEqual(['dead', 'dead', 'dead']),
+    );
+
+    const place = /takeOut \(commands\.int-spec\.ts:\d+\)/;
+    const found = await services.run(
+      'find',
+      'order 1',
+      '--database',
+      services.order.database.url,
+      '--database',
+      services.stock.database.url,
+    );
+    expect(found.output).toMatch(new RegExp(`stock +dead .*the stock is broken at ${place.source}`));
+    expect(found.output).toMatch(new RegExp(`attempt 1, \\S+: Error: the stock is broken at ${place.source}`));
+    expect((await services.onStock('show', ids[0]!)).output).toMatch(place);
+    for (const side of [services.run('groups', '--json'), services.onStock('groups', '--inbox', '--json')]) {
+      const { groups } = JSON.parse((await side).output) as { groups: { count: number; where: string }[] };
+      expect(groups.map(({ count, where }) => `${count} ${where.replace(/:\d+/, '')}`)).toEqual([
+        '2 takeOut (commands.int-spec.ts)',
+        '1 countUp (commands.int-spec.ts)',
+      ]);
+    }
+    const { groups } = await services.json<{ groups: { fingerprint: string }[] }>('groups');
+    expect((await services.run('redrive', '--fingerprint', groups[1]!.fingerprint, '--dry-run')).output).toBe(
+      `1 would be redriven:\n  ${ids[1]}\n`,
+    );
+  });
+
   it('sends dead events again: a dry run first, then a group of failures, with who and why in the audit', async () => {
     const ids = [await dead('order 1'), await dead('order 2'), await dead('order 3', 'broken')];
     const { groups } = await services.json<{ groups: { fingerprint: string; count: number }[] }>('groups');

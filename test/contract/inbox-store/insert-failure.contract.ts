@@ -1,7 +1,7 @@
 import { LEASE_MS, WAIT_MS, newKey, message, inboxFixture, type InboxHarness } from './inbox-fixture';
 
 export function describeInsertFailure(harness: () => InboxHarness): void {
-  const { store, begin } = inboxFixture(harness);
+  const { store, begin, startOne } = inboxFixture(harness);
 
   describe('insertFailure', () => {
     it('stores a failure with its bytes, its history and its due time', async () => {
@@ -21,6 +21,29 @@ export function describeInsertFailure(harness: () => InboxHarness): void {
       });
       expect(row?.due_in_ms).toBeGreaterThan(15_000);
       expect(row?.due_in_ms).toBeLessThanOrEqual(30_000);
+    });
+
+    it('keeps where it was thrown with the attempt, and knows it as long as the reason is that of the attempt', async () => {
+      const key = newKey();
+      const where = 'StockService.deduct (stock.service.ts:41)';
+      await store().insertFailure(key, message(), { reason: 'it broke', where, next: { retryInMs: 0 } }, WAIT_MS);
+      expect((await harness().row(key))?.history).toEqual([
+        { attempt: 1, reason: 'it broke', where, at: expect.any(String) as string },
+      ]);
+      expect(await store().find(key)).toMatchObject({ reason: 'it broke', where });
+
+      const { token } = await startOne();
+      await store().settleFailed(key, token, { reason: 'again', where: 'x (y.ts:1)', next: { retryInMs: 0 } });
+      expect((await harness().row(key))?.history).toMatchObject([{ where }, { reason: 'again', where: 'x (y.ts:1)' }]);
+      const next = await startOne();
+      await store().settleFailed(key, next.token, { reason: 'elsewhere', next: { retryInMs: 0 } });
+      const row = await harness().row(key);
+      expect(row?.history).toHaveLength(3);
+      expect(row?.history[2]).not.toHaveProperty('where');
+      expect(await store().find(key)).not.toHaveProperty('where');
+      const waiting = await startOne();
+      await store().settleFailed(key, waiting.token, { reason: 'it waits', next: { waitMs: 1000 } });
+      expect(await store().find(key)).not.toHaveProperty('where');
     });
 
     it.each(['rejected', 'dead'] as const)('stores %s as an end', async (end) => {

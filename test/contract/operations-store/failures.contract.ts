@@ -84,6 +84,28 @@ export function describeFailures(harness: () => OperationsHarness): void {
     expect(await failedIds({ key: 'order 7', status: 'failed' })).toEqual([]);
   });
 
+  it('failures say where they were thrown, when that is known', async () => {
+    const where = 'StockService.deduct (stock.service.ts:41)';
+    const [told, silent] = await record(2);
+    const gaveUp = { consumer: 'stock', outcome: 'dead', reason: 'broken', retryAfterMs: null, redrives: 0 } as const;
+    await harness().outbox.applyReceipts([
+      { ...gaveUp, eventId: told as string, where },
+      { ...gaveUp, eventId: silent as string },
+    ]);
+    const found = await operations().deadEvents({}, { order: 'oldestFirst', limit: 10 });
+    expect(found.map((each) => each.where)).toEqual([where, undefined]);
+    expect((await operations().get(told as string))?.outcomes).toMatchObject([{ consumer: 'stock', where }]);
+
+    const key = handlingOf();
+    const stored = { version: 1, redrives: 0, bodyHash: null, key: null, body: Buffer.from('{}'), properties: {} };
+    await harness().inbox.insertFailure(key, stored, { reason: 'it broke', where, next: { end: 'dead' } }, 10_000);
+    await fail(handlingOf());
+    await harness().inbox.park(handlingOf(), stored, 'nobody can take it');
+    const failed = await operations().failedHandlings({}, { order: 'oldestFirst', limit: 10 });
+    expect(failed.map((each) => each.where)).toEqual([where, undefined, undefined]);
+    expect(await operations().handlingsOf([key.eventId], 10)).toMatchObject([{ history: [{ where }] }]);
+  });
+
   describe('what people do', () => {
     it('is in the audit with what it has changed, the latest first, and what has changed nothing is not', async () => {
       const ids = await dead(2, false);

@@ -31,6 +31,17 @@ export function describeReceipts(harness: () => OutboxHarness): void {
       });
     });
 
+    it('keep where the consumer threw, when they say it', async () => {
+      const token = randomUUID();
+      const id = await insertOne(token, { consumers: ['stock', 'mail'] });
+      await store().settle([settlement(id, token, 'published')]);
+      const where = 'StockService.deduct (stock.service.ts:41)';
+      await store().applyReceipts([{ ...receipt(id, 'stock', 'dead'), where }, receipt(id, 'mail', 'rejected')]);
+      const { outcomes } = (await row(id)) as { outcomes: Record<string, object> };
+      expect(outcomes).toMatchObject({ stock: { outcome: 'dead', where }, mail: { outcome: 'rejected' } });
+      expect(outcomes['mail']).not.toHaveProperty('where');
+    });
+
     it('a receipt that comes before the settle ends the event, and the settle changes nothing', async () => {
       const token = randomUUID();
       const id = await insertOne(token);

@@ -3,7 +3,7 @@ import type { HandlingRef } from '../event/hooks';
 import { createLog } from '../log/log';
 import type { Claim } from './claim';
 import type { OpenedMessage } from './message';
-import { type Failure, reportOf } from './outcome';
+import { at, type Failure, reportOf } from './outcome';
 
 /** Conflicts that come after so long a time without any are told of again, in milliseconds. */
 const CONFLICTS_QUIET_MS = 60_000;
@@ -19,18 +19,19 @@ export class HandlingLog {
   failed({ eventId, type, consumer, attempt }: HandlingRef, failure: Failure): void {
     const { outcome, retryAfterMs: retryInMs } = reportOf(failure);
     const { reason } = failure;
+    const where = at(failure.where);
     const ref = { eventId, type, consumer, attempt };
     switch (failure.kind) {
       case 'waits':
         this.log.warn('An event waits for a release that handles its version', { ...ref, reason, retryInMs });
         return;
       case 'retry':
-        this.log.warn('A handler failed; the event is tried again', { ...ref, reason, retryInMs });
+        this.log.warn('A handler failed; the event is tried again', { ...ref, reason, ...where, retryInMs });
         break;
       default:
-        this.log.error('An event is given up by its consumer', { ...ref, outcome, reason });
+        this.log.error('An event is given up by its consumer', { ...ref, outcome, reason, ...where });
     }
-    this.hooks.run('handlingFailed', { ...ref, reason, retryInMs, outcome });
+    this.hooks.run('handlingFailed', { ...ref, reason, ...where, retryInMs, outcome });
   }
 
   /** Once, as long as they go on. */

@@ -1,5 +1,6 @@
 import { backoffMs, type Backoff } from '../wait/backoff';
 import { describeError, isRejectEvent } from '../event/errors';
+import { thrownAt } from '../log/thrown-at';
 import type { ConsumerOutcome } from '../event/outcome';
 import type { InboxFailure, InboxRow } from '../inbox/inbox.store';
 
@@ -10,11 +11,23 @@ import type { InboxFailure, InboxRow } from '../inbox/inbox.store';
  * - `waits`: nobody here handles its version; the inbox has it until a release does, without an attempt
  * - `rejected`, `dead`: given up; `isParked`: no handler can take it, and a copy goes to the parking queue
  * - `undecided`: nothing of this way is stored, and nothing is counted
+ *
+ * `where`: the place that the application threw at, when it did.
  */
 export type Outcome =
   | { readonly kind: 'handled' }
-  | { readonly kind: 'retry' | 'waits'; readonly reason: string; readonly retryInMs: number }
-  | { readonly kind: 'rejected' | 'dead'; readonly reason: string; readonly isParked?: true }
+  | {
+      readonly kind: 'retry' | 'waits';
+      readonly reason: string;
+      readonly where?: string | undefined;
+      readonly retryInMs: number;
+    }
+  | {
+      readonly kind: 'rejected' | 'dead';
+      readonly reason: string;
+      readonly where?: string | undefined;
+      readonly isParked?: true;
+    }
   | Undecided;
 
 /**
@@ -51,9 +64,10 @@ export interface RetryPolicy {
 
 /** What follows from what a handler, or whatever stands in its way, has thrown. */
 export function failureOf(error: unknown, attempt: number, policy: RetryPolicy): Failure {
+  const where = thrownAt(error);
   if (isRejectEvent(error))
-    return { kind: 'rejected', reason: describeError(error.reason || 'rejected without a reason') };
-  return failedAttempt(describeError(error), attempt, policy);
+    return { kind: 'rejected', reason: describeError(error.reason || 'rejected without a reason'), ...at(where) };
+  return { ...failedAttempt(describeError(error), attempt, policy), ...at(where) };
 }
 
 export function failedAttempt(reason: string, attempt: number, policy: RetryPolicy): Failure {
@@ -61,15 +75,21 @@ export function failedAttempt(reason: string, attempt: number, policy: RetryPoli
   return { kind: 'retry', reason, retryInMs: backoffMs(policy.backoff, attempt) };
 }
 
+/** A place, where there is one. */
+export function at(where: string | undefined): { readonly where?: string } {
+  return where === undefined ? {} : { where };
+}
+
 /** How the inbox keeps a failure. */
 export function asInboxFailure(failure: Failure): InboxFailure {
+  const { reason, where } = failure;
   switch (failure.kind) {
     case 'retry':
-      return { reason: failure.reason, next: { retryInMs: failure.retryInMs } };
+      return { reason, ...at(where), next: { retryInMs: failure.retryInMs } };
     case 'waits':
-      return { reason: failure.reason, next: { waitMs: failure.retryInMs } };
+      return { reason, next: { waitMs: failure.retryInMs } };
     default:
-      return { reason: failure.reason, next: { end: failure.kind } };
+      return { reason, ...at(where), next: { end: failure.kind } };
   }
 }
 
@@ -77,15 +97,16 @@ export function asInboxFailure(failure: Failure): InboxFailure {
 export function outcomeOfRow(row: InboxRow | undefined): Outcome {
   // Pruned in this very moment: it had ended long ago, and a chase will ask again if the producer still cares.
   if (row === undefined || row.status === 'handled') return HANDLED;
-  const reason = row.reason ?? '';
-  if (row.status === 'rejected' || row.status === 'dead') return { kind: row.status, reason };
-  return { kind: row.status === 'waiting' ? 'waits' : 'retry', reason, retryInMs: Math.max(0, row.dueInMs ?? 0) };
+  const why = { reason: row.reason ?? '', ...at(row.where) };
+  if (row.status === 'rejected' || row.status === 'dead') return { kind: row.status, ...why };
+  return { kind: row.status === 'waiting' ? 'waits' : 'retry', ...why, retryInMs: Math.max(0, row.dueInMs ?? 0) };
 }
 
 /** As the producer is told. */
 export interface Report {
   readonly outcome: ConsumerOutcome;
   readonly reason: string | null;
+  readonly where?: string;
   readonly retryAfterMs: number | null;
 }
 
@@ -95,8 +116,8 @@ export function reportOf(outcome: Exclude<Outcome, Undecided>): Report {
       return { outcome: 'handled', reason: null, retryAfterMs: null };
     case 'retry':
     case 'waits':
-      return { outcome: 'retrying', reason: outcome.reason, retryAfterMs: outcome.retryInMs };
+      return { outcome: 'retrying', reason: outcome.reason, ...at(outcome.where), retryAfterMs: outcome.retryInMs };
     default:
-      return { outcome: outcome.kind, reason: outcome.reason, retryAfterMs: null };
+      return { outcome: outcome.kind, reason: outcome.reason, ...at(outcome.where), retryAfterMs: null };
   }
 }

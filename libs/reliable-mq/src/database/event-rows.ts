@@ -27,6 +27,17 @@ export interface OutboxTableRow {
   readonly archived_at: Date | null;
 }
 
+/** Where the consumer threw that a dead event's reason tells of. */
+export function placeOfDeath(
+  reason: string | null,
+  outcomes: Readonly<Record<string, StoredOutcome>>,
+): string | undefined {
+  const told = Object.entries(outcomes).find(
+    ([consumer, { outcome, reason: own }]) => reason === `${consumer} ${outcome}: ${own ?? 'no reason given'}`,
+  );
+  return told?.[1].where;
+}
+
 export function toEventRecord(row: OutboxTableRow): EventRecord {
   const { id, type, version, payload, status, consumers, attempts, reason, history, redrives } = row;
   return {

@@ -38,6 +38,8 @@ export interface DeadEvent {
   readonly type: string;
   readonly key: string | null;
   readonly reason: string | null;
+  /** Where its consumer threw. */
+  readonly where?: string | undefined;
   readonly endedAt: Date;
   readonly isCompensated: boolean;
   readonly cursor: string;
@@ -47,6 +49,8 @@ export interface FailedHandling extends InboxKey {
   readonly status: FailedStatus;
   readonly key: string | null;
   readonly reason: string | null;
+  /** Where it was thrown. */
+  readonly where?: string | undefined;
   readonly receivedAt: Date;
   readonly cursor: string;
 }

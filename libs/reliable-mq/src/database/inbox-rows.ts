@@ -107,6 +107,14 @@ export function inboxCursor(row: Pick<InboxTableRow, 'received_at_text' | 'event
   return writeCursor([row.received_at_text, row.event_id, row.consumer, row.type]);
 }
 
+/** Where what a row's reason says was thrown: the reason may be of something that is no attempt. */
+export function placeOf(row: { readonly reason: string | null; readonly last_attempt: AttemptRecord | null }): {
+  readonly where?: string;
+} {
+  const { reason, where } = row.last_attempt ?? {};
+  return where !== undefined && reason === row.reason ? { where } : {};
+}
+
 /** @returns how the row stands; whether that is the end of an attempt; in how many milliseconds it is due, null at an end */
 export function failureColumns({ next }: InboxFailure): {
   status: InboxStatus;

@@ -62,6 +62,8 @@ export interface Hooks {
   handlingFailed(
     handling: HandlingRef & {
       readonly reason: string;
+      /** Where the application threw: `StockService.deduct (stock.service.ts:41)`. */
+      readonly where?: string;
       readonly retryInMs: number | null;
       readonly outcome: ConsumerOutcome;
     },

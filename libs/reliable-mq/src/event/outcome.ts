@@ -12,6 +12,8 @@ export interface ReportedOutcome {
   readonly reason: string | null;
   /** When the producer's database stored it, ISO 8601. */
   readonly at: string;
+  /** Where the application threw: `StockService.deduct (stock.service.ts:41)`; left out where that is not known. */
+  readonly where?: string | undefined;
 }
 
 /** What a `@Compensate` method learns about the event that could not be consumed. A class, so that it can stand in a decorated signature. */
@@ -33,6 +35,8 @@ export interface AttemptRecord {
   /** ISO 8601, the database's clock. */
   readonly at: string;
   readonly reason: string;
+  /** Where the application threw: `StockService.deduct (stock.service.ts:41)`; left out where that is not known. */
+  readonly where?: string | undefined;
 }
 
 /** How many attempts a row's history keeps: the newest ones. */

@@ -186,6 +186,8 @@ export const SUSPECT_STARTS = 2;
 
 export interface InboxFailure {
   readonly reason: string;
+  /** Where it was thrown, for the history; at most 200 characters. */
+  readonly where?: string | undefined;
   /** Due after `retryInMs`; waiting for a release that handles it, without an attempt, for `waitMs`; or the end. */
   readonly next:
     { readonly retryInMs: number } | { readonly waitMs: number } | { readonly end: Exclude<FinalOutcome, 'handled'> };
@@ -196,6 +198,8 @@ export interface InboxRow {
   readonly attempts: number;
   readonly redrives: number;
   readonly reason: string | null;
+  /** Where what the reason says was thrown. */
+  readonly where?: string | undefined;
   readonly bodyHash: Buffer | null;
   /** Milliseconds until it is due; negative when overdue; null at an end. */
   readonly dueInMs: number | null;

@@ -18,6 +18,14 @@ describe('the fingerprint of a failure', () => {
     expect(fingerprintOf(reason)).toEqual({ id: expect.stringMatching(/^[0-9a-f]{12}$/) as string, text });
   });
 
+  it('tells places apart, and lines of a place not', () => {
+    const of = (where?: string): string => fingerprintOf('Error: order 7 is bad', where).id;
+    expect(of('Stock.deduct (stock.ts:41)')).toBe(of('Stock.deduct (stock.ts:50)'));
+    expect(of('Stock.deduct (stock.ts:41)')).not.toBe(of('Stock.restock (stock.ts:41)'));
+    expect(of()).toBe(fingerprintOf('Error: order 8 is bad').id);
+    expect(of()).not.toBe(of('Stock.deduct (stock.ts:41)'));
+  });
+
   it('is the same for one kind, and another one for another class', () => {
     const of = (reason: string): string => fingerprintOf(reason).id;
     expect(of('TypeError: order 7 is bad')).toBe(of('TypeError: order 12345 is bad'));

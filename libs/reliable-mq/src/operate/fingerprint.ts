@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { withoutLine } from '../log/thrown-at';
 
 /** Of what is left when the values are gone. */
 const MAX_LENGTH = 300;
@@ -20,10 +21,14 @@ export interface Fingerprint {
   readonly text: string;
 }
 
-/** @param reason why an event is dead, or a handling failed */
-export function fingerprintOf(reason: string | null): Fingerprint {
+/**
+ * @param reason why an event is dead, or a handling failed
+ * @param where it was thrown: the same text from two places is two kinds. What was stored by former releases has none
+ */
+export function fingerprintOf(reason: string | null, where?: string): Fingerprint {
   let text = reason ?? 'no reason given';
   for (const [value, place] of VALUES) text = text.replace(value, place);
   text = text.trim().slice(0, MAX_LENGTH);
-  return { id: createHash('sha256').update(text).digest('hex').slice(0, 12), text };
+  const whole = where === undefined ? text : `${text}\n${withoutLine(where)}`;
+  return { id: createHash('sha256').update(whole).digest('hex').slice(0, 12), text };
 }

@@ -4,7 +4,8 @@ import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '
 import type { EventRecord, HandlingKey, OperationsStore } from '../database/operations.store';
 import { newEventId } from '../event/event-id';
 import type { JobName } from '../event/hooks';
-import { BATCH, type BulkResult, changeAll, everything, look, LOOK_CAP, type Pace, type Pages } from './bulk';
+import { BATCH, type BulkResult, changeAll, everything, look, type Pace, type Pages } from './bulk';
+import { type FailureGroups, groupsOf } from './failure-groups';
 import { fingerprintOf } from './fingerprint';
 import { problemsOfHistory, problemsOfNote, problemsOfQueue, problemsOfSelection, refuse } from './operation-input';
 
@@ -49,29 +50,6 @@ export interface BackfillResult extends BulkResult<string> {
     readonly known: number;
   };
 }
-
-/** Failures of one kind. */
-export interface FailureGroup {
-  /** For the `fingerprint` of a selection. */
-  readonly fingerprint: string;
-  /** The error's class and what its messages have in common. */
-  readonly text: string;
-  readonly count: number;
-  readonly types: readonly string[];
-  readonly firstSeen: Date;
-  readonly lastSeen: Date;
-  /** The latest of them, with its whole reason. */
-  readonly example: { readonly eventId: string; readonly reason: string | null };
-}
-
-export interface FailureGroups {
-  /** The largest first, 100 at most. */
-  readonly groups: readonly FailureGroup[];
-  /** There are more failures than the newest 10,000, which were looked at. */
-  readonly isCut: boolean;
-}
-
-const MAX_GROUPS = 100;
 
 /**
  * What a person does with one DataSource's tables: the one model that EventOperations, the console and the command line share. Everything that
@@ -175,13 +153,25 @@ export class Operations {
   /** Dead events by what they failed of. */
   async deadGroups(filter: DeadFilter = {}): Promise<FailureGroups> {
     const pages = (page: Page) => this.store.deadEvents(filter, page);
-    return groupsOf(pages, ({ id, type, reason, endedAt }) => ({ eventId: id, type, reason, at: endedAt }));
+    return groupsOf(pages, ({ id, type, reason, where, endedAt }) => ({
+      eventId: id,
+      type,
+      reason,
+      where,
+      at: endedAt,
+    }));
   }
 
   /** Handlings that are not handled, by what they failed of. */
   async failedGroups(filter: FailedFilter = {}): Promise<FailureGroups> {
     const pages = (page: Page) => this.store.failedHandlings(filter, page);
-    return groupsOf(pages, ({ eventId, type, reason, receivedAt }) => ({ eventId, type, reason, at: receivedAt }));
+    return groupsOf(pages, ({ eventId, type, reason, where, receivedAt }) => ({
+      eventId,
+      type,
+      reason,
+      where,
+      at: receivedAt,
+    }));
   }
 
   private async onEvents(
@@ -251,7 +241,7 @@ export class Operations {
   ): AsyncGenerator<readonly string[]> {
     const { fingerprint, ...filter } = selection;
     const pages: Pages<DeadEvent> = (page) => this.store.deadEvents(filter, page);
-    const isChosen = (event: DeadEvent): boolean => matches(event) && isOf(fingerprint, event.reason);
+    const isChosen = (event: DeadEvent): boolean => matches(event) && isOf(fingerprint, event);
     yield* idsOf(everything(pages, isChosen));
   }
 
@@ -260,7 +250,7 @@ export class Operations {
   ): AsyncGenerator<readonly HandlingKey[]> {
     const { fingerprint, ...filter } = selection;
     const pages: Pages<FailedHandling> = (page) => this.store.failedHandlings(filter, page);
-    for await (const part of everything(pages, ({ reason }) => isOf(fingerprint, reason)))
+    for await (const part of everything(pages, (handling) => isOf(fingerprint, handling)))
       yield part.map(({ eventId, consumer, type }) => ({ eventId, consumer, type }));
   }
 }
@@ -284,49 +274,10 @@ function filterOf(selection: EventSelection | HandlingSelection): Audit['filter'
   return 'ids' in selection || 'keys' in selection ? null : { ...selection };
 }
 
-function isOf(fingerprint: string | undefined, reason: string | null): boolean {
-  return fingerprint === undefined || fingerprintOf(reason).id === fingerprint;
+function isOf(fingerprint: string | undefined, { reason, where }: DeadEvent | FailedHandling): boolean {
+  return fingerprint === undefined || fingerprintOf(reason, where).id === fingerprint;
 }
 
 async function* partsOf<Item>(items: readonly Item[]): AsyncGenerator<readonly Item[]> {
   for (let from = 0; from < items.length; from += BATCH) yield items.slice(from, from + BATCH);
-}
-
-interface Failure {
-  readonly eventId: string;
-  readonly type: string;
-  readonly reason: string | null;
-  readonly at: Date;
-}
-
-async function groupsOf<Item>(pages: Pages<Item>, failureOf: (item: Item) => Failure): Promise<FailureGroups> {
-  const groups = new Map<string, FailureGroup>();
-  let looked = 0;
-  let behind: string | undefined;
-  do {
-    const page = await pages({ order: 'newestFirst', behind, limit: BATCH });
-    for (const item of page) {
-      const failure = failureOf(item);
-      const { id } = fingerprintOf(failure.reason);
-      groups.set(id, joined(groups.get(id), failure));
-    }
-    looked += page.length;
-    behind = page.length === BATCH ? page.at(-1)?.cursor : undefined;
-  } while (behind !== undefined && looked < LOOK_CAP);
-  const largest = [...groups.values()].sort((a, b) => b.count - a.count).slice(0, MAX_GROUPS);
-  return { groups: largest, isCut: behind !== undefined || groups.size > MAX_GROUPS };
-}
-
-function joined(group: FailureGroup | undefined, { eventId, type, reason, at }: Failure): FailureGroup {
-  if (!group) {
-    const { id: fingerprint, text } = fingerprintOf(reason);
-    return { fingerprint, text, count: 1, types: [type], firstSeen: at, lastSeen: at, example: { eventId, reason } };
-  }
-  return {
-    ...group,
-    count: group.count + 1,
-    types: group.types.includes(type) ? group.types : [...group.types, type],
-    firstSeen: at < group.firstSeen ? at : group.firstSeen,
-    lastSeen: at > group.lastSeen ? at : group.lastSeen,
-  };
 }

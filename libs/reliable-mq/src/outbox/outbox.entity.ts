@@ -9,6 +9,8 @@ export interface StoredOutcome {
   readonly outcome: ConsumerOutcome;
   readonly reason: string | null;
   readonly at: string;
+  /** Where the application threw: `StockService.deduct (stock.service.ts:41)`; left out where that is not known. */
+  readonly where?: string | undefined;
 }
 
 export const OUTBOX_TABLE = 'reliable_mq_outbox';

@@ -136,6 +136,8 @@ export interface Receipt {
   readonly consumer: string;
   readonly outcome: ConsumerOutcome;
   readonly reason: string | null;
+  /** Where the consumer threw; at most 200 characters. */
+  readonly where?: string | undefined;
   /** For `retrying`: when the consumer tries next, in milliseconds from now. */
   readonly retryAfterMs: number | null;
   /**

@@ -2,6 +2,7 @@ import type { ConsumerOutcome } from '../event/outcome';
 import { CONSUMER_MAX_LENGTH } from '../event/event-type';
 import { isUuid } from '../event/event-id';
 import { storableText } from '../event/storable';
+import { PLACE_MAX_LENGTH } from '../log/thrown-at';
 import type { Receipt } from '../outbox/outbox.store';
 
 /** AMQP `type` of a message of receipts. */
@@ -23,6 +24,7 @@ export function encodeReceipts(receipts: readonly WireReceipt[]): Buffer {
   const bounded = receipts.map((receipt) => ({
     ...receipt,
     reason: receipt.reason === null ? null : storableText(receipt.reason, MAX_REASON_LENGTH),
+    ...placeOf(receipt.where),
   }));
   return Buffer.from(JSON.stringify({ receipts: bounded }));
 }
@@ -44,7 +46,10 @@ export function decodeReceipts(body: Buffer): { readonly receipts: readonly Wire
 
 function toReceipt(value: unknown): WireReceipt | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { eventId, source, consumer, outcome, reason, retryAfterMs, redrives } = value as Record<string, unknown>;
+  const { eventId, source, consumer, outcome, reason, where, retryAfterMs, redrives } = value as Record<
+    string,
+    unknown
+  >;
   if (typeof eventId !== 'string' || !isUuid(eventId)) return undefined;
   if (typeof source !== 'string' || typeof consumer !== 'string') return undefined;
   if (consumer === '' || consumer.length > CONSUMER_MAX_LENGTH || consumer !== storableText(consumer)) return undefined;
@@ -56,10 +61,16 @@ function toReceipt(value: unknown): WireReceipt | undefined {
     consumer,
     outcome: outcome as ConsumerOutcome,
     reason: typeof reason === 'string' ? storableText(reason, MAX_REASON_LENGTH) : null,
+    ...placeOf(where),
     retryAfterMs: outcome === 'retrying' ? retry : null,
     redrives:
       typeof redrives === 'number' && Number.isInteger(redrives) && redrives >= 0 ? Math.min(redrives, MAX_INT) : 0,
   };
+}
+
+/** Receipts of what was not thrown, and of former releases, have none. */
+function placeOf(where: unknown): { readonly where?: string } {
+  return typeof where === 'string' && where !== '' ? { where: storableText(where, PLACE_MAX_LENGTH) } : {};
 }
 
 const STRENGTH: Readonly<Record<ConsumerOutcome, number>> = { retrying: 0, rejected: 1, dead: 1, handled: 2 };

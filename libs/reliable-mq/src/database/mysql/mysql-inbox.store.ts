@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import type { AttemptRecord } from '../../event/outcome';
 import { storableText } from '../../event/storable';
 import type {
   ClaimableQueue,
@@ -16,8 +17,8 @@ import type {
   StartCounts,
 } from '../../inbox/inbox.store';
 import type { InboxStatus } from '../../inbox/inbox.entity';
-import { type ClaimedTableRow, failureColumns, toClaimedInboxRow } from '../inbox-rows';
-import { appendHistory, attemptRecord } from './append-history';
+import { type ClaimedTableRow, failureColumns, placeOf, toClaimedInboxRow } from '../inbox-rows';
+import { appendHistory, attemptRecord, LAST_ATTEMPT } from './append-history';
 import { ErrorNumber, errorNumber } from './database-errors';
 import { limitIdleTime } from './idle-limit';
 import { CLAIMED_COLUMNS, InboxClaims } from './inbox-claims';
@@ -109,12 +110,13 @@ export class MysqlInboxStore implements InboxStore {
   async find(key: InboxKey): Promise<InboxRow | undefined> {
     const [found] = await queryAlone<object>(
       this.dataSource,
-      `SELECT status, attempts, redrives, reason, body_hash, ${millisecondsBetween(NOW, 'due_at')} AS due_in_ms FROM ${this.table} WHERE ${KEY}`,
+      `SELECT status, attempts, redrives, reason, body_hash, ${millisecondsBetween(NOW, 'due_at')} AS due_in_ms, ${LAST_ATTEMPT} FROM ${this.table} WHERE ${KEY}`,
       keyColumns(key),
     );
     if (!found) return undefined;
-    const { status, attempts, redrives, reason, body_hash, due_in_ms } = readRow(found) as FoundRow;
-    return { status, attempts, redrives, reason, bodyHash: body_hash, dueInMs: due_in_ms };
+    const row = readRow(found) as FoundRow;
+    const { status, attempts, redrives, reason, body_hash, due_in_ms } = row;
+    return { status, attempts, redrives, reason, ...placeOf(row), bodyHash: body_hash, dueInMs: due_in_ms };
   }
 
   async adopt(key: InboxKey, message: InboxMessage, claim: InboxClaim, unfinishedStarts: number): Promise<boolean> {
@@ -141,19 +143,19 @@ export class MysqlInboxStore implements InboxStore {
 
   async insertFailure(key: InboxKey, message: InboxMessage, failure: InboxFailure, waitMs: number): Promise<boolean> {
     const { status, delayMs, counts } = failureColumns(failure);
-    const reason = storableText(failure.reason);
+    const told = toldOf(failure);
     return waitingAtMost(this.dataSource, waitMs, (own) =>
       insertOnce(
         own,
         `INSERT INTO ${this.table} (${MESSAGE}, status, attempts, received_at, due_at, ended_at, reason, history)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${counts ? 1 : 0}, ${NOW}, ${FROM_NOW}, ${delayMs === null ? NOW : 'NULL'}, ?,
-           ${counts ? `JSON_ARRAY(${attemptRecord('1', '?')})` : "'[]'"})`,
+           ${counts ? `JSON_ARRAY(${attemptRecord('1', '?', placeholderOf(failure))})` : "'[]'"})`,
         [
           ...messageColumns(this.dataSource, key, message),
           status,
           microseconds(delayMs),
-          reason,
-          ...(counts ? [reason] : []),
+          told[0],
+          ...(counts ? told : []),
         ],
         UNTOUCHED,
       ),
@@ -272,13 +274,13 @@ export class MysqlInboxStore implements InboxStore {
 
   async settleFailed(key: InboxKey, token: string, failure: InboxFailure): Promise<boolean> {
     const { status, delayMs, counts } = failureColumns(failure);
-    const reason = storableText(failure.reason);
+    const told = toldOf(failure);
     const matched = await writeAlone(
       this.dataSource,
-      `UPDATE ${this.table} SET ${counts ? `history = ${appendHistory('history', 'attempts', '?')}, ` : ''}
+      `UPDATE ${this.table} SET ${counts ? `history = ${appendHistory('history', 'attempts', '?', placeholderOf(failure))}, ` : ''}
          status = ?, due_at = ${FROM_NOW}, ended_at = ${delayMs === null ? NOW : 'NULL'}, claim_token = NULL, unfinished_starts = 0, reason = ?
        WHERE ${KEY} AND claim_token = ?`,
-      [...(counts ? [reason] : []), status, microseconds(delayMs), reason, ...keyColumns(key), toBinary(token)],
+      [...(counts ? told : []), status, microseconds(delayMs), told[0], ...keyColumns(key), toBinary(token)],
     );
     return matched === 1;
   }
@@ -293,6 +295,15 @@ export class MysqlInboxStore implements InboxStore {
   }
 }
 
+/** Reason and place of a failure, as they are stored; no place where it has none. */
+function toldOf({ reason, where }: InboxFailure): readonly string[] {
+  return [reason, ...(where === undefined ? [] : [where])].map((text) => storableText(text));
+}
+
+function placeholderOf({ where }: InboxFailure): string | undefined {
+  return where === undefined ? undefined : '?';
+}
+
 /** What a second message of one id changes nothing of. */
 const UNTOUCHED = 'version';
 interface FoundRow {
@@ -300,6 +311,7 @@ interface FoundRow {
   readonly attempts: number;
   readonly redrives: number;
   readonly reason: string | null;
+  readonly last_attempt: AttemptRecord | null;
   readonly body_hash: Buffer | null;
   readonly due_in_ms: number | null;
 }

@@ -25,7 +25,17 @@ const MOMENTS = new Set([
   'at',
   'since',
 ]);
-const JSONS = new Set(['payload', 'headers', 'consumers', 'history', 'outcomes', 'properties', 'filter', 'items']);
+const JSONS = new Set([
+  'payload',
+  'headers',
+  'consumers',
+  'history',
+  'outcomes',
+  'properties',
+  'filter',
+  'items',
+  'last_attempt',
+]);
 
 /** The row with each column as what it means: by the columns' names, which are the same in all statements. */
 export function readRow(row: object): unknown {

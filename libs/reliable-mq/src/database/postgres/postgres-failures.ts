@@ -1,6 +1,9 @@
 import type { DataSource } from 'typeorm';
+import type { AttemptRecord } from '../../event/outcome';
+import type { StoredOutcome } from '../../outbox/outbox.entity';
 import { readCursor } from '../cursor';
-import { INBOX_ORDER, inboxCursor } from '../inbox-rows';
+import { placeOfDeath } from '../event-rows';
+import { INBOX_ORDER, inboxCursor, placeOf } from '../inbox-rows';
 import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, FailedStatus, Page } from '../failures';
 import { queryAlone, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
@@ -54,15 +57,16 @@ export async function deadEvents(
     .where(`id ${isForward ? '>' : '<'} ?::uuid`, behind);
   const rows = await queryAlone<DeadRow>(
     dataSource,
-    `SELECT id, type, event_key, reason, ended_at, compensated_at FROM ${sqlNamesOf(dataSource).outbox}
+    `SELECT id, type, event_key, reason, outcomes, ended_at, compensated_at FROM ${sqlNamesOf(dataSource).outbox}
      WHERE ${conditions.toString()} ORDER BY id ${isForward ? 'ASC' : 'DESC'} LIMIT ${conditions.parameter(limit)}`,
     conditions.values,
   );
-  return rows.map(({ id, type, event_key, reason, ended_at, compensated_at }) => ({
+  return rows.map(({ id, type, event_key, reason, outcomes, ended_at, compensated_at }) => ({
     id,
     type,
     key: event_key,
     reason,
+    where: placeOfDeath(reason, outcomes),
     endedAt: ended_at,
     isCompensated: compensated_at !== null,
     cursor: id,
@@ -91,7 +95,7 @@ export async function failedHandlings(
   }
   const rows = await queryAlone<FailedRow>(
     dataSource,
-    `SELECT event_id, consumer, type, status, event_key, reason, received_at, ${utcText('received_at')} AS received_at_text
+    `SELECT event_id, consumer, type, status, event_key, reason, history -> -1 AS last_attempt, received_at, ${utcText('received_at')} AS received_at_text
      FROM ${sqlNamesOf(dataSource).inbox} WHERE ${conditions.toString()}
      ORDER BY ${INBOX_ORDER.map((column) => `${column} ${isForward ? 'ASC' : 'DESC'}`).join(', ')} LIMIT ${conditions.parameter(limit)}`,
     conditions.values,
@@ -103,6 +107,7 @@ export async function failedHandlings(
     status: row.status,
     key: row.event_key,
     reason: row.reason,
+    ...placeOf(row),
     receivedAt: row.received_at,
     cursor: inboxCursor(row),
   }));
@@ -113,6 +118,7 @@ interface DeadRow {
   type: string;
   event_key: string | null;
   reason: string | null;
+  outcomes: Record<string, StoredOutcome>;
   ended_at: Date;
   compensated_at: Date | null;
 }
@@ -124,6 +130,7 @@ interface FailedRow {
   status: FailedStatus;
   event_key: string | null;
   reason: string | null;
+  last_attempt: AttemptRecord | null;
   received_at: Date;
   received_at_text: string;
 }

@@ -1,12 +1,13 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { storableJson } from '../../event/storable';
-import { appendHistory } from './append-history';
+import { appendHistory, attemptRecord } from './append-history';
 import { idleLimitToSet } from './idle-limit';
 import { named, type NamedStatement } from './prepared-statements';
 import { lockTimeout, queryAlone, queryIn, queryWaiting, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
 import { storableIn } from './storable-texts';
-import { type ClaimedTableRow, failureColumns, toClaimedInboxRow } from '../inbox-rows';
+import { type ClaimedTableRow, failureColumns, placeOf, toClaimedInboxRow } from '../inbox-rows';
+import type { AttemptRecord } from '../../event/outcome';
 import type { InboxStatus } from '../../inbox/inbox.entity';
 import {
   type ClaimableQueue,
@@ -45,6 +46,10 @@ export class PostgresInboxStore implements InboxStore {
 
   private storable(text: string): string {
     return storableIn(this.dataSource, text);
+  }
+
+  private storablePlace({ where }: InboxFailure): string | null {
+    return where === undefined ? null : this.storable(where);
   }
 
   private messageColumns(key: InboxKey, message: InboxMessage): unknown[] {
@@ -98,10 +103,11 @@ export class PostgresInboxStore implements InboxStore {
       reason: string | null;
       body_hash: Buffer | null;
       due_in_ms: string | null;
+      last_attempt: AttemptRecord | null;
     }>(
       this.dataSource,
-      `SELECT status, attempts, redrives, reason, body_hash, extract(epoch FROM due_at - clock_timestamp()) * 1000 AS due_in_ms
-       FROM ${this.table} WHERE ${KEY}`,
+      `SELECT status, attempts, redrives, reason, body_hash, extract(epoch FROM due_at - clock_timestamp()) * 1000 AS due_in_ms,
+         history -> -1 AS last_attempt FROM ${this.table} WHERE ${KEY}`,
       columnsOf(key),
     );
     if (!row) return undefined;
@@ -110,6 +116,7 @@ export class PostgresInboxStore implements InboxStore {
       attempts: row.attempts,
       redrives: row.redrives,
       reason: row.reason,
+      ...placeOf(row),
       bodyHash: row.body_hash,
       dueInMs: row.due_in_ms === null ? null : Number(row.due_in_ms),
     };
@@ -139,9 +146,17 @@ export class PostgresInboxStore implements InboxStore {
        SELECT ${MESSAGE_VALUES}, $10, CASE WHEN $13::boolean THEN 1 ELSE 0 END, clock_timestamp() + $11::float8 * ${MS},
          CASE WHEN $11::float8 IS NULL THEN clock_timestamp() END, $12::text,
          CASE WHEN $13::boolean
-           THEN jsonb_build_array(jsonb_build_object('attempt', 1, 'at', statement_timestamp(), 'reason', $12::text)) ELSE '[]' END
+           THEN jsonb_build_array(${attemptRecord('1', '$12::text', '$15::text')}) ELSE '[]' END
        FROM ${lockTimeout('$14')} ON CONFLICT (event_id, consumer, type) DO NOTHING RETURNING 1`,
-      [...this.messageColumns(key, message), status, delayMs, this.storable(failure.reason), counts, waitMs],
+      [
+        ...this.messageColumns(key, message),
+        status,
+        delayMs,
+        this.storable(failure.reason),
+        counts,
+        waitMs,
+        this.storablePlace(failure),
+      ],
       waitMs,
     );
     return rows.length === 1;
@@ -252,9 +267,9 @@ export class PostgresInboxStore implements InboxStore {
       this.dataSource,
       `UPDATE ${this.table} AS i SET status = $5, due_at = clock_timestamp() + $6::float8 * ${MS},
          ended_at = CASE WHEN $6::float8 IS NULL THEN clock_timestamp() END, claim_token = NULL, unfinished_starts = 0, reason = $7,
-         history = CASE WHEN $8 THEN ${appendHistory('i.history', 'i.attempts', '$7::text')} ELSE i.history END
+         history = CASE WHEN $8 THEN ${appendHistory('i.history', 'i.attempts', '$7::text', '$9::text')} ELSE i.history END
        WHERE ${KEY} AND claim_token = $4 RETURNING 1`,
-      [...columnsOf(key), token, status, delayMs, this.storable(failure.reason), counts],
+      [...columnsOf(key), token, status, delayMs, this.storable(failure.reason), counts, this.storablePlace(failure)],
     );
     return rows.length === 1;
   }

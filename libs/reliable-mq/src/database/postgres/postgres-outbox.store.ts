@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { appendHistory } from './append-history';
+import { appendHistory, placeObject } from './append-history';
 import { named, type NamedStatement } from './prepared-statements';
 import { queryAlone, queryIn, utcText } from './sql';
 import { sqlNamesOf } from './sql-names';
@@ -248,8 +248,8 @@ export class PostgresOutboxStore implements OutboxStore {
       this.dataSource,
       `WITH receipt AS (
            SELECT *, array_position(ARRAY['retrying', 'rejected', 'dead', 'handled'], outcome) AS strength
-           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::int[])
-             AS t (id, consumer, outcome, reason, retry_ms, redrives)
+           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::int[], $8::text[])
+             AS t (id, consumer, outcome, reason, retry_ms, redrives, place)
          ), open AS MATERIALIZED (
            SELECT id, status, consumers, outcomes, redrives FROM ${this.table}
            WHERE id = ANY($1::uuid[]) AND confirm AND status <> 'dead' ORDER BY id FOR UPDATE
@@ -266,7 +266,7 @@ export class PostgresOutboxStore implements OutboxStore {
            SELECT l.id, l.status, l.consumers,
              l.outcomes || coalesce(jsonb_object_agg(n.consumer, jsonb_build_object(
                'outcome', n.outcome, 'reason', n.reason, 'at', statement_timestamp()
-             ) ORDER BY n.strength) FILTER (WHERE n.id IS NOT NULL), '{}') AS outcomes,
+             ) || ${placeObject('n.place')} ORDER BY n.strength) FILTER (WHERE n.id IS NOT NULL), '{}') AS outcomes,
              max(n.retry_ms) FILTER (WHERE n.outcome = 'retrying' AND (l.consumers = '[]'::jsonb OR l.consumers ? n.consumer)) AS retry_ms,
              array_agg(n.consumer) FILTER (WHERE n.outcome IS DISTINCT FROM l.outcomes -> n.consumer ->> 'outcome') AS changed
            FROM locked AS l LEFT JOIN news AS n ON n.id = l.id
@@ -321,6 +321,7 @@ export class PostgresOutboxStore implements OutboxStore {
         receipts.map((r) => r.retryAfterMs),
         receipts.map((r) => r.redrives),
         keptHours ?? null,
+        receipts.map(({ where }) => this.storable(where ?? null)),
       ],
     );
   }

@@ -54,9 +54,9 @@ export function eventLines(event: EventRecord & { readonly source?: string }): s
   const facts: (readonly [string, string])[] = [
     ['recorded', moment(event.createdAt)],
     ['published', event.publishedAt ? moment(event.publishedAt) : `not yet; ${count(attempts, 'attempt')}`],
-    ...outcomes.map(({ consumer, outcome, at, reason: why }): [string, string] => [
+    ...outcomes.map(({ consumer, outcome, at, reason: why, where }): [string, string] => [
       consumer,
-      `${outcome} ${moment(new Date(at))}${why === null ? '' : `: ${brief(why)}`}`,
+      `${outcome} ${moment(new Date(at))}${why === null ? '' : `: ${brief(why)}`}${placeText(where)}`,
     ]),
     ...event.consumers
       .filter((consumer) => !outcomes.some((each) => each.consumer === consumer))
@@ -87,12 +87,19 @@ export function handlingLines(handling: HandlingRecord & { readonly source?: str
   return `  ${consumer} ${status.toUpperCase()} ${eventId} ${type}${of}\n${indented(facts, '      ')}${historyLines(handling.history, '      ')}`;
 }
 
+function placeText(where: string | undefined): string {
+  return where === undefined ? '' : ` at ${where}`;
+}
+
 function indented(facts: readonly (readonly [string, string])[], indent = '    '): string {
   return columns(facts.map(([name, value]) => [`${indent}${name}`, value]));
 }
 
 function historyLines(history: readonly AttemptRecord[], indent = '    '): string {
   return history
-    .map(({ attempt, at, reason }) => `${indent}attempt ${attempt}, ${moment(new Date(at))}: ${brief(reason)}\n`)
+    .map(
+      ({ attempt, at, reason, where }) =>
+        `${indent}attempt ${attempt}, ${moment(new Date(at))}: ${brief(reason)}${placeText(where)}\n`,
+    )
     .join('');
 }

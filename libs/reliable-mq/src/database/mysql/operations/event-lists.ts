@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { lowestEventId } from '../../../event/event-id';
-import type { OutboxStatus } from '../../../outbox/outbox.entity';
-import { type OutboxTableRow, toEventRecord } from '../../event-rows';
+import type { OutboxStatus, StoredOutcome } from '../../../outbox/outbox.entity';
+import { type OutboxTableRow, placeOfDeath, toEventRecord } from '../../event-rows';
 import type { PastEvent, PastFilter } from '../../past-events';
 import type { DeadEvent, DeadFilter, Page } from '../../failures';
 import { DEFAULT_LIMIT, type EventFilter, type EventRecord, MAX_LIMIT } from '../../operations.store';
@@ -58,12 +58,13 @@ export class EventLists {
     const direction = order === 'oldestFirst' ? 'ASC' : 'DESC';
     const archived = filter.archived ?? false;
     const [ids, parameters] = this.idsOf({ ...filter, archived, status: 'dead', direction, behind, limit });
-    const columns = 'o.id, o.type, o.event_key, o.reason, o.ended_at, o.compensated_at';
+    const columns = 'o.id, o.type, o.event_key, o.reason, o.outcomes, o.ended_at, o.compensated_at';
     const rows = await this.rows(columns, ids, parameters, `ORDER BY o.id ${direction} LIMIT ${limit}`);
     return rows.map((row) => {
-      const { id, type, event_key, reason, ended_at, compensated_at } = readRow(row) as DeadRow;
+      const { id, type, event_key, reason, outcomes, ended_at, compensated_at } = readRow(row) as DeadRow;
+      const where = placeOfDeath(reason, outcomes);
       const isCompensated = compensated_at !== null;
-      return { id, type, key: event_key, reason, endedAt: ended_at, isCompensated, cursor: id };
+      return { id, type, key: event_key, reason, where, endedAt: ended_at, isCompensated, cursor: id };
     });
   }
 
@@ -167,6 +168,7 @@ interface DeadRow {
   readonly type: string;
   readonly event_key: string | null;
   readonly reason: string | null;
+  readonly outcomes: Readonly<Record<string, StoredOutcome>>;
   readonly ended_at: Date;
   readonly compensated_at: Date | null;
 }

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import type { AttemptRecord } from '../../../event/outcome';
 import type { InboxStatus } from '../../../inbox/inbox.entity';
 import type { InboxKey } from '../../../inbox/inbox.store';
 import { readCursor } from '../../cursor';
@@ -8,6 +9,7 @@ import {
   type HandlingTableRow,
   INBOX_ORDER,
   inboxCursor,
+  placeOf,
   type InboxTableRow,
   toHandlingRecord,
   toInboxRecord,
@@ -19,6 +21,7 @@ import {
   type InboxRecord,
   MAX_LIMIT,
 } from '../../operations.store';
+import { LAST_ATTEMPT } from '../append-history';
 import { readRow } from '../rows';
 import { queryAlone } from '../sql';
 import { sqlNamesOf } from '../sql-names';
@@ -64,18 +67,31 @@ export class HandlingLists {
   async failedHandlings(filter: FailedFilter, page: Page): Promise<readonly FailedHandling[]> {
     const { status, ...others } = filter;
     const { order, behind, limit } = page;
-    const rows = await this.rows('i.event_id, i.consumer, i.type, i.status, i.event_key, i.reason, i.received_at', {
-      ...others,
-      statuses: status === undefined ? NOT_HANDLED : [status],
-      direction: order === 'oldestFirst' ? 'ASC' : 'DESC',
-      behind,
-      limit,
-    });
+    const rows = await this.rows(
+      `i.event_id, i.consumer, i.type, i.status, i.event_key, i.reason, ${LAST_ATTEMPT}, i.received_at`,
+      {
+        ...others,
+        statuses: status === undefined ? NOT_HANDLED : [status],
+        direction: order === 'oldestFirst' ? 'ASC' : 'DESC',
+        behind,
+        limit,
+      },
+    );
     return rows.map((found) => {
       const row = readRow(found) as FailedRow;
       const { event_id, consumer, type, status, event_key, reason, received_at } = row;
       const cursor = inboxCursor(row);
-      return { eventId: event_id, consumer, type, status, key: event_key, reason, receivedAt: received_at, cursor };
+      return {
+        eventId: event_id,
+        consumer,
+        type,
+        status,
+        key: event_key,
+        reason,
+        ...placeOf(row),
+        receivedAt: received_at,
+        cursor,
+      };
     });
   }
 
@@ -159,6 +175,7 @@ interface FailedRow {
   readonly status: FailedStatus;
   readonly event_key: string | null;
   readonly reason: string | null;
+  readonly last_attempt: AttemptRecord | null;
   readonly received_at: Date;
   readonly received_at_text: string;
 }

@@ -54,11 +54,12 @@ export function applyReceipts(
 function groupedById(receipts: readonly Receipt[]): ReadonlyMap<string, readonly Receipt[]> {
   const byId = new Map<string, Receipt[]>();
   for (const receipt of receipts) {
-    const { eventId, consumer, reason } = receipt;
+    const { eventId, consumer, reason, where } = receipt;
     const clean = {
       ...receipt,
       consumer: storableText(consumer),
       reason: reason === null ? null : storableText(reason),
+      ...(where !== undefined && { where: storableText(where) }),
     };
     const same = byId.get(eventId);
     if (same) same.push(clean);

@@ -36,7 +36,8 @@ const STRENGTH: readonly ConsumerOutcome[] = ['retrying', 'rejected', 'dead', 'h
 export function judge(row: ReportedRow, receipts: readonly Receipt[], at: string): Verdict {
   const news = receipts.filter((receipt) => isNews(row, receipt));
   const outcomes = { ...row.outcomes };
-  for (const { consumer, outcome, reason } of [...news].sort(byStrength)) outcomes[consumer] = { outcome, reason, at };
+  for (const { consumer, outcome, reason, where } of [...news].sort(byStrength))
+    outcomes[consumer] = { outcome, reason, at, ...(where !== undefined && { where }) };
   const decides = (consumer: string): boolean => row.consumers.length === 0 || row.consumers.includes(consumer);
   const reported = Object.entries(outcomes).filter(([consumer]) => decides(consumer));
   const waits = news.filter(({ consumer, outcome }) => outcome === 'retrying' && decides(consumer));

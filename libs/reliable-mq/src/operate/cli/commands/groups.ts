@@ -1,6 +1,6 @@
 import type { FailedFilter } from '../../../database/failures';
 import { problemsOfSelection } from '../../operation-input';
-import type { FailureGroups } from '../../operations';
+import type { FailureGroups } from '../../failure-groups';
 import { type Command, UsageError } from '../command';
 import { brief, moment, table } from '../format';
 import { DATABASE_OPTION, TABLE_OPTIONS, withDatabase } from '../open-tables';
@@ -40,16 +40,17 @@ Failures of one kind have one fingerprint, which redrive, archive, discard and r
 };
 
 function textOf({ groups, isCut }: FailureGroups): string {
-  const rows = groups.map(({ fingerprint, count, types, firstSeen, lastSeen, example, text }) => [
+  const rows = groups.map(({ fingerprint, count, types, firstSeen, lastSeen, example, text, where }) => [
     fingerprint,
     String(count),
     moment(firstSeen),
     moment(lastSeen),
     types.join(', '),
     example.eventId,
+    where ?? '-',
     brief(text),
   ]);
-  const headings = ['fingerprint', 'count', 'first', 'last', 'types', 'example', 'failure'];
+  const headings = ['fingerprint', 'count', 'first', 'last', 'types', 'example', 'thrown at', 'failure'];
   const more = isCut ? 'There are more: groups are made of the newest 10,000 failures, and 100 are shown.\n' : '';
   return `${table(headings, rows, 'Nothing has failed.')}${more}`;
 }
