@@ -1,9 +1,36 @@
+import { Injectable } from '@nestjs/common';
+import { EventRecorder, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { eventually } from '../../support/eventually';
 import { quick, TestApp } from '../../support/test-app';
+import { TestBroker } from '../../support/test-broker';
 import { Orders, TwoServices } from './two-services';
 import { runCommand } from '../../../libs/reliable-mq/src/operate/cli/run-command';
 
-/** What docs/command-line.md answers for a person on call, each in one step. */
+@ReliableEvent({ type: 'order.shipped' })
+class OrderShipped {}
+
+@Injectable()
+class Shipments {
+  constructor(private readonly events: EventRecorder) {}
+
+  ship(): Promise<string> {
+    return this.events.transaction(() => this.events.record(new OrderShipped()));
+  }
+}
+
+@Injectable()
+class Parcels {
+  @ReliableEventHandler(OrderShipped)
+  handle(_event: OrderShipped): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/**
+ * A broker that is stopped, and a consumer that is down, are told by `doctor`: see doctor.int-spec.ts.
+ *
+ * What docs/command-line.md answers for a person on call, each in one step.
+ */
 describe('an incident is named by one command', () => {
   let services: TwoServices | undefined;
   let order: TestApp | undefined;
@@ -49,6 +76,33 @@ describe('an incident is named by one command', () => {
       const { output } = await runCommand(['list', '--status', 'pending'], { env, user: 'anna' });
       expect(output).toMatch(new RegExp(`${id} .* no queue is bound for "order.created"`));
     });
+  });
+
+  it('a binding was removed while its consumer was down: `list --status pending`; the consumer puts it back', async () => {
+    const broker = new TestBroker();
+    const service = broker.service('parcel', 'order.shipped');
+    const startConsumer = (): Promise<TestApp> =>
+      TestApp.start({ broker, reliableMq: quick({ service }), providers: [Parcels] });
+    const sender = broker.service('order');
+    order = await TestApp.start({ broker, reliableMq: quick({ service: sender }), providers: [Shipments] });
+    const env = { DATABASE_URL: order.database.url };
+    const consumer = await startConsumer();
+    const first = await order.get(Shipments).ship();
+    await eventually(async () => expect(await order!.outbox({ id: first })).toMatchObject([{ status: 'consumed' }]));
+    await consumer.dispose();
+    await (await broker.channel()).unbindQueue(`${service}.order.shipped`, broker.exchange, 'order.shipped');
+
+    const id = await order.get(Shipments).ship();
+    await eventually(async () => {
+      const { output } = await runCommand(['list', '--status', 'pending'], { env, user: 'anna' });
+      expect(output).toMatch(new RegExp(`${id} .* no queue is bound for "order.shipped"`));
+    });
+    const again = await startConsumer();
+    await eventually(async () => expect(await order!.outbox({ id })).toMatchObject([{ status: 'consumed' }]));
+    await again.dispose();
+    await order.dispose();
+    order = undefined;
+    await broker.dispose();
   });
 
   it("the consumer's database refuses: `doctor` there", async () => {

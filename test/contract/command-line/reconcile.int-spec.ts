@@ -108,7 +108,10 @@ describe.each(DATABASES)('reconcile on %s', (database) => {
   it('finds what a producer has lost, and has the receipts sent again that it has lost, in the midst of load', async () => {
     startLoad();
     await eventually(async () => (await consumed()) >= 30);
-    const ended = (await services.order.outbox()).filter(({ status }) => status === 'consumed').slice(0, 20);
+    // Of what was published twice a second receipt may be under way.
+    const ended = (await services.order.outbox())
+      .filter(({ status, attempts }) => status === 'consumed' && attempts === 1)
+      .slice(0, 20);
     const keys = ended.map(({ payload }) => (JSON.parse(payload) as { orderId: string }).orderId);
     const [gone, setBack] = [keys.slice(0, 5), keys.slice(5)];
     const earlier = moment(-2 * MINUTE_MS);

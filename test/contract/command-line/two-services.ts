@@ -1,9 +1,9 @@
 import { Injectable, type Provider } from '@nestjs/common';
 import { IsString } from 'class-validator';
-import { EventRecorder, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
+import { EventRecorder, MemoryBroker, ReliableEvent, ReliableEventHandler } from 'nestjs-reliable-mq';
 import { Column, Entity, EntityManager, PrimaryGeneratedColumn } from 'typeorm';
 import { type CommandResult, runCommand } from '../../../libs/reliable-mq/src/operate/cli/run-command';
-import type { DatabaseName } from '../../support/database';
+import { createTestDatabase, type DatabaseName, type TestDatabase } from '../../support/database';
 import { quick, TestApp } from '../../support/test-app';
 
 @ReliableEvent({ type: 'order.created', consumers: ['stock'], key: ({ orderId }: OrderCreated) => orderId })
@@ -43,26 +43,60 @@ export class Stock {
 
 /** A producer and a consumer with a database each, on one broker, and the command line beside them. */
 export class TwoServices {
+  private readonly broker = new MemoryBroker();
+  private orderApp: TestApp | undefined;
+  private stockApp: TestApp | undefined;
+
   private constructor(
-    readonly order: TestApp,
-    readonly stock: TestApp,
+    private readonly databases: { readonly order: TestDatabase; readonly stock: TestDatabase },
+    private readonly ofOrder: readonly Provider[],
   ) {}
 
   /** @param ofOrder further providers of the producer */
   static async start(database: DatabaseName, ofOrder: readonly Provider[] = []): Promise<TwoServices> {
-    const order = await TestApp.start({
-      database,
+    const databases = { order: await createTestDatabase(database), stock: await createTestDatabase(database) };
+    const services = new TwoServices(databases, ofOrder);
+    await services.startOrder();
+    await services.startStock();
+    return services;
+  }
+
+  get order(): TestApp {
+    if (!this.orderApp) throw new Error('the producer has not started');
+    return this.orderApp;
+  }
+
+  get stock(): TestApp {
+    if (!this.stockApp) throw new Error('the consumer has not started');
+    return this.stockApp;
+  }
+
+  /** Again, on the same database, when it was stopped. */
+  async startOrder(): Promise<void> {
+    this.orderApp = await TestApp.start({
+      database: this.databases.order,
+      broker: this.broker,
       reliableMq: quick({ service: 'order', receipts: { chaseAfterMs: 1000 } }),
-      providers: [Orders, ...ofOrder],
+      providers: [Orders, ...this.ofOrder],
     });
-    const stock = await TestApp.start({
-      database,
-      broker: order.broker,
+  }
+
+  async startStock(): Promise<void> {
+    this.stockApp = await TestApp.start({
+      database: this.databases.stock,
+      broker: this.broker,
       reliableMq: quick({ service: 'stock', consume: { maxAttempts: 2 } }),
       entities: [Deduction],
       providers: [Stock],
     });
-    return new TwoServices(order, stock);
+  }
+
+  stopOrder(): Promise<void> {
+    return this.order.close();
+  }
+
+  stopStock(): Promise<void> {
+    return this.stock.close();
   }
 
   place(orderId: string): Promise<string> {
@@ -92,5 +126,6 @@ export class TwoServices {
   async dispose(): Promise<void> {
     await this.stock.dispose();
     await this.order.dispose();
+    await Promise.all([this.databases.stock.drop(), this.databases.order.drop()]);
   }
 }
