@@ -21,6 +21,7 @@ interface Told {
 describe.each(DATABASES)('replay --dry-run on %s', (database) => {
   let services: TwoServices;
   let broker: TestBroker;
+  const environment = { ...process.env };
 
   beforeEach(async () => {
     services = await TwoServices.start(database);
@@ -34,7 +35,7 @@ describe.each(DATABASES)('replay --dry-run on %s', (database) => {
     ran.length = 0;
   });
   afterEach(async () => {
-    for (const name of Object.keys(process.env)) if (name.startsWith('REPLAY_')) delete process.env[name];
+    process.env = environment;
     await services.dispose();
     await broker.dispose();
   });

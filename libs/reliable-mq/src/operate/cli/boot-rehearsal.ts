@@ -3,6 +3,7 @@ import {
   type DynamicModule,
   type INestApplicationContext,
   Injectable,
+  Module,
   type OnModuleInit,
   type Type,
 } from '@nestjs/common';
@@ -79,8 +80,10 @@ export async function bootRehearsal(path: string): Promise<BootedApplication> {
 }
 
 /** Its export is global, and so reaches the library's module, wherever the application imports that. */
-function root(module: Type): DynamicModule {
+function root(application: Type): DynamicModule {
+  @Module({})
   class Rehearsal {}
+  @Module({})
   class Application {}
   return {
     module: Application,
@@ -91,7 +94,7 @@ function root(module: Type): DynamicModule {
         providers: [{ provide: REHEARSING, useValue: true }, SilentScheduler],
         exports: [REHEARSING],
       },
-      module,
+      application,
     ],
   };
 }
