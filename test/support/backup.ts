@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +35,21 @@ export async function backUp({ kind, url }: Pick<TestDatabase, 'kind' | 'url'>):
   // Bytes are written as hexadecimal digits, so that no character set touches them.
   await run('mariadb-dump', [...server, '--single-transaction', '--hex-blob', `--result-file=${file}`, name]);
   return { dispose, restore: () => run('mariadb', [...server, name], file) };
+}
+
+/**
+ * Why no backup can be made here, for people; undefined when one can. A slim machine has no client tools, and pg_dump refuses a server that is
+ * newer than itself.
+ */
+export async function noBackup({ kind, query }: Pick<TestDatabase, 'kind' | 'query'>): Promise<string | undefined> {
+  const tool = kind === 'postgres' ? 'pg_dump' : 'mariadb-dump';
+  const { status, stdout } = spawnSync(tool, ['--version'], { encoding: 'utf8' });
+  if (status !== 0) return `${tool} is not installed`;
+  if (kind !== 'postgres') return undefined;
+  const [row] = await query<{ server_version: string }>('SHOW server_version');
+  const majorOf = (text: string): number => Number(/\d+/.exec(text));
+  const server = row?.server_version ?? '';
+  return majorOf(stdout) < majorOf(server) ? `${stdout.trim()} is older than the server's ${server}` : undefined;
 }
 
 /** @param input file for its standard input */

@@ -1,4 +1,4 @@
-import { type Backup, backUp } from '../../support/backup';
+import { type Backup, backUp, noBackup } from '../../support/backup';
 import type { DatabaseName } from '../../support/database';
 import { eventually } from '../../support/eventually';
 import { TwoServices } from './two-services';
@@ -18,10 +18,15 @@ describe.each(DATABASES)('reconcile on %s after a backup was restored', (databas
   let isLoading: boolean;
   let load: Promise<void>;
   let placed: string[];
+  /** Why nothing can be tried here. */
+  let obstacle: string | undefined;
 
   beforeEach(async () => {
     placed = [];
     services = await TwoServices.start(database);
+    const { database: own } = services.order;
+    obstacle = await noBackup({ kind: own.kind, query: own.query.bind(own) });
+    if (obstacle !== undefined) process.stderr.write(`Not tried on ${database}: ${obstacle}.\n`);
   });
   afterEach(async () => {
     await endLoad();
@@ -76,6 +81,7 @@ describe.each(DATABASES)('reconcile on %s after a backup was restored', (databas
     all.filter((each) => !some.includes(each)).sort();
 
   it('of the consumer: exactly what its database has lost is sent again, and done once', async () => {
+    if (obstacle !== undefined) return;
     startLoad();
     await atLeast(15);
     backup = await backUp(services.stock.database);
@@ -107,6 +113,7 @@ describe.each(DATABASES)('reconcile on %s after a backup was restored', (databas
   });
 
   it('of the producer: what its database has lost is listed, and nothing else is; the rest ends, and nothing is done twice', async () => {
+    if (obstacle !== undefined) return;
     startLoad();
     await atLeast(15);
     backup = await backUp(services.order.database);
