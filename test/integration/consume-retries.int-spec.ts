@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { IsInt, IsString } from 'class-validator';
 import {
   type EventContext,
+  EventRecorder,
   RejectEvent,
   ReliableEvent,
   ReliableEventHandler,
@@ -259,6 +260,28 @@ describeEachDatabase('a handler that fails', (database) => {
       const id = consuming.send('late');
       const row = await consuming.settled(id, 'handled');
       expect(row.history).toMatchObject([{ reason: expect.stringContaining('late_reference') as string }]);
+    });
+  }
+
+  // There DDL would commit the inbox row, which says that the event is handled, while the handler still runs.
+  if (database === 'mariadb') {
+    it('fails when it runs DDL, which is not sent; on a connection of its own it may', async () => {
+      const sql = 'CREATE TABLE made_by_handler (id int)';
+      consuming.script.onEvent = async (_, { attempt, manager }) => {
+        if (attempt === 1) await manager.query(sql);
+        await consuming.app.get(EventRecorder).outside(() => consuming.app.dataSource.query(sql));
+        await manager.query('INSERT INTO made_by_handler VALUES (1)');
+      };
+      const id = consuming.send('ddl');
+      const row = await consuming.settled(id, 'handled');
+      expect(row).toMatchObject({
+        attempts: 2,
+        history: [
+          { attempt: 1, reason: expect.stringContaining(`ImplicitCommitError: A handler was about`) as string },
+        ],
+      });
+      await expect(consuming.notes(id)).resolves.toEqual(['ddl']);
+      expect(await consuming.app.query('SELECT id FROM made_by_handler')).toEqual([{ id: 1 }]);
     });
   }
 

@@ -18,6 +18,7 @@ describe('the public API', () => {
       'EventOperations',
       'EventRecorder',
       'HandlerTimeoutError',
+      'ImplicitCommitError',
       'InboxEntry',
       'InvalidEventError',
       'InvalidOptionsError',

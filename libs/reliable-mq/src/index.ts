@@ -21,6 +21,7 @@ export { schemaScript } from './database/databases';
 export {
   EventNotFoundError,
   HandlerTimeoutError,
+  ImplicitCommitError,
   InvalidEventError,
   InvalidOptionsError,
   InvalidSetupError,

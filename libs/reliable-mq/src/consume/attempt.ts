@@ -1,7 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { DatabaseDeadlineError, type DatabaseFailure, type DatabasePort } from '../database/port';
 import { type Cause, causationIdOf, causeOf, correlationIdOf } from '../event/cause';
-import { describeError, HandlerTimeoutError, TransactionAbortedError } from '../event/errors';
+import { describeError, HandlerTimeoutError } from '../event/errors';
 import type { Handling, HandlingEnd } from '../event/around';
 import type { HandlingRef } from '../event/hooks';
 import type { HookRunner } from '../event/hook-runner';
@@ -120,9 +120,7 @@ export class Attempts {
         const handle = (): Promise<unknown> => invoke(attempt, messages, queryRunner.manager, cutOff);
         await this.transactions.join(open, handle, messages.map(asCause));
         // The COMMIT would look fine, and commit nothing.
-        const cause = database.rolledBackBy(queryRunner);
-        if (cause !== undefined)
-          throw new TransactionAbortedError('the database has rolled it back already', { cause });
+        open.guard.assertAlive('The commit was asked for');
         const isLost = database.hasLostTransaction(queryRunner);
         if (isLost instanceof Promise ? await isLost : isLost)
           throw new Error("it ended the library's transaction by SQL of its own");

@@ -116,6 +116,14 @@ export interface DatabasePort {
    */
   rehearseCommit(queryRunner: QueryRunner): Promise<void>;
 
+   * The statement that has committed the open transaction without being told to, as DDL does, where the database would take what follows and commit
+   * it statement by statement; undefined where there is none.
+   */
+  committedBy(queryRunner: QueryRunner): string | undefined;
+
+  /** Whether a statement commits the open transaction before it does anything else. */
+  commitsImplicitly(sql: string): boolean;
+
   /** Whether a statement that an application has written may end the open transaction, or undo a part of it. */
   mayEndTransaction(sql: string): boolean;
 

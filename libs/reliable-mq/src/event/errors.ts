@@ -2,6 +2,9 @@ import { messageText } from '../log/describe-error';
 
 export { describeError, remarkOn } from '../log/describe-error';
 
+/** Characters of a statement in a message. */
+const MAX_STATEMENT_LENGTH = 120;
+
 /**
  * Every error this library throws on purpose. `code` is stable and meant for programs, `message` for people: what went
  * wrong, which ids, what to do. `details` carries the ids and numbers of the message.
@@ -25,6 +28,7 @@ export type ReliableMqErrorCode =
   | 'TRANSACTION_ABORTED'
   | 'TRANSACTION_ENDED'
   | 'TRANSACTION_BUSY'
+  | 'IMPLICIT_COMMIT'
   | 'INVALID_EVENT'
   | 'PAYLOAD_TOO_LARGE'
   | 'NOT_AN_EVENT'
@@ -89,19 +93,50 @@ export class TransactionAbortedError extends ReliableMqError {
 }
 
 /**
- * Something was begun in a transaction, or in a nested one, after its end (commit or rollback) had been decided. It was refused: behind the end it
- * would have been stored by itself.
+ * Something was begun in a transaction, or in a nested one, after its end (commit or rollback) had been decided, or after a statement had committed
+ * it, as DDL does on MySQL and MariaDB. It was refused: behind the end it would have been stored by itself.
  */
 export class TransactionEndedError extends ReliableMqError {
-  /** @param what was begun, as the beginning of a sentence */
-  constructor(what: string) {
+  /**
+   * @param what was begun, as the beginning of a sentence
+   * @param committedBy the statement that has committed the transaction without being told to
+   */
+  constructor(what: string, committedBy?: string) {
     super(
       'TRANSACTION_ENDED',
-      `${what} after the end of its transaction had been decided, so it was refused. Await all that the transaction's ` +
-        'function starts before the function returns or throws: Promise.allSettled waits for every branch, Promise.all ' +
-        'does not. Run what is meant to go on without the transaction in events.outside(() => …).',
+      committedBy === undefined
+        ? `${what} after the end of its transaction had been decided, so it was refused. Await all that the transaction's ` +
+            'function starts before the function returns or throws: Promise.allSettled waits for every branch, Promise.all ' +
+            'does not. Run what is meant to go on without the transaction in events.outside(() => …).'
+        : `${what} after its transaction had been committed by a statement of its own, so it was refused: ${beginningOf(committedBy)}. ` +
+            'MySQL and MariaDB commit the open transaction when they get DDL (CREATE, ALTER, DROP, TRUNCATE, …). What came before it is ' +
+            'committed; what follows would be, statement by statement. Run such statements outside of transactions, for example in a migration.',
+      committedBy === undefined ? {} : { committedBy: beginningOf(committedBy) },
     );
   }
+}
+
+/**
+ * A handler, or a compensation handler, was about to run a statement by which MySQL and MariaDB commit the open transaction. It was not sent: its inbox
+ * row would say that the event is handled while the handler still runs.
+ */
+export class ImplicitCommitError extends ReliableMqError {
+  constructor(sql: string) {
+    const statement = beginningOf(sql);
+    super(
+      'IMPLICIT_COMMIT',
+      `A handler was about to commit its transaction before its end, so the statement was not sent: ${statement}. MySQL and MariaDB commit ` +
+        'the open transaction when they get DDL (CREATE, ALTER, DROP, TRUNCATE, …). Run it on a connection of its own, by ' +
+        'events.outside(() => dataSource.query(…)), or before the application starts, in a migration.',
+      { statement },
+    );
+  }
+}
+
+/** Statements may be long. */
+function beginningOf(sql: string): string {
+  const text = sql.trim().replace(/\s+/g, ' ');
+  return text.length > MAX_STATEMENT_LENGTH ? `${text.slice(0, MAX_STATEMENT_LENGTH)} …` : text;
 }
 
 /** A statement had to wait too long for a nested transaction that another branch has open on the same connection. */

@@ -200,6 +200,7 @@ export class EventRecorder {
     const made = newEvents(eventType, payloads, common, this.token, this.options.record.maxPayloadBytes);
     const events = Array.isArray(made) ? made : await made;
     const { queryRunner } = guard;
+    guard.assertAlive(begun(eventType.type));
     try {
       // The end waits for it if it is decided meanwhile.
       await level.run(() =>

@@ -2,7 +2,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../database/data-source-of';
 import type { DatabasePort } from '../database/port';
 import { depthOf } from '../database/transaction-depth';
-import { TransactionAbortedError, TransactionEndedError } from '../event/errors';
+import { ImplicitCommitError, TransactionAbortedError, TransactionEndedError } from '../event/errors';
 import type { CallChain, Frame } from './call-chain';
 import type { Commit } from './committed-event';
 import type { IsolationLevel } from './isolation-level';
@@ -60,6 +60,12 @@ export class QueryRunnerGuard {
   private isAnsweredByRollback = false;
   /** The application ended the transaction past TypeORM: the COMMIT looks fine, and commits nothing. */
   private isLost = false;
+  /** Whether this library has a part in the open transaction: it has opened it, or a recording or a function has joined it. */
+  private isShared = false;
+  /** Whether it must not be committed before its end: it has the inbox row of what is handled. */
+  private isHandling = false;
+  /** A statement of the application has committed it. */
+  private committedBy: string | undefined;
 
   constructor(
     readonly queryRunner: QueryRunner,
@@ -91,7 +97,7 @@ export class QueryRunnerGuard {
     // Without a function to tell: one that is driven by hand, or a call chain that something has torn off its function.
     const level = this.levels[0]?.isByHand ? this.levels[0].innermostByHand : this.levels.at(-1);
     level?.assertOpen(what);
-    if (level) this.assertAlive();
+    if (level) this.assertAlive(what);
     return level;
   }
 
@@ -100,14 +106,45 @@ export class QueryRunnerGuard {
     if (runs === 'function') level.assertOpen(what, joining);
     const innermost = level.innermostByHand;
     if (innermost !== level) innermost.assertOpen(what);
-    this.assertAlive();
+    this.assertAlive(what);
     return innermost;
   }
 
-  /** Some servers roll a transaction back whole, as at a deadlock, and take what follows as if there had been none: each statement by itself. */
-  private assertAlive(): void {
+  /** A recording, or a function, joins the open transaction: from now on nothing may be begun in it that would be committed by itself. */
+  share(): void {
+    this.isShared = true;
+  }
+
+  /** An event is handled, or compensated, in the open transaction. */
+  handle(): void {
+    this.isHandling = true;
+  }
+
+  /**
+   * Some servers roll a transaction back whole, as at a deadlock, or commit it, as at DDL, and take what follows as if there had been none: each
+   * statement by itself. Where this library has no part in it, as in migrations, what follows a commit is the application's.
+   * @param what is begun, for the message
+   */
+  assertAlive(what: string): void {
     const cause = this.guarding.database.rolledBackBy(this.queryRunner);
     if (cause !== undefined) throw new TransactionAbortedError('the database has rolled it back already', { cause });
+    if (this.isShared && this.hasBeenCommitted()) throw new TransactionEndedError(what, this.committedBy);
+  }
+
+  /** What it has committed is handed over, whatever becomes of what is left. */
+  private hasBeenCommitted(): boolean {
+    this.committedBy ??= this.guarding.database.committedBy(this.queryRunner);
+    if (this.committedBy === undefined) return false;
+    this.isDoubtful = true;
+    this.handOver();
+    return true;
+  }
+
+  /** The events of all levels, whose transaction has been committed. */
+  private handOver(): void {
+    const events = this.levels.flatMap((each) => each.events.splice(0));
+    if (events.length === 0) return;
+    this.guarding.onCommit({ dataSource: this.dataSource, events, doubtful: this.isDoubtful });
   }
 
   /** Opens a transaction, or a savepoint in the level that is given. */
@@ -124,6 +161,9 @@ export class QueryRunnerGuard {
       this.isDoubtful = false;
       this.isAnsweredByRollback = false;
       this.isLost = false;
+      this.isShared = this.isOwn;
+      this.isHandling = false;
+      this.committedBy = undefined;
     }
     this.levels.push(level);
     const start = (): Promise<void> => this.typeorm.startTransaction.call(this.queryRunner, isolation);
@@ -159,9 +199,10 @@ export class QueryRunnerGuard {
         level.conclude(false);
         return level.outer?.unnest(level);
       }
+      const isCommitted = this.hasBeenCommitted();
       if (how === 'commit') {
         if (level.failure) throw level.failure.error;
-        this.assertAlive();
+        if (!isCommitted) this.assertAlive('A commit was asked for');
         if (!level.outer && level.events.length > 0) {
           const isLost = this.guarding.database.hasLostTransaction(this.queryRunner);
           this.isLost = isLost instanceof Promise ? await isLost : isLost;
@@ -188,6 +229,7 @@ export class QueryRunnerGuard {
    */
   assertCommitted(): void {
     if (this.isAnsweredByRollback) throw new TransactionAbortedError();
+    if (this.committedBy !== undefined) throw new TransactionEndedError('A commit was asked for', this.committedBy);
     if (this.isLost) throw new Error('the transaction was ended by SQL of the application');
   }
 
@@ -209,6 +251,7 @@ export class QueryRunnerGuard {
       this.isAnsweredByRollback = this.guarding.database.isRollback(rawResults);
     } else if (!this.isDoubtful && this.levels.some(({ events }) => events.length > 0)) {
       this.isDoubtful = this.guarding.database.mayEndTransaction(query) && !TYPEORM_SAVEPOINT.test(query);
+      if (this.isDoubtful) this.hasBeenCommitted();
     }
   }
 
@@ -263,6 +306,9 @@ export class QueryRunnerGuard {
     } catch (error) {
       return Promise.reject(error as Error);
     }
+    if (this.isHandling && this.guarding.database.commitsImplicitly(args[0])) {
+      return Promise.reject(new ImplicitCommitError(args[0]));
+    }
     return level ? level.run(send) : send();
   }
 
@@ -275,7 +321,10 @@ export class QueryRunnerGuard {
   /** TypeORM's subscribers may have begun something before the end that nobody awaits. */
   private sendEnd(level: TransactionLevel, sql: string, send: () => Promise<unknown>): Promise<unknown> {
     const unsettled = level.settled();
-    return (unsettled ? unsettled.then(send) : send()).then((result) => {
+    // A savepoint is gone with the transaction that it was in.
+    const isGone = this.committedBy !== undefined && TYPEORM_SAVEPOINT.test(sql);
+    const sent = isGone ? Promise.resolve(undefined) : unsettled ? unsettled.then(send) : send();
+    return sent.then((result) => {
       this.onEnded(level, sql);
       return result;
     });
@@ -285,11 +334,8 @@ export class QueryRunnerGuard {
     const isKept = KEEPS.test(sql) && !(sql === 'COMMIT' && this.isAnsweredByRollback);
     if (sql !== 'COMMIT') return level.conclude(isKept);
     // Savepoints that are still open end with it.
-    const events = this.levels.flatMap((each) => [...each.events]);
+    if (isKept) this.handOver();
     for (const each of this.levels) each.conclude(false);
-    if (isKept && events.length > 0) {
-      this.guarding.onCommit({ dataSource: this.dataSource, events, doubtful: this.isDoubtful });
-    }
   }
 
   /** @returns when what an end waits for is over, and what is nested has ended; undefined: now */

@@ -72,6 +72,7 @@ export class TransactionContext {
     const frame = this.chain.onDataSource(dataSource);
     if (!frame) return undefined;
     const guard = this.guardOf(frame.queryRunner);
+    guard.share();
     return { guard, level: guard.levelIn(frame, what) };
   }
 
@@ -82,6 +83,7 @@ export class TransactionContext {
    */
   levelOf(queryRunner: QueryRunner, what: string): OpenLevel | undefined {
     const guard = this.guardOf(queryRunner);
+    guard.share();
     const level = guard.present(what);
     return level && { guard, level };
   }
@@ -162,6 +164,7 @@ export class TransactionContext {
   /** Run a function as part of a transaction that is open. */
   join<T>({ guard, level }: OpenLevel, work: () => Promise<T> | T, causes?: readonly Cause[]): Promise<T> {
     const joining = { isRunning: true };
+    if (causes) guard.handle();
     const frame = this.frameOf(guard, level, true, joining, causes);
     return level.joinWith(joining, () => this.chain.run(frame, work));
   }

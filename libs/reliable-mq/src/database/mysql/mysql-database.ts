@@ -17,16 +17,22 @@ import { migrateSchema, verifySchema } from './schema-migrator';
 import { learnAboutServer, raisePacketTo, serverOf } from './server';
 import { onOwnConnection, writeOn } from './sql';
 import { tableProblems } from './table-problems';
-import { hasFailedStatement, knownToBeOpen, noteAnswer, noteFailure, rolledBackBy } from './transaction-state';
+import {
+  commitsImplicitly,
+  committedBy,
+  hasFailedStatement,
+  knownToBeOpen,
+  mayHaveCommitted,
+  noteAnswer,
+  noteFailure,
+  rolledBackBy,
+} from './transaction-state';
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
 const PING_DEADLINE_MS = 2000;
 
 /** Statements that end or undo (a part of) a transaction. */
 const TRANSACTION_CONTROL = /\b(savepoint|rollback|commit)\b|^\s*(begin|start\s+transaction|xa)\b/i;
-/** And those that commit it before they do anything else (MySQL Reference Manual, "Statements That Cause an Implicit Commit"). */
-const IMPLICIT_COMMIT =
-  /^\s*(alter|analyze|cache|check|create|drop|flush|grant|install|load\s+index|lock|optimize|rename|repair|reset|revoke|set\s+password|truncate|uninstall|unlock)\b/i;
 
 const watched = new WeakSet<DataSource>();
 
@@ -149,8 +155,16 @@ export class MysqlDatabase implements DatabasePort {
       : Promise.reject(new TransactionAbortedError('the database has rolled it back already', { cause }));
   }
 
+  committedBy(queryRunner: QueryRunner): string | undefined {
+    return committedBy(queryRunner);
+  }
+
+  commitsImplicitly(sql: string): boolean {
+    return commitsImplicitly(sql);
+  }
+
   mayEndTransaction(sql: string): boolean {
-    return TRANSACTION_CONTROL.test(sql) || IMPLICIT_COMMIT.test(sql);
+    return TRANSACTION_CONTROL.test(sql) || commitsImplicitly(sql);
   }
 
   /** What cannot be committed is an error. */
@@ -179,15 +193,22 @@ export class MysqlDatabase implements DatabasePort {
     return knownToBeOpen(queryRunner) ?? false;
   }
 
+  /** Before the next statement: it would be committed by itself. */
+  private async askAfter(queryRunner: QueryRunner): Promise<void> {
+    // A connection that does not answer takes no further statement either.
+    await this.isTransactionOpen(queryRunner).catch(() => undefined);
+  }
+
   /** Also the application's: what an answer says of its transaction, and of a server that takes no writes. */
   private watchStatements(): void {
     if (watched.has(this.dataSource)) return;
     watched.add(this.dataSource);
     const subscriber: EntitySubscriberInterface = {
-      afterQuery: ({ success, rawResults, error, queryRunner }) => {
-        if (success) return noteAnswer(queryRunner, rawResults);
-        noteFailure(queryRunner, error);
-        return dismissIfReadOnly(this.dataSource, queryRunner, error);
+      afterQuery: ({ success, query, rawResults, error, queryRunner }) => {
+        if (success) noteAnswer(queryRunner, query, rawResults);
+        else noteFailure(queryRunner, query, error);
+        if (mayHaveCommitted(queryRunner) && !isDatabaseUnavailable(error)) return this.askAfter(queryRunner);
+        return success ? undefined : dismissIfReadOnly(this.dataSource, queryRunner, error);
       },
     };
     this.dataSource.subscribers.push(subscriber);

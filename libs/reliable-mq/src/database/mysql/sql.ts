@@ -57,10 +57,10 @@ async function send(queryRunner: QueryRunner, sql: string, parameters: Parameter
   logger.logQuery(sql, [...parameters], queryRunner);
   try {
     const result = await sendOn(connection, sql, parameters);
-    noteAnswer(queryRunner, result);
+    noteAnswer(queryRunner, sql, result);
     return result;
   } catch (error) {
-    noteFailure(queryRunner, error);
+    noteFailure(queryRunner, sql, error);
     logger.logQueryError(error as Error, sql, [...parameters], queryRunner);
     await dismissIfReadOnly(dataSourceOf(queryRunner), queryRunner, error);
     throw new QueryFailedError(sql, [...parameters], error as Error);

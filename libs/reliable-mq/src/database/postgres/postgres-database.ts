@@ -144,6 +144,15 @@ export class PostgresDatabase implements DatabasePort {
     }
   }
 
+  /** DDL is part of the transaction. */
+  committedBy(): undefined {
+    return undefined;
+  }
+
+  commitsImplicitly(): boolean {
+    return false;
+  }
+
   mayEndTransaction(sql: string): boolean {
     return TRANSACTION_CONTROL.test(sql);
   }
