@@ -150,7 +150,11 @@ describe('an application whose decorators contradict each other does not start, 
   it('and options of @TransactionalEvent that cannot work', async () => {
     @Injectable()
     class Recorder {
-      @TransactionalEvent(ThingDone, () => null, { dataSource: 'other', isolation: 'bogus' as never })
+      @TransactionalEvent(ThingDone, () => null, {
+        dataSource: 'other',
+        isolation: 'bogus' as never,
+        retryOnDeadlock: -1,
+      })
       async one(): Promise<void> {}
 
       @TransactionalEvent(ThingDone, () => null, { isolaton: 'SERIALIZABLE', headers: { a: 1 } } as never)
@@ -159,6 +163,7 @@ describe('an application whose decorators contradict each other does not start, 
       @TransactionalEvent(ThingDone, () => null, {
         dataSource: 'default',
         isolation: 'SERIALIZABLE',
+        retryOnDeadlock: 3,
         headers: () => ({}),
       })
       @TransactionalEvent(ThingDoneToo, () => null, { dataSource: 'elsewhere' })
@@ -173,6 +178,7 @@ describe('an application whose decorators contradict each other does not start, 
       '@TransactionalEvent on Recorder#one: dataSource "other" is not one of the module\'s ("default").',
       '@TransactionalEvent on Recorder#one: isolation must be one of "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", ' +
         '"SERIALIZABLE", got "bogus".',
+      '@TransactionalEvent on Recorder#one: retryOnDeadlock must be a whole number from 0 to 100, got -1.',
       "@TransactionalEvent on Recorder#misspelt: headers must be a function of the method's arguments, got an object.",
       '@TransactionalEvent on Recorder#misspelt: Unknown option "isolaton"; did you mean "isolation"?',
       '@TransactionalEvent on Recorder#twice: dataSource "elsewhere" is not one of the module\'s ("default").',

@@ -1,7 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { DatabaseDeadlineError, type DatabaseFailure, type DatabasePort } from '../database/port';
 import { type Cause, causationIdOf, causeOf, correlationIdOf } from '../event/cause';
-import { describeError, HandlerTimeoutError } from '../event/errors';
+import { causesOf, describeError, HandlerTimeoutError } from '../event/errors';
 import type { Handling, HandlingEnd } from '../event/around';
 import type { HandlingRef } from '../event/hooks';
 import type { HookRunner } from '../event/hook-runner';
@@ -14,8 +14,6 @@ import { failedAttempt, failureOf, HANDLED, type Outcome, reportOf, STOPPING, TA
 
 /** How long the database may take to answer when the question is whether it is there, in milliseconds. */
 const PING_DEADLINE_MS = 2000;
-/** Causes of causes that are looked at. */
-const MAX_CAUSES = 5;
 
 /** What is attempted. */
 export interface Attempt {
@@ -255,11 +253,9 @@ function unavailable(error: unknown, started: boolean): Undecided {
 
 /** What the database says of an error, or of what has caused it: handlers wrap what they catch. */
 function failureIn(error: unknown, database: DatabasePort): DatabaseFailure | undefined {
-  let each = error;
-  for (let depth = 0; depth <= MAX_CAUSES && each instanceof Error; depth += 1) {
-    const kind = database.failureOf(each);
+  for (const each of causesOf(error)) {
+    const kind = each instanceof Error ? database.failureOf(each) : undefined;
     if (kind) return kind;
-    each = each.cause;
   }
   return undefined;
 }

@@ -81,6 +81,12 @@ export interface DatabasePort {
   failureOf(error: unknown): DatabaseFailure | undefined;
 
   /**
+   * Whether an error says that the database has rolled back the whole transaction because of what ran beside it (deadlock, serialization failure): it
+   * is over at once when the same transaction is run again.
+   */
+  isDeadlock(error: unknown): boolean;
+
+  /**
    * A query runner that has its connection. One that the pool gives too late goes back to it.
    * @param timeoutMs how long to wait, in milliseconds
    * @param stop do not wait any longer than this

@@ -2,6 +2,16 @@ import { messageText } from '../log/describe-error';
 
 export { describeError, remarkOn } from '../log/describe-error';
 
+/** Causes of causes that are looked at. */
+const MAX_CAUSES = 5;
+
+/** An error, and what has caused it: applications wrap what they catch. */
+export function causesOf(error: unknown): readonly unknown[] {
+  const causes = [error];
+  for (let each = error; each instanceof Error && causes.length <= MAX_CAUSES; causes.push(each)) each = each.cause;
+  return causes;
+}
+
 /** Characters of a statement in a message. */
 const MAX_STATEMENT_LENGTH = 120;
 

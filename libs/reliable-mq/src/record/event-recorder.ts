@@ -53,12 +53,24 @@ export interface TransactionOptions {
   readonly dataSource?: string;
   /** Isolation level of a transaction that is opened; one that is joined keeps its own. */
   readonly isolation?: IsolationLevel;
+  /**
+   * How often the method or function is run again, from its beginning and in a new transaction, when the database has rolled its transaction back
+   * because of a deadlock or a serialization failure. Whatever it does beside the transaction is done again too. Nothing is run again in a transaction that
+   * was joined: whoever opened it would have to begin it anew. 0 to 100.
+   * @default 0
+   */
+  readonly retryOnDeadlock?: number;
 }
 
 /** Which transaction a function runs in: that of a manager, which is open already, or the present or a new one. */
 export type TransactionChoice =
   | (TransactionOptions & { readonly manager?: never })
-  | { readonly manager: EntityManager; readonly dataSource?: never; readonly isolation?: never };
+  | {
+      readonly manager: EntityManager;
+      readonly dataSource?: never;
+      readonly isolation?: never;
+      readonly retryOnDeadlock?: never;
+    };
 
 /** Records events in the caller's transaction: the row exists if and only if the business change does. */
 @Injectable()
@@ -124,7 +136,7 @@ export class EventRecorder {
     try {
       if ('manager' in options) return this.transactions.join(this.transactionOf(managerOf(options)), work);
       const set = options.dataSource === undefined ? this.stores.default : this.stores.byName(options.dataSource);
-      return this.transactions.run(set.dataSource, options.isolation, work);
+      return this.transactions.run(set.dataSource, options.isolation, work, options.retryOnDeadlock);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -247,18 +259,18 @@ function isHeaders(value: unknown): value is EventHeaders {
 }
 
 /** TypeScript refuses both of these; JavaScript would have options ignored, and a transaction opened beside the one that was meant. */
-function managerOf({ manager, dataSource, isolation }: TransactionChoice): EntityManager {
+function managerOf({ manager, dataSource, isolation, retryOnDeadlock }: TransactionChoice): EntityManager {
   if (!manager) {
     throw new InvalidSetupError([
       'events.transaction was called with a manager that is undefined. Leave it out to have a transaction opened.',
     ]);
   }
-  const given = Object.entries({ dataSource, isolation }).filter(([, value]) => value !== undefined);
+  const given = Object.entries({ dataSource, isolation, retryOnDeadlock }).filter(([, value]) => value !== undefined);
   if (given.length > 0) {
     const names = given.map(([name]) => name).join(' and ');
     throw new InvalidSetupError([
       `events.transaction was called with manager and with ${names}: the transaction of a manager is open already, in its ` +
-        `DataSource and with its isolation. Leave out ${names}, or leave the manager out to have a transaction opened.`,
+        `DataSource and with its isolation, and whoever opened it ends it. Leave out ${names}, or leave the manager out to have a transaction opened.`,
     ]);
   }
   return manager;

@@ -5,7 +5,7 @@ import { dataSourceOf } from '../database/data-source-of';
 import type { Cause } from '../event/cause';
 import type { DatabasePort } from '../database/port';
 import { Stores } from '../database/stores';
-import { TransactionEndedError } from '../event/errors';
+import { causesOf, TransactionEndedError } from '../event/errors';
 import { CallChain, type Frame } from './call-chain';
 import { CommittedEvents } from './committed-events';
 import type { IsolationLevel } from './isolation-level';
@@ -96,13 +96,30 @@ export class TransactionContext {
   /**
    * Run a function in the transaction that this call chain is in, or in a new one that commits when the function's promise
    * fulfils and rolls back when it rejects.
+   * @param retries how often the function is run again, in another new transaction, after a deadlock
    * @throws TransactionAbortedError when the database rolled back at the commit, because a statement had failed before
    */
-  run<T>(dataSource: DataSource, isolation: IsolationLevel | undefined, work: () => Promise<T> | T): Promise<T> {
+  run<T>(
+    dataSource: DataSource,
+    isolation: IsolationLevel | undefined,
+    work: () => Promise<T> | T,
+    retries = 0,
+  ): Promise<T> {
     const current = this.current(dataSource, 'A transaction was joined');
     if (current) return this.join(current, work);
     const queryRunner = dataSource.createQueryRunner();
-    return this.runNew(queryRunner, isolation, (open) => this.join(open, work));
+    const done = this.runNew(queryRunner, isolation, (open) => this.join(open, work));
+    if (!(retries > 0)) return done;
+    return done.catch((error: unknown) => {
+      if (!this.isDeadlock(dataSource, error)) throw error;
+      return this.run(dataSource, isolation, work, retries - 1);
+    });
+  }
+
+  /** Also one that was wrapped on its way, or swallowed. */
+  private isDeadlock(dataSource: DataSource, error: unknown): boolean {
+    const database = this.guarding.get(dataSource)?.database;
+    return causesOf(error).some((each) => database?.isDeadlock(each));
   }
 
   /** Run a function in a new transaction on a query runner of the caller's, whatever transaction this call chain is in. */

@@ -40,6 +40,9 @@ const RETRIED_AT_ONCE = [1020, 1205, 1213, 1412, 3101];
 /** What undoes the whole transaction, and not only the statement: the next one would be committed by itself. */
 const ROLLS_BACK_ALL = [1213, 1614, 3101];
 
+/** Since the transaction's snapshot, with `innodb_snapshot_isolation`: it can be run again, and not go on. */
+const RECORD_CHANGED = 1020;
+
 /** What the server answers for a savepoint that went with its transaction. */
 const NO_SUCH_SAVEPOINT = 1305;
 
@@ -93,6 +96,11 @@ export function isRetriedAtOnce(error: unknown): boolean {
 
 export function rollsBackAll(error: unknown): boolean {
   return ROLLS_BACK_ALL.includes(errorNumber(error) ?? 0);
+}
+
+/** Whether the transaction could not go on because of what ran beside it. */
+export function isDeadlock(error: unknown): boolean {
+  return rollsBackAll(error) || errorNumber(error) === RECORD_CHANGED;
 }
 
 export function isConsequence(error: unknown): boolean {

@@ -8,7 +8,7 @@ import { TableCheck } from '../table-check';
 import type { Examined, OwnedPart, SchemaMode, StatementLimit } from '../port';
 import { ownersOf } from './owners';
 import { callersWaitingFor, destroyConnection, poolSizeOf } from './connection';
-import { isConflict, isConsequence, isDatabaseUnavailable, isRefused } from './database-errors';
+import { isConflict, isConsequence, isDatabaseUnavailable, isDeadlock, isRefused } from './database-errors';
 import { examine } from './examine';
 import { limitIdleTime } from './idle-limit';
 import { killSession } from './outside-pool';
@@ -104,6 +104,10 @@ export class MysqlDatabase implements DatabasePort {
     if (isConflict(error)) return 'conflict';
     if (isConsequence(error)) return 'consequence';
     return isRefused(error) ? 'refused' : undefined;
+  }
+
+  isDeadlock(error: unknown): boolean {
+    return isDeadlock(error);
   }
 
   acquire(timeoutMs: number, stop?: AbortSignal): Promise<QueryRunner> {

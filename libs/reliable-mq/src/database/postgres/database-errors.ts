@@ -34,6 +34,14 @@ export function isTransient(error: unknown): boolean {
   return state !== undefined && TRANSIENT.some((beginning) => state.startsWith(beginning));
 }
 
+/** serialization_failure and deadlock_detected. */
+const DEADLOCKS = ['40001', '40P01'];
+
+/** Whether the transaction could not go on because of what ran beside it. */
+export function isDeadlock(error: unknown): boolean {
+  return DEADLOCKS.includes(sqlState(error) ?? '');
+}
+
 /** The five-character SQLSTATE of a failed statement. No class begins with E, and Node's own `EPIPE` must not look like one. */
 export function sqlState(error: unknown): string | undefined {
   const driverError = (error as { driverError?: unknown } | null)?.driverError ?? error;

@@ -7,7 +7,7 @@ import type { DatabaseFailure, DatabasePort, Examined, OwnedPart, SchemaMode } f
 import { TableCheck } from '../table-check';
 import { ownersOf } from './owners';
 import { callersWaitingFor, poolSizeOf } from './connection-pool';
-import { isDatabaseUnavailable, isTransient, sqlState } from './database-errors';
+import { isDatabaseUnavailable, isDeadlock, isTransient, sqlState } from './database-errors';
 import { destroyConnection, hasLostTransaction, isWhole } from './deadline';
 import { examine } from './examine';
 import { findSchema } from './find-schema';
@@ -107,6 +107,10 @@ export class PostgresDatabase implements DatabasePort {
     const state = sqlState(error);
     if (state === undefined) return undefined;
     return CONSEQUENCES.includes(state) ? 'consequence' : 'refused';
+  }
+
+  isDeadlock(error: unknown): boolean {
+    return isDeadlock(error);
   }
 
   acquire(timeoutMs: number, stop?: AbortSignal): Promise<QueryRunner> {

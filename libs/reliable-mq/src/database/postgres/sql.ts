@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { dataSourceOf } from '../data-source-of';
-import { sqlState } from './database-errors';
+import { isDeadlock, sqlState } from './database-errors';
 import { onOwnConnection as onOwn, STATEMENT_DEADLINE_MS } from '../acquire-query-runner';
 import { destroyConnection } from './deadline';
 import { DatabaseDeadlineError, DatabaseReadOnlyError } from '../port';
@@ -9,8 +9,6 @@ import { keepsStatementsPrepared, type NamedStatement, queryPrepared } from './p
 
 /** What the answer to a statement may take beyond its waiting. */
 const ANSWER_MARGIN_MS = 5000;
-/** SQLSTATEs serialization_failure and deadlock_detected. */
-const CONFLICTS = ['40001', '40P01'];
 /** Of a statement that stands alone, so that each attempt is a transaction of its own. */
 const CONFLICT_ATTEMPTS = 5;
 /** SQLSTATE lock_not_available: what `lock_timeout` says. */
@@ -37,7 +35,7 @@ export async function queryAlone<Row>(
     try {
       return await onOwnConnection(dataSource, (queryRunner) => queryOn<Row>(queryRunner, sql, parameters), deadlineMs);
     } catch (error) {
-      if (attempt >= CONFLICT_ATTEMPTS || !CONFLICTS.includes(sqlState(error) ?? '')) throw error;
+      if (attempt >= CONFLICT_ATTEMPTS || !isDeadlock(error)) throw error;
     }
   }
 }

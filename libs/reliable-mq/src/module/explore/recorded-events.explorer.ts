@@ -9,6 +9,9 @@ import { Stores } from '../../database/stores';
 import type { DiscoveredMethod } from './decorated-methods';
 import { readDataSource } from './read-data-source';
 
+/** After a deadlock. Who needs more of them should lock rows in one order. */
+const MAX_RETRIES = 100;
+
 /** Finds every `@TransactionalEvent`. */
 @Injectable()
 export class RecordedEventsExplorer {
@@ -42,6 +45,7 @@ function problemsOf(options: unknown, stores: Stores): string[] {
   const reader = new OptionReader(options, '', problems);
   readDataSource(reader, stores, problems);
   reader.choice('isolation', 'READ COMMITTED', ISOLATION_LEVELS);
+  reader.integer('retryOnDeadlock', 0, 0, MAX_RETRIES);
   const headers = reader.raw('headers');
   if (headers !== undefined && typeof headers !== 'function')
     problems.push(`headers must be a function of the method's arguments, got ${show(headers)}.`);
