@@ -1,3 +1,4 @@
+import { StatementTooLargeError } from '../database/port';
 import type { StoreSet } from '../database/stores';
 import { describeError } from '../event/errors';
 import { createLog } from '../log/log';
@@ -16,8 +17,13 @@ export class InboxWriter {
 
   constructor(private readonly stop: AbortSignal) {}
 
+  get isStopping(): boolean {
+    return this.stop.aborted;
+  }
+
   /**
    * Run a statement until it succeeds.
+   * @throws StatementTooLargeError at once: it would be too large again
    * @param isOwed try it once even when the process is stopping
    * @returns undefined when the process is stopping
    */
@@ -26,6 +32,7 @@ export class InboxWriter {
       try {
         return await statement();
       } catch (error) {
+        if (error instanceof StatementTooLargeError) throw error;
         if (set.database.failureOf(error) === 'unavailable') await this.recovered(set, error);
         else await this.afterRefusal(set, attempt, error);
       }

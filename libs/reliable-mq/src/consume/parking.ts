@@ -21,7 +21,7 @@ interface Copy {
 /**
  * Puts a copy of what the inbox has put aside into the consumer's parking queue, where people look for it and can move it back. The
  * inbox row is what parks a message, so copies are sent beside its way: one that cannot be sent now waits in memory, holds nobody up,
- * and is gone with the process.
+ * and is gone with the process. What the inbox cannot hold is parked by the queue alone (`putAlone`).
  */
 export class Parking {
   private readonly log = createLog();
@@ -63,6 +63,14 @@ export class Parking {
     this.copies.push({ message, reason });
     this.bytes += message.body.length;
     if (!this.sending) void this.sendAll();
+  }
+
+  /** A message that the inbox cannot hold: nobody else has it, so it is the caller's until this says true. */
+  async putAlone(message: IncomingMessage, reason: string): Promise<boolean> {
+    const outcome = await this.send({ message, reason });
+    if (outcome.status === 'routed') this.put += 1;
+    else this.stuck.met({ consumer: this.consumer, reason: outcome.reason });
+    return outcome.status === 'routed';
   }
 
   stop(): void {

@@ -274,7 +274,12 @@ export class Pipeline {
 
   private async storeFailure(message: Opening, claim: Claim, failure: Failure): Promise<Outcome> {
     if (isParked(failure) && !claim.isOwned) return this.parked.park(message, failure.reason, message.raw.redelivered);
-    const settled = await claim.settle(failure);
+    let settled: boolean | undefined;
+    try {
+      settled = await claim.settle(failure);
+    } catch (error) {
+      return this.parked.leaveToBroker(message, failure.reason, error);
+    }
     if (settled === undefined) return STOPPING;
     if (!settled) {
       if (claim.isOwned) this.told.claimLost(claim);

@@ -157,6 +157,21 @@ export class DatabaseUnavailableError extends Error {
   override readonly name: string = 'DatabaseUnavailableError';
 }
 
+/** The server takes no statement as large as a row needs. Nothing was sent: it would close the connection, which is what an outage looks like. */
+export class StatementTooLargeError extends Error {
+  override readonly name = 'StatementTooLargeError';
+
+  /**
+   * @param what needs it, with its id
+   * @param remedy see `StatementLimit.raiseTo`
+   */
+  constructor(what: string, bytes: number, maxBytes: number, remedy: string) {
+    super(
+      `${what} takes a statement of ${bytes} bytes, and the server takes ${maxBytes} (max_allowed_packet). ${remedy}, and start the application again`,
+    );
+  }
+}
+
 /** The server takes no writes: after a failover it is a standby, or its transactions are read-only by default. */
 export class DatabaseReadOnlyError extends DatabaseUnavailableError {
   override readonly name = 'DatabaseReadOnlyError';

@@ -34,8 +34,8 @@ export function warnOfSmallPool(
 }
 
 /**
- * What a database with a limit for statements does not take cannot be recorded, and a message that it cannot store is held for as long
- * as that is so.
+ * What a database with a limit for statements does not take cannot be recorded, and a message that it cannot store is parked by the broker when its
+ * first attempt fails.
  */
 export function warnOfSmallStatements(
   { name, database: { statementLimit: limit } }: StoreSet,

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { storableJson } from '../../event/storable';
 import type { InboxKey, InboxMessage, MessageIdentity } from '../../inbox/inbox.store';
+import { StatementTooLargeError } from '../port';
 import { raisePacketTo, serverOf } from './server';
 
 /** The row of one handling: the primary key. */
@@ -20,20 +21,15 @@ export function identityColumns(key: InboxKey, message: MessageIdentity): unknow
   return [...keyColumns(key), message.version, message.redrives, message.bodyHash, message.key];
 }
 
-/**
- * @throws Error before anything is sent when the server takes no statement as large as the message needs: it would close the connection, which is what
- *   an outage looks like
- */
+/** @throws StatementTooLargeError before anything is sent, when the server takes no statement as large as the message needs */
 export function messageColumns(dataSource: DataSource, key: InboxKey, message: InboxMessage): unknown[] {
   const properties = storableJson(message.properties);
   const { maxStatementBytes } = serverOf(dataSource);
   // The properties may stand in it twice, and a quote in them takes two bytes.
   const bytes = message.body.length + 4 * Buffer.byteLength(properties) + ROOM_BYTES;
   if (bytes > maxStatementBytes) {
-    throw new Error(
-      `Message ${key.eventId} ("${key.type}") takes a statement of ${bytes} bytes, and the server takes ${maxStatementBytes} (max_allowed_packet). ` +
-        `${raisePacketTo(bytes)}, and start the application again; the broker keeps the message.`,
-    );
+    const what = `Message ${key.eventId} ("${key.type}")`;
+    throw new StatementTooLargeError(what, bytes, maxStatementBytes, raisePacketTo(bytes));
   }
   return [...identityColumns(key, message), message.body, properties];
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { NewOutboxEvent } from '../../../outbox/outbox.store';
 import { inRuns } from '../rows-of-values';
+import { StatementTooLargeError } from '../../port';
 import { raisePacketTo } from '../server';
 import { writeIn } from '../sql';
 import { FROM_NOW, microseconds, NOW, toBinary } from '../values';
@@ -18,7 +19,7 @@ export interface Insertion {
 
 /**
  * Insert events in the manager's open transaction, in as many statements as they need.
- * @throws Error before anything is sent when the server takes no statement as large as one of them needs
+ * @throws StatementTooLargeError before anything is sent when the server takes no statement as large as one of them needs
  */
 export async function insertEvents(
   manager: EntityManager,
@@ -79,8 +80,5 @@ function escapedBytes({ payload, headers, consumers }: NewOutboxEvent, maxBytes:
 }
 
 function tooLarge({ id, type }: NewOutboxEvent, bytes: number, maxBytes: number): Error {
-  return new Error(
-    `Event ${id} ("${type}") takes a statement of ${bytes} bytes, and the server takes ${maxBytes} (max_allowed_packet). ` +
-      `${raisePacketTo(bytes)} and start again, or record a smaller payload.`,
-  );
+  return new StatementTooLargeError(`Event ${id} ("${type}")`, bytes, maxBytes, raisePacketTo(bytes));
 }
