@@ -1,5 +1,5 @@
 import type { Lab } from './lab';
-import type { BenchOptions } from './options';
+import type { BenchOptions, DatabaseKind } from './options';
 import { ratiosOf, type Spread, spreadOf } from './stats';
 import type { ServersCpu, WorkResult } from './work';
 
@@ -20,7 +20,7 @@ export interface Figure {
 /** Milliseconds of processor time: of the measured process, and of the servers where the system tells. */
 export interface Cpu {
   readonly node: number;
-  readonly postgres?: number;
+  readonly database?: number;
   readonly rabbitmq?: number;
 }
 
@@ -50,6 +50,8 @@ export interface Benchmark {
   readonly work: string;
   /** What it is compared with. */
   readonly baseline: string;
+  /** Runs on these. @default PostgreSQL alone */
+  readonly databases?: readonly DatabaseKind[];
   /** Takes long: only with --full, or by name. */
   readonly isFull?: boolean;
   /** Needs the packages in `peers/`: only with --peers, or by name. */
@@ -58,22 +60,25 @@ export interface Benchmark {
 }
 
 /** Measures the sides in turns, each as often; every second turn the other way round. */
-export async function inTurns<Side extends string>(
+export async function inTurns<Sides extends Readonly<Record<string, (() => Promise<WorkResult>) | undefined>>>(
   { options, say }: Bench,
-  sides: Readonly<Record<Side, () => Promise<WorkResult>>>,
-): Promise<Record<Side, WorkResult[]>> {
-  const names = Object.keys(sides) as Side[];
-  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Side, WorkResult[]>;
+  sides: Sides,
+): Promise<{ [Side in keyof Sides]: WorkResult[] }> {
+  const measured = Object.entries(sides).flatMap(([name, measure]) =>
+    measure ? [{ name, measure, results: [] as WorkResult[] }] : [],
+  );
   for (let turn = 1; turn <= options.runs; turn += 1) {
-    for (const name of turn % 2 === 1 ? names : [...names].reverse()) {
-      const result = await sides[name]();
-      results[name].push(result);
+    for (const { name, measure, results } of turn % 2 === 1 ? measured : measured.toReversed()) {
+      const result = await measure();
+      results.push(result);
       say(
         `turn ${turn}: ${name} ${Math.round(perSecond(result))}/s, ${Math.round(cpuMsPer1000(result))} ms CPU per 1,000`,
       );
     }
   }
-  return results;
+  return Object.fromEntries(measured.map(({ name, results }) => [name, results])) as {
+    [Side in keyof Sides]: WorkResult[];
+  };
 }
 
 export function perSecond({ count, seconds }: WorkResult): number {
@@ -131,7 +136,7 @@ function cpuOf(results: readonly WorkResult[]): Cpu {
   if (servers.length === 0) return { node };
   const middle = (server: keyof ServersCpu): number =>
     spreadOf(servers.map(({ serversCpuMs, count }) => (serversCpuMs[server] / count) * 1_000)).median;
-  return { node, postgres: middle('postgres'), rabbitmq: middle('rabbitmq') };
+  return { node, database: middle('database'), rabbitmq: middle('rabbitmq') };
 }
 
 /** @returns undefined without a target */

@@ -35,6 +35,13 @@ describe('the benchmarks that are run', () => {
     expect(chosen('--only', 'peers-drain,bloat')).toEqual(['bloat', 'peers-drain']);
   });
 
+  it('are on MariaDB those that are written for it', () => {
+    expect(chosen('--database', 'mariadb')).toEqual(['record', 'drain', 'consume', 'big-table']);
+    expect(() => chosen('--database', 'mariadb', '--only', 'drain,saga')).toThrow(
+      new UsageError('On mariadb there is no benchmark saga; --list shows them all.'),
+    );
+  });
+
   it('are none by a name that is wrong', () => {
     expect(() => chosen('--only', 'drain,dry')).toThrow(
       new UsageError('There is no benchmark dry; --list shows them all.'),

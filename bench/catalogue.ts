@@ -38,9 +38,13 @@ export const BENCHMARKS: readonly Benchmark[] = [
 ];
 
 /** @throws UsageError for a name that is none */
-export function chosenBenchmarks({ only, full, peers }: BenchOptions): readonly Benchmark[] {
+export function chosenBenchmarks({ only, full, peers, database }: BenchOptions): readonly Benchmark[] {
   const unknown = only.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
   if (unknown.length > 0) throw new UsageError(`There is no benchmark ${unknown.join(', ')}; --list shows them all.`);
-  if (only.length > 0) return BENCHMARKS.filter(({ name }) => only.includes(name));
-  return BENCHMARKS.filter(({ isFull, isPeers }) => (full || !isFull) && (peers || !isPeers));
+  const possible = BENCHMARKS.filter(({ databases = ['postgres'] }) => databases.includes(database));
+  const elsewhere = only.filter((name) => !possible.some((benchmark) => benchmark.name === name));
+  if (elsewhere.length > 0)
+    throw new UsageError(`On ${database} there is no benchmark ${elsewhere.join(', ')}; --list shows them all.`);
+  if (only.length > 0) return possible.filter(({ name }) => only.includes(name));
+  return possible.filter(({ isFull, isPeers }) => (full || !isFull) && (peers || !isPeers));
 }

@@ -1,24 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
-import { Client } from 'pg';
-import { type PostgresServer, startPostgres } from '../tools/servers/postgres';
+import type { PostgresServer } from '../tools/servers/postgres';
 import { type RabbitmqNode, startRabbitmq } from '../tools/servers/rabbitmq';
+import type { BenchDatabase, Seed } from './databases/bench-database';
+import { MariadbForBench } from './databases/mariadb';
+import { PostgresForBench } from './databases/postgres';
+import type { DatabaseKind } from './options';
 import { treeCpuMs } from './processor-time';
 import type { FromChild, ServersCpu, ToChild, WorkResult } from './work';
-
-/**
- * What production pays for: every commit reaches the disk. Memory and log as a small server of one's own would have them, so
- * that checkpoints do not fall into one measurement and not into the next.
- */
-const POSTGRES_SETTINGS = {
-  fsync: 'on',
-  full_page_writes: 'on',
-  synchronous_commit: 'on',
-  shared_buffers: '1GB',
-  max_wal_size: '8GB',
-  checkpoint_timeout: '30min',
-};
 
 /** A process that works. */
 export interface Running {
@@ -33,33 +23,41 @@ export interface Running {
 /** Servers of one's own, and processes that are measured on them. */
 export class Lab {
   private names = 0;
-  /** Databases that are copied, by the statements that made them. */
-  private readonly originals = new Map<string, string>();
   private readonly children = new Set<ChildProcess>();
 
   private constructor(
-    readonly postgres: PostgresServer,
+    readonly server: BenchDatabase,
     readonly rabbitmq: RabbitmqNode,
     private readonly profileFolder: string | undefined,
     /** Node for the measured processes. */
     readonly node: string,
   ) {}
 
-  static async open(profileFolder: string | undefined, node: string): Promise<Lab> {
-    const [postgres, rabbitmq] = await Promise.allSettled([
-      startPostgres({ settings: POSTGRES_SETTINGS }),
+  static async open(kind: DatabaseKind, profileFolder: string | undefined, node: string): Promise<Lab> {
+    const [server, rabbitmq] = await Promise.allSettled([
+      kind === 'postgres' ? PostgresForBench.start() : MariadbForBench.start(),
       startRabbitmq(),
     ]);
-    if (postgres.status === 'fulfilled' && rabbitmq.status === 'fulfilled')
-      return new Lab(postgres.value, rabbitmq.value, profileFolder, node);
-    if (postgres.status === 'fulfilled') await postgres.value.dispose();
+    if (server.status === 'fulfilled' && rabbitmq.status === 'fulfilled')
+      return new Lab(server.value, rabbitmq.value, profileFolder, node);
+    if (server.status === 'fulfilled') await server.value.dispose();
     if (rabbitmq.status === 'fulfilled') await rabbitmq.value.dispose();
-    throw postgres.status === 'rejected' ? postgres.reason : (rabbitmq as PromiseRejectedResult).reason;
+    throw server.status === 'rejected' ? server.reason : (rabbitmq as PromiseRejectedResult).reason;
   }
 
   async close(): Promise<void> {
     for (const child of this.children) child.kill('SIGKILL');
-    await Promise.all([this.postgres.dispose(), this.rabbitmq.dispose()]);
+    await Promise.all([this.server.dispose(), this.rabbitmq.dispose()]);
+  }
+
+  /** Of benchmarks that run on no other. */
+  get postgres(): PostgresServer {
+    if (!(this.server instanceof PostgresForBench)) throw new Error('this benchmark is one of PostgreSQL');
+    return this.server.server;
+  }
+
+  get seed(): Seed {
+    return this.server.seed;
   }
 
   /** A name that nobody has used on these servers yet. */
@@ -68,46 +66,26 @@ export class Lab {
     return `bench${this.names}`;
   }
 
-  /** A new database with these statements run in it, and a table of rows to vacuum looked after. */
-  async database(name: string, statements: readonly string[]): Promise<string> {
-    const url = await this.postgres.createDatabase(name);
-    await this.sql(url, statements);
-    return url;
+  /** See `BenchDatabase.create`. */
+  database(name: string, statements: readonly string[]): Promise<string> {
+    return this.server.create(name, statements);
   }
 
-  /** The same where many are made by the same statements: these are run once, and what they made is copied. */
-  async copiedDatabase(name: string, statements: readonly string[]): Promise<string> {
-    const key = statements.join('\n');
-    let original = this.originals.get(key);
-    if (original === undefined) {
-      original = `${name}_original`;
-      await this.database(original, statements);
-      this.originals.set(key, original);
-    }
-    await this.sql(this.postgres.url(), [`CREATE DATABASE "${name}" TEMPLATE "${original}"`]);
-    return this.postgres.url(name);
+  /** See `BenchDatabase.copy`. */
+  copiedDatabase(name: string, statements: readonly string[]): Promise<string> {
+    return this.server.copy(name, statements);
   }
 
-  async dropDatabase(name: string): Promise<void> {
-    await this.sql(this.postgres.url(), [`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`]);
+  dropDatabase(name: string): Promise<void> {
+    return this.server.drop(name);
   }
 
-  /** @returns the rows of the last statement */
-  async sql<Row>(url: string, statements: readonly string[]): Promise<Row[]> {
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    try {
-      let rows: Row[] = [];
-      for (const statement of statements) rows = (await client.query(statement)).rows as Row[];
-      return rows;
-    } finally {
-      await client.end();
-    }
+  sql<Row>(url: string, statements: readonly string[]): Promise<Row[]> {
+    return this.server.sql(url, statements);
   }
 
-  /** Whatever was written before is on the disk: it is not paid for by what is measured next. */
-  async settle(): Promise<void> {
-    await this.sql(this.postgres.url(), ['CHECKPOINT']);
+  settle(): Promise<void> {
+    return this.server.settle();
   }
 
   /** A durable topic exchange and a quorum queue that gets everything that is published to it. */
@@ -193,12 +171,12 @@ export class Lab {
   }
 
   private serversCpu(): ServersCpu | undefined {
-    const postgres = treeCpuMs(this.postgres.pid);
+    const database = treeCpuMs(this.server.pid);
     const rabbitmq = treeCpuMs(this.rabbitmq.pid);
-    return postgres === undefined || rabbitmq === undefined ? undefined : { postgres, rabbitmq };
+    return database === undefined || rabbitmq === undefined ? undefined : { database, rabbitmq };
   }
 }
 
 function difference(now: ServersCpu | undefined, before: ServersCpu | undefined): ServersCpu | undefined {
-  return now && before && { postgres: now.postgres - before.postgres, rabbitmq: now.rabbitmq - before.rabbitmq };
+  return now && before && { database: now.database - before.database, rabbitmq: now.rabbitmq - before.rabbitmq };
 }

@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { meets } from './benchmark';
 import { BENCHMARKS, chosenBenchmarks } from './catalogue';
@@ -22,8 +23,10 @@ async function main(): Promise<number> {
   const chosen = chosenBenchmarks(options);
   if (options.list) {
     const width = Math.max(...BENCHMARKS.map(({ name }) => name.length)) + 1;
-    for (const { name, work, baseline, isFull, isPeers } of BENCHMARKS) {
-      const needs = isFull ? ' (--full)' : isPeers ? ' (--peers)' : '';
+    for (const { name, work, baseline, isFull, isPeers, databases = [] } of BENCHMARKS) {
+      const needs =
+        (isFull ? ' (--full)' : isPeers ? ' (--peers)' : '') +
+        (databases.includes('mariadb') ? ' (--database mariadb)' : '');
       process.stdout.write(`${name.padEnd(width)}${work}; baseline: ${baseline}${needs}\n`);
     }
     return 0;
@@ -36,12 +39,13 @@ async function main(): Promise<number> {
   };
   if (options.profile) mkdirSync(resolve(options.profile), { recursive: true });
   const node = options.node === undefined ? process.execPath : join(await nodeFromNpm(options.node, CACHE), 'node');
-  say('starting PostgreSQL and RabbitMQ');
-  const lab = await Lab.open(options.profile && resolve(options.profile), node);
+  say('starting the database and RabbitMQ');
+  const lab = await Lab.open(options.database, options.profile && resolve(options.profile), node);
   const onSignal = (): void => void lab.close().finally(() => process.exit(130));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
   const benchmarks: Result['benchmarks'][number][] = [];
-  const surroundings = surroundingsOf(node, [lab.postgres.version, lab.rabbitmq.version]);
+  const [loadBefore = 0] = loadavg();
+  const surroundings = surroundingsOf(node, [lab.server.version, lab.rabbitmq.version]);
   try {
     for (const { name, work, baseline, run } of chosen) {
       say(`${name}: ${work}`);
@@ -56,7 +60,8 @@ async function main(): Promise<number> {
     await lab.close();
   }
   const seconds = Math.round((Date.now() - began) / 1_000);
-  const result: Result = { surroundings, runs: options.runs, seconds, benchmarks };
+  const [loadAfter = 0] = loadavg();
+  const result: Result = { surroundings, runs: options.runs, seconds, load: [loadBefore, loadAfter], benchmarks };
   const report = reportOf(result);
   if (options.report) writeFileSync(options.report, report);
   out.write(`\n${report}\n`);

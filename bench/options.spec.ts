@@ -3,6 +3,7 @@ import { parseOptions, UsageError } from './options';
 describe('options of the benchmarks', () => {
   it('have defaults', () => {
     expect(parseOptions([])).toEqual({
+      database: 'postgres',
       only: [],
       runs: 3,
       full: false,
@@ -16,6 +17,8 @@ describe('options of the benchmarks', () => {
 
   it('are read', () => {
     const args = [
+      '--database',
+      'mariadb',
       '--only',
       'record,drain',
       '--runs=5',
@@ -28,6 +31,7 @@ describe('options of the benchmarks', () => {
       'r.md',
     ];
     expect(parseOptions(args)).toEqual({
+      database: 'mariadb',
       only: ['record', 'drain'],
       runs: 5,
       full: true,
@@ -44,6 +48,7 @@ describe('options of the benchmarks', () => {
   });
 
   it.each([
+    [['--database', 'oracle'], '--database needs postgres or mariadb, got "oracle".'],
     [['--runs', '0'], '--runs needs a whole number from 1 to 20, got "0".'],
     [['--runs', 'many'], '--runs needs a whole number from 1 to 20, got "many".'],
     [['--fast'], "Unknown option '--fast'"],

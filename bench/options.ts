@@ -1,6 +1,11 @@
 import { parseArgs } from 'node:util';
 
+/** What is measured on; of the others only what its benchmark has. */
+export const DATABASE_KINDS = ['postgres', 'mariadb'] as const;
+export type DatabaseKind = (typeof DATABASE_KINDS)[number];
+
 export interface BenchOptions {
+  readonly database: DatabaseKind;
   /** Names of benchmarks; empty: the default set. */
   readonly only: readonly string[];
   /** Measurements of each side, one after the other in turns. */
@@ -23,6 +28,7 @@ export const USAGE = `Usage: npm run bench -- [options]
 
   --only a,b       only these benchmarks (see --list)
   --runs R         measurements of each side, in turns, 1 to 20 (default 3)
+  --database D     postgres (default) or mariadb, of which there are fewer benchmarks (see --list)
   --full           also what works on millions of rows (an hour)
   --peers          also other packages as an outbox, beside the library (they need: npm ci --prefix bench/peers)
   --profile DIR    write a CPU profile of every measured process to DIR
@@ -48,6 +54,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   if (!/^\d{1,2}$/.test(runs) || Number(runs) < 1 || Number(runs) > 20)
     throw new UsageError(`--runs needs a whole number from 1 to 20, got ${JSON.stringify(runs)}.`);
   return {
+    database: readDatabase(values.database),
     only: (values.only ?? '').split(',').filter((name) => name !== ''),
     runs: Number(runs),
     full: values.full ?? false,
@@ -58,6 +65,12 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     report: values.report,
     node: readNode(values.node),
   };
+}
+
+function readDatabase(database = 'postgres'): DatabaseKind {
+  const kind = DATABASE_KINDS.find((each) => each === database);
+  if (!kind) throw new UsageError(`--database needs ${DATABASE_KINDS.join(' or ')}, got ${JSON.stringify(database)}.`);
+  return kind;
 }
 
 function readNode(node: string | undefined): string | undefined {
@@ -71,6 +84,7 @@ function read(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
+        database: { type: 'string' },
         only: { type: 'string' },
         runs: { type: 'string' },
         full: { type: 'boolean' },

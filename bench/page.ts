@@ -86,8 +86,8 @@ function perCore(results: readonly Result[]): string[] {
   ];
 }
 
-function totalOf({ node, postgres = 0, rabbitmq = 0 }: Cpu): number {
-  return node + postgres + rabbitmq;
+function totalOf({ node, database = 0, rabbitmq = 0 }: Cpu): number {
+  return node + database + rabbitmq;
 }
 
 function rateOf(microseconds: number): string {

@@ -17,6 +17,8 @@ export interface Result {
   readonly surroundings: Surroundings;
   readonly runs: number;
   readonly seconds: number;
+  /** Of the machine, over the last minute: before and after. */
+  readonly load: readonly [before: number, after: number];
   readonly benchmarks: readonly (Findings & Pick<Benchmark, 'name' | 'work' | 'baseline'>)[];
 }
 
@@ -42,18 +44,18 @@ function commit(): string {
 }
 
 /** The result as Markdown. */
-export function reportOf({ surroundings, runs, benchmarks }: Result): string {
+export function reportOf({ surroundings, runs, load, benchmarks }: Result): string {
   const { processor, cores, memoryGb, node, servers } = surroundings;
   const figures = benchmarks.flatMap(({ figures }) => figures);
   return [
-    '| measured | ours | baseline | ratio (min to max) | must reach | CPU per 1,000 in ms: Node, PostgreSQL, RabbitMQ | memory, ours / baseline |',
+    '| measured | ours | baseline | ratio (min to max) | must reach | CPU per 1,000 in ms: Node, database, RabbitMQ | memory, ours / baseline |',
     '|---|---:|---:|---:|---:|---:|---:|',
     ...figures.map(rowOf),
     '',
     ...benchmarks.flatMap(({ name, notes }) => notes.map((note) => `- ${name}: ${note}`)),
     ...benchmarks.flatMap(({ name, failures }) => failures.map((failure) => `- **${name}: ${failure}**`)),
     '',
-    `Commit ${surroundings.commit}; medians of ${runs} turns; servers and clients on the same ${cores} cores (${processor}, ${memoryGb} GB), Node ${node}, ${servers.join(', ')}.`,
+    `Commit ${surroundings.commit}; medians of ${runs} turns; servers and clients on the same ${cores} cores (${processor}, ${memoryGb} GB), Node ${node}, ${servers.join(', ')}; load average ${load.map((each) => each.toFixed(1)).join(' to ')}.`,
     '',
   ].join('\n');
 }
@@ -80,8 +82,8 @@ function targetText({ atLeast, atMost }: Target): string {
   return atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
 }
 
-function cpuText({ node, postgres, rabbitmq }: Cpu): string {
-  return [node, postgres, rabbitmq]
+function cpuText({ node, database, rabbitmq }: Cpu): string {
+  return [node, database, rabbitmq]
     .filter((ms) => ms !== undefined)
     .map(number)
     .join(' + ');

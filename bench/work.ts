@@ -38,7 +38,7 @@ export interface WorkResult extends WorkOutcome {
 
 /** Milliseconds of processor time. */
 export interface ServersCpu {
-  readonly postgres: number;
+  readonly database: number;
   readonly rabbitmq: number;
 }
 

@@ -1,5 +1,4 @@
 import { type Bench, type Benchmark, compare, figureOf, type Findings, inTurns } from '../benchmark';
-import { libraryTables, otherEvents, pendingEvents } from '../seed';
 import { spreadOf } from '../stats';
 import type { WorkResult } from '../work';
 import type { ClaimConfig } from '../works/claim-and-settle';
@@ -15,11 +14,12 @@ const thousands = (count: number): string => count.toLocaleString('en');
 function bigTable(name: string, finished: number, future: number, isFull: boolean): Benchmark {
   return {
     name,
+    databases: ['postgres', 'mariadb'],
     isFull,
     work: `claim and settle ${thousands(DUE)} due rows beside ${thousands(finished)} finished and ${thousands(future)} future ones`,
     baseline: `the same with only the ${thousands(DUE)}`,
     run: async (bench) => {
-      const big = await prepare(bench, [...otherEvents(finished, future)]);
+      const big = await prepare(bench, bench.lab.seed.others(finished, future));
       const small = await prepare(bench, []);
       const { ours, alone } = await inTurns(bench, {
         alone: () => bench.lab.run('claim-and-settle', small),
@@ -37,7 +37,7 @@ function bigTable(name: string, finished: number, future: number, isFull: boolea
 async function prepare({ lab, say }: Bench, others: readonly string[]): Promise<ClaimConfig> {
   const service = lab.name();
   if (others.length > 0) say('filling the table');
-  const databaseUrl = await lab.database(service, [...libraryTables(), ...others, ...pendingEvents(DUE, `'infinity'`)]);
+  const databaseUrl = await lab.database(service, [...lab.seed.library(), ...others, ...lab.seed.pending(DUE, true)]);
   await lab.declareSink(service);
   await lab.settle();
   return { databaseUrl, amqpUrl: lab.rabbitmq.url, service, rounds: ROUNDS, warmUpRounds: WARM_UP_ROUNDS, due: DUE };

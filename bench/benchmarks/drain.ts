@@ -1,12 +1,11 @@
 import { type Benchmark, compareThroughput, inTurns } from '../benchmark';
-import { libraryTables, pendingByHand, pendingEvents } from '../seed';
 import type { DrainConfig } from '../works/drain-ours';
-import { HAND_OUTBOX } from '../works/hand-outbox';
 
 const EVENTS = 100_000;
 
 export const drain: Benchmark = {
   name: 'drain',
+  databases: ['postgres', 'mariadb'],
   work: `a backlog of ${EVENTS.toLocaleString('en')} pending events, one process`,
   baseline:
     'raw amqplib, confirms, pipelined 1,000, no database; and a hand-written loop: claim 500, publish, confirm, settle',
@@ -28,8 +27,8 @@ export const drain: Benchmark = {
     };
     const { ours, raw, hand } = await inTurns(bench, {
       raw: () => measure('drain-raw', []),
-      ours: () => measure('drain-ours', [...libraryTables(), ...pendingEvents(EVENTS)]),
-      hand: () => measure('drain-by-hand', [...HAND_OUTBOX, ...pendingByHand(EVENTS)]),
+      ours: () => measure('drain-ours', [...lab.seed.library(), ...lab.seed.pending(EVENTS)]),
+      hand: () => measure('drain-by-hand', [...lab.seed.handOutbox, ...lab.seed.pendingByHand(EVENTS)]),
     });
     return {
       figures: [

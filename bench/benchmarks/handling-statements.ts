@@ -55,5 +55,5 @@ export const handlingStatements: Benchmark = {
 /** @throws Error where the system does not tell what other processes use */
 function postgresMicroseconds({ serversCpuMs, count }: WorkResult): number {
   if (!serversCpuMs) throw new Error('Needs Linux: the processor time of the server is read from /proc.');
-  return (serversCpuMs.postgres / count) * 1_000;
+  return (serversCpuMs.database / count) * 1_000;
 }

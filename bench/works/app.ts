@@ -24,12 +24,17 @@ export interface AppOptions extends Place {
  */
 export const UNCHASED = { receipts: { chaseAfterMs: 3_600_000 } } as const satisfies Partial<ReliableMqOptions>;
 
+/** As TypeORM calls the database of a url. */
+export function typeOf(databaseUrl: string): 'postgres' | 'mariadb' {
+  return databaseUrl.startsWith('mysql:') ? 'mariadb' : 'postgres';
+}
+
 /** An application with the module as its users have it: default options, unless a benchmark says otherwise. */
 export async function startApp(options: AppOptions): Promise<INestApplicationContext> {
   const { databaseUrl, amqpUrl, service, poolSize, providers = [], hooks = {}, reliableMq = {} } = options;
   @Module({
     imports: [
-      TypeOrmModule.forRoot({ type: 'postgres', url: databaseUrl, entities: [], poolSize }),
+      TypeOrmModule.forRoot({ type: typeOf(databaseUrl), url: databaseUrl, entities: [], poolSize }),
       ReliableMqModule.forRoot({ service, rabbitmq: { uri: amqpUrl, exchange: service }, hooks, ...reliableMq }),
     ],
     providers: [...providers],

@@ -1,12 +1,8 @@
 import { connect } from 'amqplib';
-import { Pool } from 'pg';
 import type { Stage, WorkOutcome } from '../work';
 import type { ConsumeConfig } from './consume-ours';
-import { INSERT_INBOX } from './hand-inbox';
+import { openByHand } from './hand-database';
 import { EVENT_TYPE, type OrderPlaced } from './order-placed';
-import { DEDUCT } from './stock';
-
-const UPDATE = { name: 'update', text: DEDUCT };
 
 /** Transaction, inbox row, UPDATE, commit, acknowledgement; so many at once. */
 export default async function work(config: ConsumeConfig, stage: Stage): Promise<WorkOutcome> {
@@ -14,21 +10,7 @@ export default async function work(config: ConsumeConfig, stage: Stage): Promise
   const connection = await connect(amqpUrl);
   const channel = await connection.createChannel();
   await channel.prefetch(concurrency);
-  const pool = new Pool({ connectionString: databaseUrl, max: concurrency });
-  const handle = async (id: string, event: OrderPlaced): Promise<void> => {
-    const client = await pool.connect();
-    try {
-      await client.query('BEGIN');
-      const { rowCount } = await client.query({ ...INSERT_INBOX, values: [id] });
-      if (rowCount === 1) await client.query({ ...UPDATE, values: [event.sku, event.quantity] });
-      await client.query('COMMIT');
-    } catch (error) {
-      await client.query('ROLLBACK');
-      throw error;
-    } finally {
-      client.release();
-    }
-  };
+  const database = openByHand(databaseUrl, concurrency);
   let received = 0;
   let acknowledged = 0;
   await new Promise<void>((resolve, reject) => {
@@ -37,7 +19,7 @@ export default async function work(config: ConsumeConfig, stage: Stage): Promise
       if (received === 0) stage.begin();
       received += 1;
       const event = JSON.parse(message.content.toString()) as OrderPlaced;
-      handle(String(message.properties.messageId), event).then(() => {
+      database.handle(String(message.properties.messageId), event).then(() => {
         channel.ack(message);
         acknowledged += 1;
         if (acknowledged === count) resolve();
@@ -45,7 +27,7 @@ export default async function work(config: ConsumeConfig, stage: Stage): Promise
     });
   });
   stage.end();
-  await pool.end();
+  await database.close();
   await connection.close();
   return { count: acknowledged };
 }

@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import type { Stage, WorkOutcome } from '../work';
 import { type Place, startApp } from './app';
 import { OrderPlaced } from './order-placed';
-import { DEDUCT, DEDUCT_ALL } from './stock';
+import { DEDUCT, DEDUCT_ALL, DEDUCT_BY_MARKS } from './stock';
 
 export interface ConsumeConfig extends Place {
   /** Stop after so many messages; 0: declare the queue and end. */
@@ -23,7 +23,8 @@ function stockHandler(batchSize: number | undefined): Type {
 
       @ReliableEventHandler(OrderPlaced)
       async deduct({ sku, quantity }: OrderPlaced): Promise<void> {
-        await this.dataSource.query(DEDUCT, [sku, quantity]);
+        if (this.dataSource.options.type === 'postgres') await this.dataSource.query(DEDUCT, [sku, quantity]);
+        else await this.dataSource.query(DEDUCT_BY_MARKS, [quantity, sku]);
       }
     }
     return Stock;

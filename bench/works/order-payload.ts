@@ -12,7 +12,7 @@ export interface OrderPayload {
 export const EVENT_TYPE = 'bench.order-placed';
 export const SKUS = 1_000;
 
-const NOTE =
+export const NOTE =
   'Leave it with the neighbour if nobody answers; the bell of the second floor is the one that works. '.repeat(2);
 
 export function payload(orderId: string, number: number): OrderPayload {

@@ -14,6 +14,8 @@ export interface RecordConfig extends Place {
   readonly warmUp: number;
 }
 
+const ORDER = 'INSERT INTO orders (id, sku, quantity) VALUES ($1, $2, $3)';
+
 @Injectable()
 class Orders {
   constructor(private readonly dataSource: DataSource) {}
@@ -21,8 +23,10 @@ class Orders {
   @TransactionalEvent(OrderPlaced, ([id, number]: readonly [string, number]) => payload(id, number))
   async place(number: number): Promise<readonly [string, number]> {
     const id = randomUUID();
-    await this.dataSource.query('INSERT INTO orders (id, sku, quantity) VALUES ($1, $2, $3)', [
-      id,
+    const isPostgres = this.dataSource.options.type === 'postgres';
+    const sql = isPostgres ? ORDER : 'INSERT INTO orders (id, sku, quantity) VALUES (?, ?, ?)';
+    await this.dataSource.query(sql, [
+      isPostgres ? id : Buffer.from(id.replaceAll('-', ''), 'hex'),
       `sku-${number}`,
       number,
     ]);

@@ -1,9 +1,8 @@
 import { connect } from 'amqplib';
-import { Client, Pool } from 'pg';
 import { percentile } from '../stats';
 import type { Stage, WorkOutcome } from '../work';
 import { runClients } from './clients';
-import { placeByHand } from './hand-orders';
+import { openByHand } from './hand-database';
 import { HandRelay } from './hand-relay';
 import type { RecordConfig } from './record-ours';
 
@@ -13,11 +12,10 @@ const POLL_MS = 10;
 /** The same transaction by hand, and the hand-written relay beside it in the same process: an outbox that does publish. */
 export default async function work(config: RecordConfig, stage: Stage): Promise<WorkOutcome> {
   const { amqpUrl, databaseUrl, service, clients, transactions, warmUp } = config;
-  const pool = new Pool({ connectionString: databaseUrl, max: clients });
+  const database = openByHand(databaseUrl, clients);
   const connection = await connect(amqpUrl);
-  const database = new Client({ connectionString: databaseUrl });
-  await database.connect();
-  const relay = new HandRelay(database, await connection.createConfirmChannel(), service);
+  const relayed = openByHand(databaseUrl, 1);
+  const relay = new HandRelay(relayed, await connection.createConfirmChannel(), service);
   let stopped = false;
   let published = 0;
   const relaying = (async () => {
@@ -27,7 +25,7 @@ export default async function work(config: RecordConfig, stage: Stage): Promise<
       if (count === 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   })();
-  const place = (number: number): Promise<void> => placeByHand(pool, number);
+  const place = (number: number): Promise<void> => database.place(number);
   await Promise.race([relaying, runClients(clients, warmUp, place)]);
   stage.begin();
   const recording = runClients(clients, transactions, place);
@@ -37,7 +35,7 @@ export default async function work(config: RecordConfig, stage: Stage): Promise<
   const publishedMeanwhile = published;
   stopped = true;
   await relaying;
-  await Promise.all([pool.end(), database.end(), connection.close()]);
+  await Promise.all([database.close(), relayed.close(), connection.close()]);
   return {
     count: transactions,
     figures: { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), publishedMeanwhile },
