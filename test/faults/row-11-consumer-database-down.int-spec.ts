@@ -166,4 +166,17 @@ describeEachDatabase("a consumer's database that goes down", (kind) => {
     },
     90_000,
   );
+
+  it('handles each once, under load, when it loses its power in the midst of it', async () => {
+    const handler = app.get(MeterHandler);
+    const begun = handler.attempts.length;
+    const ids = Array.from({ length: 300 }, (_, index) => publish(`load ${index}`));
+    await eventually(() => expect(handler.attempts.length - begun).toBeGreaterThan(50));
+    await server.kill();
+    await server.start();
+    await handled(ids);
+    const effects = await app.repository(Reading).findBy({ eventId: In(ids) });
+    expect(effects.map(({ eventId }) => eventId).toSorted()).toEqual(ids.toSorted());
+    await eventually(async () => expect(await rabbitmq.waiting(`${service}.meter.read`)).toBe(0));
+  }, 90_000);
 });
