@@ -122,6 +122,7 @@ export interface DatabasePort {
    */
   rehearseCommit(queryRunner: QueryRunner): Promise<void>;
 
+  /**
    * The statement that has committed the open transaction without being told to, as DDL does, where the database would take what follows and commit
    * it statement by statement; undefined where there is none.
    */
