@@ -32,6 +32,7 @@ const LAYERS = [
   'module',
   'opentelemetry', // entries of their own, for applications that have the package they are for
   'terminus',
+  'console',
 ];
 
 const folders = (names) => names.map((name) => `./${LIBRARY}/${name}`);

@@ -12,7 +12,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import { getDataSourceToken, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import {
@@ -57,6 +57,13 @@ export interface TestAppOptions {
   readonly imports?: ModuleMetadata['imports'];
   /** With controllers, or an empty list where a module has them, it is an application that listens; `url` says where. */
   readonly controllers?: readonly Type[];
+  /**
+   * What it listens with.
+   * @default Express
+   */
+  readonly http?: AbstractHttpAdapter | undefined;
+  /** What is done with an application that listens, before it does. */
+  readonly onApplication?: ((application: INestApplication) => void) | undefined;
   /**
    * Connections of a pool.
    * @default 12
@@ -258,7 +265,11 @@ async function boot(root: Type, options: TestAppOptions): Promise<INestApplicati
     return testing.init();
   }
   if (!options.controllers) return NestFactory.createApplicationContext(root, { logger, abortOnError: false });
-  const application = await NestFactory.create(root, { logger, abortOnError: false });
+  const settings = { logger, abortOnError: false } as const;
+  const application = options.http
+    ? await NestFactory.create(root, options.http, settings)
+    : await NestFactory.create(root, settings);
+  options.onApplication?.(application);
   await application.listen(0, '127.0.0.1');
   return application;
 }

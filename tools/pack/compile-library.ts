@@ -43,7 +43,7 @@ export function compileLibrary(library: string, target: string): void {
       outDir: join(library, folder),
     });
     const { diagnostics } = program.emit(undefined, (file, text) =>
-      write(join(target, relative(library, file)), type === 'module' && isCode(file) ? withWholePaths(text) : text),
+      write(join(target, relative(library, file)), type === 'module' && isCode(file) ? asModule(text) : text),
     );
     refuse(...config.errors, ...ts.getPreEmitDiagnostics(program), ...diagnostics);
     write(join(target, folder, 'package.json'), `${JSON.stringify({ type })}\n`);
@@ -71,6 +71,11 @@ function refuse(...diagnostics: ts.Diagnostic[]): void {
 
 /** A path after `from`, `import` or `import(`, in the quotes of the source (types) or of the compiler (code). */
 const RELATIVE_PATH = /(?<=\b(?:from |import |import\())(["'])(\.[^"']+)\1/g;
+
+/** What a file of CommonJS has, and an ES module calls otherwise. */
+function asModule(text: string): string {
+  return withWholePaths(text).replaceAll('__dirname', 'import.meta.dirname');
+}
 
 /**
  * An ES module is imported by its whole file name, which the source leaves out.

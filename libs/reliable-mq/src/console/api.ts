@@ -125,6 +125,8 @@ export interface EventDetail extends EventSummary {
   /** As `redact` lets it through; `isRedacted`: it is not what was recorded. */
   readonly payload: unknown;
   readonly isRedacted: boolean;
+  /** The payload was left out because of its size: a journey has those of up to 20,000 characters, the event by itself of up to 2,000,000. */
+  readonly isCut?: boolean;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly history: readonly Attempt[];
   readonly outcomes: readonly Reported[];

@@ -45,6 +45,7 @@ export type ReliableMqErrorCode =
   | 'SCHEMA_MISSING'
   | 'UNSUPPORTED_DATABASE'
   | 'EVENT_NOT_FOUND'
+  | 'EVENT_NOT_DEAD'
   | 'HANDLER_TIMEOUT'
   | 'TRANSPORT';
 
@@ -231,6 +232,14 @@ export class EventNotFoundError extends ReliableMqError {
     super('EVENT_NOT_FOUND', `There is no event ${eventId} in the outbox. It may have been pruned already.`, {
       eventId,
     });
+  }
+}
+
+/** An event was to be replaced by an edited one, and is not dead, or must not be replaced. It was left as it is. */
+export class EventNotDeadError extends ReliableMqError {
+  /** @param why it was left out, for people */
+  constructor(eventId: string, why: string) {
+    super('EVENT_NOT_DEAD', `Event ${eventId} was not replaced: ${why}.`, { eventId, why });
   }
 }
 

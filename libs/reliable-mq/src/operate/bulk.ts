@@ -62,6 +62,29 @@ export async function look<Item>(
   return { matched, first };
 }
 
+/**
+ * The newest ones that match, behind a cursor. Looks at no more than `LOOK_CAP` rows at once.
+ * @returns `next`: where to go on looking, when that is not all
+ */
+export async function lookThrough<Item extends { readonly cursor: string }>(
+  pages: Pages<Item>,
+  matches: (item: Item) => boolean,
+  { behind, limit }: { readonly behind: string | undefined; readonly limit: number },
+): Promise<{ readonly found: readonly Item[]; readonly next: string | undefined }> {
+  const found: Item[] = [];
+  let place = behind;
+  for (let looked = 0; looked < LOOK_CAP; looked += BATCH) {
+    const page = await pages({ order: 'newestFirst', behind: place, limit: BATCH });
+    for (const item of page) {
+      if (matches(item) && found.length === limit) return { found, next: found.at(-1)?.cursor };
+      if (matches(item)) found.push(item);
+    }
+    if (page.length < BATCH) return { found, next: undefined };
+    place = page.at(-1)?.cursor;
+  }
+  return { found, next: place };
+}
+
 /** @param change changes some rows, and says how many it has changed */
 export async function changeAll<Item>(
   parts: AsyncIterable<readonly Item[]>,

@@ -56,7 +56,7 @@ const limit: Check = (name, value) =>
 const oneOf =
   (names: Readonly<Record<string, true>>): Check =>
   (name, value) =>
-    typeof value === 'string' && Object.hasOwn(names, value) ? undefined : unknown(name, value, Object.keys(names));
+    typeof value === 'string' && Object.hasOwn(names, value) ? undefined : unknownName(name, value, Object.keys(names));
 
 const EVENT_FILTER: Readonly<Record<keyof EventFilter, Check>> = {
   status: oneOf(OUTBOX_STATUSES),
@@ -216,12 +216,13 @@ function problemsOf(what: string, given: unknown, checks: Readonly<Record<string
   }
   return Object.entries(given).flatMap(([name, value]) => {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    const problem = check ? value !== undefined && check(name, value) : unknown(what, name, Object.keys(checks));
+    const problem = check ? value !== undefined && check(name, value) : unknownName(what, name, Object.keys(checks));
     return problem ? [problem] : [];
   });
 }
 
-function unknown(what: string, value: unknown, known: readonly string[]): string {
+/** Says what is known, and which of it was probably meant. */
+export function unknownName(what: string, value: unknown, known: readonly string[]): string {
   const meant = typeof value === 'string' ? suggest(value, known) : undefined;
   return `${what} ${show(value)} is unknown${meant ? `; did you mean "${meant}"?` : '.'} There are ${known.join(', ')}.`;
 }

@@ -1,13 +1,8 @@
-import { DataSource, type DataSourceOptions } from 'typeorm';
-import { createStoreSet } from '../../database/stores';
-import { InvalidSetupError } from '../../event/errors';
+import type { DataSource } from 'typeorm';
 import { maskUri } from '../../log/mask-uri';
 import { Operations } from '../operations';
+import { databaseOfUrl, dataSourceAt, openTablesAt, problemOfUrl } from '../other-database';
 import { type CommandContext, type Given, type OpenTables, type OptionSpec, UsageError } from './command';
-
-/** A command asks one question after the other. */
-const POOL_SIZE = 3;
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Where the tables are, of every command that asks a database. */
 export const TABLE_OPTIONS: readonly OptionSpec[] = [
@@ -18,14 +13,6 @@ export const DATABASE_OPTION: OptionSpec = {
   name: 'database',
   value: 'URL',
   help: 'the database (default: DATABASE_URL)',
-};
-
-/** Types of TypeORM by the scheme of a URL. */
-const TYPES: Readonly<Record<string, 'postgres' | 'mysql' | 'mariadb'>> = {
-  'postgres:': 'postgres',
-  'postgresql:': 'postgres',
-  'mysql:': 'mysql',
-  'mariadb:': 'mariadb',
 };
 
 /**
@@ -60,50 +47,17 @@ export function withDatabase<T>(
 export function dataSourceOf(url: string | undefined, given: Given): DataSource {
   if (url === undefined || url === '')
     throw new UsageError('there is no database: set DATABASE_URL, or give --database URL');
-  const type = URL.canParse(url) ? TYPES[new URL(url).protocol] : undefined;
-  if (!type)
-    throw new UsageError(`"${maskUri(url)}" is no URL of a database: postgres://user@host:5432/name, or mysql://…`);
-  const { schema, prefix } = { schema: given.text('schema'), prefix: given.text('prefix') };
-  const isPostgres = type === 'postgres';
-  if (schema !== undefined && !isPostgres)
+  const schema = given.text('schema');
+  const problem = problemOfUrl(url);
+  if (problem !== undefined) throw new UsageError(problem);
+  if (schema !== undefined && databaseOfUrl(url) !== 'postgres')
     throw new UsageError('--schema is for PostgreSQL: elsewhere the database is named in its URL');
-  return new DataSource({
-    type,
-    url,
-    ...(isPostgres && schema !== undefined && { schema }),
-    ...(prefix !== undefined && { entityPrefix: prefix }),
-    poolSize: POOL_SIZE,
-    ...(isPostgres
-      ? { applicationName: 'nestjs-reliable-mq', connectTimeoutMS: CONNECT_TIMEOUT_MS }
-      : { connectTimeout: CONNECT_TIMEOUT_MS, ...sslOf(url) }),
-  } as DataSourceOptions);
+  return dataSourceAt({ url, schema, prefix: given.text('prefix') });
 }
 
-/**
- * TypeORM hands the whole URL to `pg`, and to `mysql2` only its parts. What stands there is what `mysql2` itself takes: `?ssl={"ca":"…"}`, or `?ssl=true`.
- * @throws UsageError
- */
-function sslOf(url: string): { readonly ssl?: object } {
-  const text = new URL(url).searchParams.get('ssl');
-  if (text === null || text === 'false') return {};
-  if (text === 'true') return { ssl: {} };
-  try {
-    return { ssl: JSON.parse(text) as object };
-  } catch {
-    throw new UsageError('ssl in the URL must be true, false or the options of mysql2 as JSON');
-  }
-}
-
-/** The tables may be looked at without the right to change them: what is missing is said where it is missed. */
 async function open(dataSource: DataSource, url: string): Promise<OpenTables> {
-  await dataSource.initialize();
   const name = new URL(url).pathname.slice(1) || 'default';
-  const set = createStoreSet(name, dataSource);
-  try {
-    await set.database.open('verify');
-  } catch (error) {
-    if (!(error instanceof InvalidSetupError) || set.database.problems().length === 0) throw error;
-  }
+  const set = await openTablesAt(name, dataSource);
   const { operations } = set;
   return { ...set, url: maskUri(url), people: new Operations(operations), source: { name, operations } };
 }
