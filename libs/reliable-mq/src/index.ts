@@ -19,6 +19,7 @@ export { InboxEntry } from './inbox/inbox.entity';
 export { ReliableMqMigration1, ReliableMqMigration2, ReliableMqMigration3 } from './database/typeorm-migrations';
 export { schemaScript } from './database/databases';
 export {
+  EventNotDeadError,
   EventNotFoundError,
   HandlerTimeoutError,
   ImplicitCommitError,

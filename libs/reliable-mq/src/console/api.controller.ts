@@ -2,9 +2,14 @@ import { Get, Injectable, Req, Res } from '@nestjs/common';
 import { Access, type Visitor } from './access';
 import type { ConsoleRequest } from './console-options';
 import { EventAnswers } from './event-answers';
+import { FailureAnswers } from './failure-answers';
+import { HandlingAnswers } from './handling-answers';
+import { JourneyAnswers } from './journey-answers';
 import { NowAnswers } from './now-answers';
 import { readTexts } from './queries';
+import { QueueAnswers } from './queue-answers';
 import { Replies } from './replies';
+import { Runs } from './runs';
 import { SessionAnswers } from './session-answers';
 
 /**
@@ -19,6 +24,11 @@ export class ConsoleReadApi {
     private readonly sessions: SessionAnswers,
     private readonly nowAnswers: NowAnswers,
     private readonly events: EventAnswers,
+    private readonly handlings: HandlingAnswers,
+    private readonly journeys: JourneyAnswers,
+    private readonly failures: FailureAnswers,
+    private readonly queues: QueueAnswers,
+    private readonly runs: Runs,
   ) {}
 
   @Get('api/session')
@@ -42,6 +52,36 @@ export class ConsoleReadApi {
       const { source } = readTexts(request.query, ['source']);
       return this.events.detail(idOf(request), source, visitor);
     });
+  }
+
+  @Get('api/handlings')
+  handlingPage(@Req() request: ConsoleRequest, @Res() response: unknown): Promise<void> {
+    return this.answer(request, response, () => this.handlings.page(request.query));
+  }
+
+  @Get('api/journey')
+  journey(@Req() request: ConsoleRequest, @Res() response: unknown): Promise<void> {
+    return this.answer(request, response, (visitor) => this.journeys.journey(request.query, visitor));
+  }
+
+  @Get('api/failures')
+  failureGroups(@Req() request: ConsoleRequest, @Res() response: unknown): Promise<void> {
+    return this.answer(request, response, () => this.failures.failures(request.query));
+  }
+
+  @Get('api/audit')
+  audit(@Req() request: ConsoleRequest, @Res() response: unknown): Promise<void> {
+    return this.answer(request, response, () => this.failures.audit(request.query));
+  }
+
+  @Get('api/queues')
+  queueList(@Req() request: ConsoleRequest, @Res() response: unknown): Promise<void> {
+    return this.answer(request, response, () => this.queues.queues());
+  }
+
+  @Get('api/runs')
+  runList(@Req() request: ConsoleRequest, @Res() response: unknown): Promise<void> {
+    return this.answer(request, response, async () => ({ runs: this.runs.list() }));
   }
 
   private answer(

@@ -308,6 +308,8 @@ export interface EditRequest {
   readonly source: string;
   readonly payload: unknown;
   readonly why: string;
+  /** Also of an event whose business was undone. */
+  readonly evenIfCompensated?: boolean;
 }
 
 export interface EditAnswer {
@@ -315,7 +317,7 @@ export interface EditAnswer {
 }
 
 export interface Problem {
-  /** E.g. `NOT_ALLOWED`, `CSRF`, `TOO_MANY`, `INVALID_OPTIONS`, `EVENT_NOT_FOUND`, `UNAVAILABLE`. */
+  /** E.g. `NOT_ALLOWED`, `CSRF`, `TOO_MANY`, `INVALID_OPTIONS`, `EVENT_NOT_FOUND`, `EVENT_NOT_DEAD`, `INVALID_EVENT`, `RUN_NOT_FOUND`, `UNAVAILABLE`, `FAILED`. */
   readonly code: string;
   readonly message: string;
 }

@@ -9,15 +9,22 @@ import {
   VERSION_NEUTRAL,
 } from '@nestjs/common';
 import { Access } from './access';
+import { ConsoleActionApi } from './action.controller';
+import { Actions } from './actions';
 import { ConsoleReadApi } from './api.controller';
 import { ASYNC_OPTIONS_TYPE, ConfigurableModuleClass, OPTIONS_TYPE } from './console-definition';
 import { type ConsoleExtras, EXTRAS_DEFAULTS, isGuard, resolveConsoleOptions } from './console-options';
 import { CONSOLE_EXTRAS, CONSOLE_OPTIONS, GIVEN_CONSOLE_OPTIONS } from './console-tokens';
 import { EventAnswers } from './event-answers';
+import { FailureAnswers } from './failure-answers';
+import { HandlingAnswers } from './handling-answers';
+import { JourneyAnswers } from './journey-answers';
 import { NowAnswers } from './now-answers';
 import { ConsolePage } from './page.controller';
+import { QueueAnswers } from './queue-answers';
 import { Redaction } from './redaction';
 import { Replies } from './replies';
+import { Runs } from './runs';
 import { SessionAnswers } from './session-answers';
 import { Sources } from './sources';
 import { Totals } from './totals';
@@ -32,10 +39,16 @@ const PROVIDERS: readonly Provider[] = [
   SessionAnswers,
   NowAnswers,
   EventAnswers,
+  HandlingAnswers,
+  JourneyAnswers,
+  FailureAnswers,
+  QueueAnswers,
+  Runs,
+  Actions,
 ];
 
-/** In the order of their routes: what begins with `api/` and `assets/` comes before what may be anything. */
-const CONTROLLERS: readonly Type[] = [ConsoleReadApi, ConsolePage];
+/** In the order of their routes: what begins with `api/` comes before what may be anything. */
+const CONTROLLERS: readonly Type[] = [ConsoleReadApi, ConsoleActionApi, ConsolePage];
 
 /**
  * The console of an application that has `ReliableMqModule`. Import it in the root module:

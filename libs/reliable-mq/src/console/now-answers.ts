@@ -4,6 +4,7 @@ import { type ReliableMqStatistics, STATISTICS_CAP } from '../database/operation
 import { describeError } from '../event/errors';
 import { ReliableMqHealth } from '../operate/reliable-mq-health';
 import type { Now, SourceNow } from './api';
+import { FreshAnswers } from './fresh-answers';
 import { type ConsoleSource, Sources } from './sources';
 import { Totals } from './totals';
 
@@ -18,8 +19,7 @@ const DEADLINE_MS = 3000;
  */
 @Injectable()
 export class NowAnswers {
-  private answer: Promise<Now> | undefined;
-  private askedAtMs = 0;
+  private readonly answers = new FreshAnswers<Now>(FRESH_MS);
   private readonly unanswered = new Set<string>();
 
   constructor(
@@ -29,11 +29,7 @@ export class NowAnswers {
   ) {}
 
   async now(): Promise<Now> {
-    if (!this.answer || performance.now() - this.askedAtMs >= FRESH_MS) {
-      this.askedAtMs = performance.now();
-      this.answer = this.ask();
-    }
-    const answer = await this.answer;
+    const answer = await this.answers.get('all', () => this.ask());
     // Counted by this process: they are always the latest.
     return { ...answer, totals: this.totals.all };
   }

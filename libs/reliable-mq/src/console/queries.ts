@@ -103,6 +103,8 @@ export function readHandlingQuery(query: unknown): HandlingSearch {
   const { source, status, consumer, type, key, eventId, fingerprint, before } = texts;
   const limit = limitOf(texts.limit, problems);
   if (fingerprint === undefined) {
+    if (status === 'handled' && eventId === undefined && key === undefined)
+      problems.push('status handled needs an eventId or a key: there is no other way to what has ended well.');
     const list = defined({ status, consumer, type, key, eventId, before }) as InboxFilter;
     refuse([...problems, ...problemsOfInboxFilter(list)]);
     return { source, limit, list };

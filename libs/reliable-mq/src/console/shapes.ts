@@ -1,6 +1,6 @@
 import type { HandlingRecord, EventRecord } from '../database/operations.store';
 import type { AuditRecord } from '../database/audit';
-import type { FailureGroup as FoundGroup } from '../operate/operations';
+import type { FailureGroup as FoundGroup } from '../operate/failure-groups';
 import { cutText } from '../log/clean-text';
 import type { Attempt, AuditEntry, EventDetail, EventSummary, FailureGroup, Handling } from './api';
 import type { Shown } from './redaction';

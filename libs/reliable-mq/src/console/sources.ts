@@ -20,7 +20,7 @@ const AGAIN_AFTER_MS = 5000;
 /** What the console asks of any database: nothing of it changes one. */
 export type ReadOperations = Omit<
   OperationsStore,
-  'redrive' | 'retryInbox' | 'discard' | 'archive' | 'sendAgain' | 'editAndRedrive' | 'pause' | 'resume'
+  'redrive' | 'retryInbox' | 'discard' | 'archive' | 'sendAgain' | 'replace' | 'pause' | 'resume'
 >;
 
 /** The tables of one DataSource of this application, or of another service. */

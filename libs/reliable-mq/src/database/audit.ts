@@ -1,6 +1,7 @@
 import type { InboxKey } from '../inbox/inbox.store';
 
-export type OperationName = 'redrive' | 'retry' | 'discard' | 'archive' | 'pause' | 'resume' | 'reconcile' | 'backfill';
+export type OperationName =
+  'redrive' | 'retry' | 'discard' | 'archive' | 'edit' | 'pause' | 'resume' | 'reconcile' | 'backfill';
 
 /** Who does something, and why: a row of the audit is written with the change, in one statement or one transaction. */
 export interface Audit {

@@ -31,6 +31,13 @@ export interface OperationsStore {
   /** Dead events need no person any more. @returns those that were archived now */
   archive(eventIds: readonly string[], audit: Audit): Promise<readonly string[]>;
   /**
+   * A new event, due at once, in the place of a dead one that is not archived: the same type, version, key, consumers and headers, and the old
+   * one as its cause. The old one is archived, and will not be compensated any more. Both, and the audit's row, in one transaction.
+   * @param evenIfCompensated also where the business was undone already
+   * @returns false when the event was left alone
+   */
+  replace(eventId: string, by: Replacement, evenIfCompensated: boolean, audit: Audit): Promise<boolean>;
+  /**
    * A consumer has lost what it had done with these events, or its receipts were lost: what it has reported is forgotten, and they are due now
    * for it, published or consumed as they are. Left alone: events that are pending or dead, that expect no receipts, or that somebody works on.
    * @returns those that are sent again
@@ -68,6 +75,14 @@ export interface OperationsStore {
   inboxKinds(): Promise<readonly InboxKind[]>;
 }
 
+/** What takes the place of a dead event. */
+export interface Replacement {
+  /** UUIDv7. */
+  readonly id: string;
+  /** JSON text. */
+  readonly payload: string;
+}
+
 /** A consumer and an event type whose handlings the inbox has. */
 export interface InboxKind extends Pick<InboxKey, 'consumer' | 'type'> {
   /** Handlings that are not at their end; counting stops at 1,000. */
@@ -87,6 +102,7 @@ export interface EventState {
   readonly id: string;
   readonly status: OutboxStatus;
   readonly isCompensated: boolean;
+  readonly isArchived: boolean;
 }
 
 /** What decides whether a handling can be retried. */

@@ -27,6 +27,8 @@ export interface Pace {
   readonly perSecond?: number | undefined;
   /** Ends the run after the batch that is under way. */
   readonly signal?: AbortSignal | undefined;
+  /** Called after each part. */
+  readonly onProgress?: ((progress: Pick<BulkResult<unknown>, 'matched' | 'done'>) => void) | undefined;
 }
 
 /** Everything that matched when it was begun, oldest first, in bounded parts. What comes meanwhile is left alone. */
@@ -89,7 +91,7 @@ export async function lookThrough<Item extends { readonly cursor: string }>(
 export async function changeAll<Item>(
   parts: AsyncIterable<readonly Item[]>,
   change: (items: readonly Item[]) => Promise<number>,
-  { perSecond, signal }: Pace,
+  { perSecond, signal, onProgress }: Pace,
 ): Promise<Omit<BulkResult<Item>, 'runId'>> {
   const beganAtMs = performance.now();
   const step = perSecond === undefined ? BATCH : Math.max(1, Math.min(BATCH, Math.ceil(perSecond)));
@@ -103,6 +105,7 @@ export async function changeAll<Item>(
       first.push(...items.slice(0, SHOWN - first.length));
       matched += items.length;
       done += await change(items);
+      onProgress?.({ matched, done });
       if (perSecond !== undefined) await until(beganAtMs + (done / perSecond) * 1000, signal);
     }
   }

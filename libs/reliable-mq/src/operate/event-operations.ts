@@ -1,12 +1,13 @@
-import { Injectable } from '@nestjs/common';
-import { describeError, EventNotFoundError } from '../event/errors';
+import { Inject, Injectable } from '@nestjs/common';
+import { describeError, EventNotDeadError, EventNotFoundError, InvalidEventError } from '../event/errors';
+import { EventTypes } from '../event/event-types';
 import { Wakeups } from '../event/wakeups';
 import { isUuid } from '../event/event-id';
 import type { InboxKey } from '../inbox/inbox.store';
 import { Stores } from '../database/stores';
 import { findJourney, type Journey } from './journey';
 import { auditOf, type OperationNote, Operations } from './operations';
-import { idsByReason, notIn, whyEventLeftOut, whyHandlingLeftOut } from './left-out';
+import { idsByReason, notIn, whyEventLeftOut, whyHandlingLeftOut, whyNotReplaced } from './left-out';
 import {
   problemsOfChange,
   problemsOfEventFilter,
@@ -30,6 +31,9 @@ import {
   MAX_LIMIT,
 } from '../database/operations.store';
 import { createLog } from '../log/log';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/resolved-options';
+import { newEvents } from '../record/new-events';
+import type { CommittedEvent } from '../transaction/committed-event';
 
 export interface OperationScope {
   /**
@@ -68,6 +72,8 @@ export class EventOperations {
   constructor(
     private readonly stores: Stores,
     private readonly wakeups: Wakeups,
+    private readonly eventTypes: EventTypes,
+    @Inject(RESOLVED_OPTIONS) private readonly options: Pick<ResolvedOptions, 'record'>,
   ) {}
 
   /**
@@ -178,6 +184,38 @@ export class EventOperations {
       reasonsOfEvents(store, (state) => whyEventLeftOut(state, false)),
     );
     return discarded;
+  }
+
+  /**
+   * A new event in the place of a dead one, with another payload: the same type, version, key, consumers and headers. It names the old one as its
+   * cause; the old one is archived, and is not compensated any more. In one transaction, with the audit's row.
+   * @param payload as a consumer gets it: checked as `record` checks it, so the event's class must be one of this application
+   * @returns id of the new event
+   * @throws EventNotFoundError
+   * @throws EventNotDeadError when it is not dead, is archived or compensated (see `evenIfCompensated`), or is being compensated
+   * @throws InvalidEventError when its class refuses the payload, or is not known here; PayloadTooLargeError
+   */
+  async editAndRedrive(eventId: string, payload: unknown, options: RedriveOptions = {}): Promise<string> {
+    refuse('editAndRedrive', problemsOfRedriveOptions(options));
+    const { evenIfCompensated = false, dataSource } = options;
+    const event = await this.get(eventId, dataSource === undefined ? {} : { dataSource });
+    const { type, version, key } = event;
+    const eventType = this.eventTypes.find(event);
+    if (!eventType) {
+      const problem = `version ${version} of it is no event class of this application, which so does not know what it may hold: edit it where it is recorded`;
+      throw new InvalidEventError(type, [{ property: '(type)', problems: [problem] }]);
+    }
+    const parts = { headers: undefined, causationId: event.id, ...(key !== null && { key }) };
+    const { maxPayloadBytes } = this.options.record;
+    const [made] = await newEvents(eventType, [payload], parts, '', maxPayloadBytes);
+    const by = made as CommittedEvent;
+    const store = this.store(options);
+    if (!(await store.replace(event.id, by, evenIfCompensated, auditOf('edit', noteOf(options), null)))) {
+      const [state] = await store.eventStates([event.id]);
+      throw new EventNotDeadError(event.id, whyNotReplaced(state, evenIfCompensated));
+    }
+    this.wakeups.wake('publish');
+    return by.id;
   }
 
   /**

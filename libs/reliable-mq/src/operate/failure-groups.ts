@@ -1,3 +1,5 @@
+import type { DeadFilter, FailedFilter, Page } from '../database/failures';
+import type { OperationsStore } from '../database/operations.store';
 import { BATCH, LOOK_CAP, type Pages } from './bulk';
 import { fingerprintOf } from './fingerprint';
 
@@ -26,6 +28,21 @@ export interface FailureGroups {
   readonly isCut: boolean;
 }
 
+/** Dead events by what they failed of. */
+export function deadGroups(store: Pick<OperationsStore, 'deadEvents'>, filter: DeadFilter): Promise<FailureGroups> {
+  const pages = (page: Page) => store.deadEvents(filter, page);
+  return groupsOf(pages, ({ id, type, reason, where, endedAt }) => ({ eventId: id, type, reason, where, at: endedAt }));
+}
+
+/** Handlings that are not handled, by what they failed of. */
+export function failedGroups(
+  store: Pick<OperationsStore, 'failedHandlings'>,
+  filter: FailedFilter,
+): Promise<FailureGroups> {
+  const pages = (page: Page) => store.failedHandlings(filter, page);
+  return groupsOf(pages, ({ eventId, type, reason, where, receivedAt: at }) => ({ eventId, type, reason, where, at }));
+}
+
 interface Failure {
   readonly eventId: string;
   readonly type: string;
@@ -35,7 +52,7 @@ interface Failure {
 }
 
 /** Failures by what they have in common, of the newest 10,000. */
-export async function groupsOf<Item>(pages: Pages<Item>, failureOf: (item: Item) => Failure): Promise<FailureGroups> {
+async function groupsOf<Item>(pages: Pages<Item>, failureOf: (item: Item) => Failure): Promise<FailureGroups> {
   const groups = new Map<string, FailureGroup>();
   let looked = 0;
   let behind: string | undefined;

@@ -13,6 +13,13 @@ export function whyEventLeftOut(state: EventState | undefined, unlessCompensated
   return 'its compensation runs: try again when that has ended';
 }
 
+/** Why `editAndRedrive` left an event alone, as it is a moment later. */
+export function whyNotReplaced(state: EventState | undefined, evenIfCompensated: boolean): string {
+  if (state?.status === 'dead' && state.isArchived)
+    return 'archived: somebody has dealt with it; redrive it if it is right to send it after all';
+  return whyEventLeftOut(state, !evenIfCompensated);
+}
+
 /** Why `retryInbox` left a handling alone, as it is a moment later. */
 export function whyHandlingLeftOut(state: HandlingState | undefined): string {
   if (!state) return 'not in this inbox: pruned, or of another service or DataSource';

@@ -126,13 +126,14 @@ export function problemsOfRedriveOptions(options: unknown): readonly string[] {
 /** Who, why, and how fast: whatever else the options have is somebody else's. */
 export function problemsOfNote(note: unknown): readonly string[] {
   const given = (note ?? {}) as Readonly<Record<string, unknown>>;
-  const { by, why, perSecond } = given;
+  const { by, why, perSecond, runId } = given;
   const problems = [
     upTo(MAX_BY_LENGTH)('by', by),
     why === undefined ? undefined : upTo(MAX_WHY_LENGTH)('why', why),
     perSecond === undefined || (typeof perSecond === 'number' && perSecond > 0)
       ? undefined
       : `perSecond must be a number above 0, not ${show(perSecond)}.`,
+    runId === undefined ? undefined : uuid('runId', runId),
     ...['dryRun', 'evenIfCompensated'].map((name) => (given[name] === undefined ? undefined : flag(name, given[name]))),
   ];
   return problems.filter((problem) => problem !== undefined);

@@ -1,11 +1,11 @@
 import type { Audit, AuditRecord, OperationName, PausedQueue, QueueName } from '../database/audit';
 import type { PastEvent } from '../database/past-events';
-import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling, Page } from '../database/failures';
+import type { DeadEvent, DeadFilter, FailedFilter, FailedHandling } from '../database/failures';
 import type { EventRecord, HandlingKey, OperationsStore } from '../database/operations.store';
 import { newEventId } from '../event/event-id';
 import type { JobName } from '../event/hooks';
 import { BATCH, type BulkResult, changeAll, everything, look, type Pace, type Pages } from './bulk';
-import { type FailureGroups, groupsOf } from './failure-groups';
+import { deadGroups, failedGroups, type FailureGroups } from './failure-groups';
 import { fingerprintOf } from './fingerprint';
 import { problemsOfHistory, problemsOfNote, problemsOfQueue, problemsOfSelection, refuse } from './operation-input';
 
@@ -28,6 +28,8 @@ export type HandlingSelection =
 export interface BulkOptions extends OperationNote, Pace {
   /** Say how many match, and which first; change nothing. */
   readonly dryRun?: boolean | undefined;
+  /** Names the run in the audit, a UUID. @default a new one */
+  readonly runId?: string | undefined;
   /** Of `redrive`: also what was compensated. See `RedriveOptions`. */
   readonly evenIfCompensated?: boolean | undefined;
 }
@@ -151,27 +153,13 @@ export class Operations {
   }
 
   /** Dead events by what they failed of. */
-  async deadGroups(filter: DeadFilter = {}): Promise<FailureGroups> {
-    const pages = (page: Page) => this.store.deadEvents(filter, page);
-    return groupsOf(pages, ({ id, type, reason, where, endedAt }) => ({
-      eventId: id,
-      type,
-      reason,
-      where,
-      at: endedAt,
-    }));
+  deadGroups(filter: DeadFilter = {}): Promise<FailureGroups> {
+    return deadGroups(this.store, filter);
   }
 
   /** Handlings that are not handled, by what they failed of. */
-  async failedGroups(filter: FailedFilter = {}): Promise<FailureGroups> {
-    const pages = (page: Page) => this.store.failedHandlings(filter, page);
-    return groupsOf(pages, ({ eventId, type, reason, where, receivedAt }) => ({
-      eventId,
-      type,
-      reason,
-      where,
-      at: receivedAt,
-    }));
+  failedGroups(filter: FailedFilter = {}): Promise<FailureGroups> {
+    return failedGroups(this.store, filter);
   }
 
   private async onEvents(
@@ -208,8 +196,8 @@ export class Operations {
     options: BulkOptions,
     change: (items: readonly Item[], audit: Audit) => Promise<number>,
   ): Promise<BulkResult<Item>> {
-    const audit = auditOf(operation, options, filter);
-    const { runId } = audit;
+    const { runId = newEventId() } = options;
+    const audit = { ...auditOf(operation, options, filter), runId };
     if (options.dryRun) return { runId, done: 0, ...(await look(parts)) };
     return { runId, ...(await changeAll(parts, (items) => change(items, audit), options)) };
   }

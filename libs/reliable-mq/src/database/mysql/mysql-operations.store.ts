@@ -16,6 +16,7 @@ import type {
   InboxRecord,
   OperationsStore,
   ReliableMqStatistics,
+  Replacement,
 } from '../operations.store';
 import { Audits } from './operations/audits';
 import { Changes } from './operations/changes';
@@ -112,6 +113,10 @@ export class MysqlOperationsStore implements OperationsStore {
     return this.changes.archive(eventIds, audit);
   }
 
+  replace(eventId: string, by: Replacement, evenIfCompensated: boolean, audit: Audit): Promise<boolean> {
+    return this.changes.replace(eventId, by, evenIfCompensated, audit);
+  }
+
   sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
     return this.changes.sendAgain(eventIds, consumer, audit);
   }
@@ -138,15 +143,16 @@ export class MysqlOperationsStore implements OperationsStore {
 
   async eventStates(eventIds: readonly string[]): Promise<readonly EventState[]> {
     if (eventIds.length === 0) return [];
-    const rows = await queryAlone<{ id: Buffer; status: OutboxStatus; is_compensated: string }>(
+    const rows = await queryAlone<{ id: Buffer; status: OutboxStatus; is_compensated: string; is_archived: string }>(
       this.dataSource,
-      `SELECT id, status, compensated_at IS NOT NULL AS is_compensated FROM ${byKey(this.dataSource)} WHERE id IN (?)`,
+      `SELECT id, status, compensated_at IS NOT NULL AS is_compensated, archived_at IS NOT NULL AS is_archived FROM ${byKey(this.dataSource)} WHERE id IN (?)`,
       [eventIds.map(toBinary)],
     );
-    return rows.map(({ id, status, is_compensated }) => ({
+    return rows.map(({ id, status, is_compensated, is_archived }) => ({
       id: toUuid(id),
       status,
       isCompensated: is_compensated === '1',
+      isArchived: is_archived === '1',
     }));
   }
 

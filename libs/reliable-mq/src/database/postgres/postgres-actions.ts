@@ -3,7 +3,7 @@ import { newEventId } from '../../event/event-id';
 import { HEADER } from '../../event/message-headers';
 import type { InboxKey } from '../../inbox/inbox.store';
 import type { Audit, AuditRecord, PausedQueue, QueueName } from '../audit';
-import type { HandlingKey } from '../operations.store';
+import type { HandlingKey, Replacement } from '../operations.store';
 import { queryAlone } from './sql';
 import { sqlNamesOf } from './sql-names';
 import { storableIn } from './storable-texts';
@@ -112,6 +112,29 @@ export class PostgresActions {
       [eventIds, ...this.auditValues(audit)],
     );
     return rows.map(({ id }) => id);
+  }
+
+  async replace(eventId: string, by: Replacement, evenIfCompensated: boolean, audit: Audit): Promise<boolean> {
+    const item = `jsonb_build_object('eventId', id, 'replacedBy', $2::text)`;
+    const rows = await queryAlone(
+      this.dataSource,
+      `WITH chosen AS MATERIALIZED (
+         SELECT id, type, version, headers, consumers, confirm, event_key FROM ${this.outbox}
+         WHERE id = $1::uuid AND status = 'dead' AND archived_at IS NULL AND ($4 OR compensated_at IS NULL)
+           AND (claim_token IS NULL OR due_at <= clock_timestamp())
+         FOR UPDATE
+       ), made AS (
+         INSERT INTO ${this.outbox}
+           (due_at, status, attempts, id, type, version, payload, headers, consumers, confirm, event_key, causation_id)
+         SELECT clock_timestamp(), 'pending', 0, $2::uuid, type, version, $3::json, headers, consumers, confirm, event_key, id FROM chosen
+       ), done AS (
+         UPDATE ${this.outbox} AS o SET archived_at = clock_timestamp(), due_at = NULL, claim_token = NULL
+         FROM chosen AS c WHERE o.id = c.id RETURNING o.id
+       ), audited AS (${this.audited(item, 5)})
+       SELECT FROM done`,
+      [eventId, by.id, by.payload, evenIfCompensated, ...this.auditValues(audit)],
+    );
+    return rows.length === 1;
   }
 
   async sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {

@@ -187,7 +187,8 @@ export class PostgresOperationsStore extends PostgresActions implements Operatio
   async eventStates(eventIds: readonly string[]): Promise<readonly EventState[]> {
     return queryAlone<EventState>(
       this.dataSource,
-      `SELECT id, status, compensated_at IS NOT NULL AS "isCompensated" FROM ${this.outbox} WHERE id = ANY($1::uuid[])`,
+      `SELECT id, status, compensated_at IS NOT NULL AS "isCompensated",
+         archived_at IS NOT NULL AS "isArchived" FROM ${this.outbox} WHERE id = ANY($1::uuid[])`,
       [eventIds],
     );
   }

@@ -3,7 +3,7 @@ import { headersWithBackfill } from '../../../event/backfill';
 import type { InboxKey } from '../../../inbox/inbox.store';
 import type { StoredOutcome } from '../../../outbox/outbox.entity';
 import type { Audit } from '../../audit';
-import type { HandlingKey, HandlingState } from '../../operations.store';
+import type { HandlingKey, HandlingState, Replacement } from '../../operations.store';
 import { byKey, type LockedRow, OutboxRows } from '../outbox/outbox-rows';
 import { rowsOfKeys } from '../rows-of-keys';
 import { inOwnTransaction, queryAlone, queryOn, writeOn } from '../sql';
@@ -60,6 +60,29 @@ export class Changes {
     );
   }
 
+  async replace(eventId: string, by: Replacement, evenIfCompensated: boolean, audit: Audit): Promise<boolean> {
+    const condition = `${IS_DEAD} AND archived_at IS NULL AND (compensated_at IS NULL OR ${evenIfCompensated})`;
+    const insert = `INSERT INTO ${sqlNamesOf(this.dataSource).outbox}
+      (due_at, status, attempts, created_at, history, outcomes, id, type, version, payload, payload_bytes, headers, consumers, confirm, event_key,
+       causation_id)
+      SELECT ${NOW}, 'pending', 0, ${NOW}, '[]', '{}', ?, type, version, ?, ?, headers, consumers, confirm, event_key, id
+      FROM ${byKey(this.dataSource)} WHERE id = ?`;
+    const replaced = await this.changing(
+      [eventId],
+      condition,
+      audit,
+      '1',
+      async (rows, found, own) => {
+        const values = [toBinary(by.id), by.payload, Buffer.byteLength(by.payload), toBinary(eventId)];
+        await writeOn(own, insert, values);
+        const ids = found.map(({ id }) => [id]);
+        await rows.write(['id'], ids, `o.archived_at = ${NOW}, o.due_at = NULL, o.claim_token = NULL`);
+      },
+      { item: (id) => ({ eventId: id, replacedBy: by.id }) },
+    );
+    return replaced.length === 1;
+  }
+
   sendAgain(eventIds: readonly string[], consumer: string, audit: Audit): Promise<readonly string[]> {
     const condition = `confirm AND status IN ('published', 'consumed') AND ${IS_FREE}`;
     return this.changing(eventIds, condition, audit, 'outcomes', async (rows, found) => {
@@ -86,7 +109,8 @@ export class Changes {
         `o.status = 'published', o.confirm = TRUE, o.attempts = 0, o.due_at = ${NOW}, o.claim_token = NULL, o.ended_at = NULL,
          o.reason = 'sent to a new consumer by hand', o.consumers = v.consumers, o.headers = v.headers`,
       );
-    return this.changing(eventIds, condition, audit, columns, change, (row) => !isKnownTo(consumer, row as PastRow));
+    const matches = (row: LockedRow): boolean => !isKnownTo(consumer, row as PastRow);
+    return this.changing(eventIds, condition, audit, columns, change, { matches });
   }
 
   /** Lock those of the events for which the condition holds, and change them. @returns their ids */
@@ -95,8 +119,11 @@ export class Changes {
     condition: string,
     audit: Audit,
     columns: string,
-    change: (rows: OutboxRows, found: readonly LockedRow[]) => Promise<void>,
-    matches: (row: LockedRow) => boolean = () => true,
+    change: (rows: OutboxRows, found: readonly LockedRow[], own: QueryRunner) => Promise<void>,
+    {
+      matches = () => true,
+      item = (id) => id,
+    }: { readonly matches?: (row: LockedRow) => boolean; readonly item?: (id: string) => unknown } = {},
   ): Promise<readonly string[]> {
     if (eventIds.length === 0) return [];
     const isMeant = `(${condition})`;
@@ -114,9 +141,9 @@ export class Changes {
       );
       const found = locked.filter((row) => row.is_meant === '1' && matches(row));
       if (found.length === 0) return [];
-      await change(rows, found);
+      await change(rows, found, own);
       const changed = found.map(({ id }) => toUuid(id));
-      await this.audits.write(own, audit, changed);
+      await this.audits.write(own, audit, changed.map(item));
       return changed;
     });
   }
