@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
 import { type DemoArguments, parseArguments, USAGE, UsageError } from './arguments';
 import { collectEvidence, judge, type Verdict } from './audit';
 import { type DemoBroker, deleteAbandoned, provideBroker } from './broker';
@@ -89,20 +90,22 @@ async function tellStory(wanted: DemoArguments, narrator: Narrator, cleanUp: Cle
   const plan = makePlan(wanted.orders);
   const timeline = new Timeline(narrator);
   const { orderUrl, inventoryUrl } = databases;
+  const consolePassword = wanted.keep ? randomBytes(9).toString('base64url') : undefined;
   const shop = await Shop.open({
     orderUrl,
     inventoryUrl,
     transport: broker.options,
     hooks: (service) => timeline.hooksOf(service),
     cleanUp,
+    consolePassword,
   });
   const story = new Story(plan, shop, broker, narrator, timeline);
   await story.tell();
 
   const verdict = judge(await collectEvidence(orderUrl, inventoryUrl, story.accepted, plan.stock));
   report(verdict, story.accepted.size, narrator);
-  if (wanted.keep) {
-    sayWhatToCall(narrator, shop, databases);
+  if (consolePassword !== undefined) {
+    sayWhatToCall(narrator, shop, databases, consolePassword);
     timeline.begin();
   } else sayWhatNext(narrator);
   const { confirmed, failed, lost, duplicated } = verdict;

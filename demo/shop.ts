@@ -36,6 +36,8 @@ export interface ShopOptions {
   readonly transport: Partial<ReliableMqOptions>;
   readonly hooks: (service: ServiceName) => Partial<Hooks>;
   readonly cleanUp: CleanUp;
+  /** Of the consoles; undefined: there are none. */
+  readonly consolePassword?: string | undefined;
 }
 
 /** Both services inside this process, each with its own database, talked to over HTTP. */
@@ -46,7 +48,14 @@ export class Shop {
     readonly urls: Readonly<Record<ServiceName, string>>,
   ) {}
 
-  static async open({ orderUrl, inventoryUrl, transport, hooks, cleanUp }: ShopOptions): Promise<Shop> {
+  static async open({
+    orderUrl,
+    inventoryUrl,
+    transport,
+    hooks,
+    cleanUp,
+    consolePassword,
+  }: ShopOptions): Promise<Shop> {
     const options = (name: ServiceName): Record<string, unknown> => ({
       ...merge(TUNING, transport as Record<string, unknown>),
       rabbitmq: { reconnectMs: RECONNECT_MS, ...transport.rabbitmq },
@@ -58,7 +67,11 @@ export class Shop {
       create: (settings: ServiceSettings) => DynamicModule,
     ): Promise<INestApplication> => {
       const name = identity.name as ServiceName;
-      const settings = readSettings(identity, { [`${name.toUpperCase()}_DATABASE_URL`]: databaseUrl });
+      const settings = readSettings(identity, {
+        INVENTORY_DATABASE_URL: inventoryUrl,
+        [`${name.toUpperCase()}_DATABASE_URL`]: databaseUrl,
+        CONSOLE_PASSWORD: consolePassword,
+      });
       const app = await createService(create({ ...settings, reliableMq: merge(settings.reliableMq, options(name)) }), {
         logger: false,
       });

@@ -13,11 +13,17 @@ export function sayWhatNext(narrator: Narrator): void {
 }
 
 /** The end of a story whose services stay. */
-export function sayWhatToCall(narrator: Narrator, { urls }: Shop, databases: DemoDatabases): void {
+export function sayWhatToCall(
+  narrator: Narrator,
+  { urls }: Shop,
+  databases: DemoDatabases,
+  consolePassword: string,
+): void {
   const { order, inventory } = urls;
   narrator.title('Both services are running, until Ctrl-C');
   narrator.command(`order      ${order}    ${clientFor(databases.orderUrl)}`);
   narrator.command(`inventory  ${inventory}    ${clientFor(databases.inventoryUrl)}`);
+  narrator.command(`console    ${order}/reliable-mq    any name, password ${consolePassword}`);
   narrator.say('Try, in another terminal:');
   narrator.command(`curl ${order}/orders -H content-type:application/json \\`);
   narrator.command(`  -d '{"sku":"mug","quantity":2}'`);

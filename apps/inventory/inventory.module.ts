@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ReliableMqModule } from 'nestjs-reliable-mq';
+import { consoleModule } from '../platform/console.module';
 import { databaseModule } from '../platform/database.module';
 import { HealthController } from '../platform/health.controller';
 import type { ServiceSettings } from '../platform/settings';
@@ -18,7 +19,7 @@ const QUEUES = 2;
 
 @Module({})
 export class InventoryModule {
-  static with({ databaseUrl, reliableMq, isObserved }: ServiceSettings): DynamicModule {
+  static with({ databaseUrl, reliableMq, isObserved, console }: ServiceSettings): DynamicModule {
     return {
       module: InventoryModule,
       imports: [
@@ -31,6 +32,7 @@ export class InventoryModule {
         TypeOrmModule.forFeature([StockItem, Deduction]),
         ScheduleModule.forRoot(),
         ...(isObserved ? [TelemetryModule.with(INVENTORY.name)] : []),
+        ...(console ? [consoleModule(console)] : []),
         ReliableMqModule.forRoot(reliableMq),
       ],
       controllers: [StockController, HealthController],

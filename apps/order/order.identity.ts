@@ -6,4 +6,5 @@ export const ORDER: ServiceIdentity = {
   defaultPort: 3001,
   mqService: ORDER_SERVICE,
   exchange: EXCHANGE,
+  looksAt: ['inventory'],
 };

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { consoleModule } from '../platform/console.module';
 import { databaseModule } from '../platform/database.module';
 import { HealthController } from '../platform/health.controller';
 import type { ServiceSettings } from '../platform/settings';
@@ -17,7 +18,7 @@ const QUEUES = 2;
 
 @Module({})
 export class OrderModule {
-  static with({ databaseUrl, reliableMq, isObserved }: ServiceSettings): DynamicModule {
+  static with({ databaseUrl, reliableMq, isObserved, console }: ServiceSettings): DynamicModule {
     return {
       module: OrderModule,
       imports: [
@@ -30,6 +31,7 @@ export class OrderModule {
         TypeOrmModule.forFeature([Order]),
         ScheduleModule.forRoot(),
         ...(isObserved ? [TelemetryModule.with(ORDER.name)] : []),
+        ...(console ? [consoleModule(console)] : []),
         reliableMqOverAmqpConnection(reliableMq),
       ],
       controllers: [OrdersController, HealthController],

@@ -23,6 +23,15 @@ describe('readSettings', () => {
     });
   });
 
+  it('has a console only where there is a password, and other databases only where the environment says so', () => {
+    const order = { ...SHOP, looksAt: ['stock'] };
+    expect(readSettings(order, { STOCK_DATABASE_URL: 'postgres://me@db/stock' }).console).toBeUndefined();
+    expect(readSettings(order, { CONSOLE_PASSWORD: 'x' }).console).toEqual({ password: 'x', databases: [] });
+    expect(
+      readSettings(order, { CONSOLE_PASSWORD: 'x', STOCK_DATABASE_URL: 'postgres://me@db/stock' }).console,
+    ).toEqual({ password: 'x', databases: [{ name: 'stock', url: 'postgres://me@db/stock' }] });
+  });
+
   it('takes what the environment says, and lays RELIABLE_MQ_OPTIONS over its own options group by group', () => {
     const settings = readSettings(SHOP, {
       SHOP_PORT: '0',

@@ -11,6 +11,14 @@ export interface ServiceSettings {
   readonly logging: { readonly level: LogLevel; readonly json: boolean };
   /** Traces and metrics are exported, to where the exporters find in the environment. */
   readonly isObserved: boolean;
+  /** Undefined: there is no console. */
+  readonly console?: ConsoleSettings;
+}
+
+export interface ConsoleSettings {
+  readonly password: string;
+  /** Of other services, which are only read. */
+  readonly databases: readonly { readonly name: string; readonly url: string }[];
 }
 
 /** What a service is called, and what its environment's variables begin with. */
@@ -21,6 +29,8 @@ export interface ServiceIdentity {
   /** Its name on the broker, and the exchange that it shares with the others. */
   readonly mqService: string;
   readonly exchange: string;
+  /** Services whose databases its console reads too, where the environment says where they are. */
+  readonly looksAt?: readonly string[];
 }
 
 /** The environment is wrong. `problems` lists everything, each as a full sentence. */
@@ -62,6 +72,7 @@ const OTLP_ENDPOINTS: readonly string[] = [
  * | `RELIABLE_MQ_OPTIONS` | JSON object laid over the options of `ReliableMqModule.forRoot` | `{}` |
  * | `MQ_NAMESPACE` | put before the names of services, queues and exchange (contracts/services.ts) | none |
  * | `OTEL_EXPORTER_OTLP_ENDPOINT` | where traces and metrics go; `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`: each by itself | none |
+ * | `CONSOLE_PASSWORD` | of the console at `/reliable-mq`, with any name; the order service's shows the inventory's part of a journey too where `INVENTORY_DATABASE_URL` is there | none: no console |
  * | `LOG_LEVEL` | `fatal`, `error`, `warn`, `log`, `debug`, `verbose` | `log` |
  * | `NODE_ENV` | `production`: logs are JSON | |
  *
@@ -90,8 +101,13 @@ export function readSettings(service: ServiceIdentity, env: NodeJS.ProcessEnv): 
     logging: { level: readLogLevel('LOG_LEVEL', env, problems), json: env.NODE_ENV === 'production' },
     isObserved: OTLP_ENDPOINTS.some((name) => Boolean(env[name])),
   };
+  const password = env.CONSOLE_PASSWORD;
+  const databases = (service.looksAt ?? []).flatMap((other) => {
+    const url = readDatabaseUrl(`${other.toUpperCase()}_DATABASE_URL`, env, '', problems);
+    return url === '' ? [] : [{ name: other, url }];
+  });
   if (problems.length > 0) throw new InvalidSettingsError(problems);
-  return settings;
+  return password ? { ...settings, console: { password, databases } } : settings;
 }
 
 /** Lays one object over another, group by group; arrays and values replace. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as api from 'nestjs-reliable-mq';
+import * as console from 'nestjs-reliable-mq/console';
 import * as openTelemetry from 'nestjs-reliable-mq/opentelemetry';
 import * as terminus from 'nestjs-reliable-mq/terminus';
 
@@ -14,6 +15,7 @@ describe('the public API', () => {
       'CompensationTask',
       'EventContext',
       'EventFailure',
+      'EventNotDeadError',
       'EventNotFoundError',
       'EventOperations',
       'EventRecorder',
@@ -52,6 +54,7 @@ describe('the public API', () => {
   });
 
   it('has these values in its optional entries', () => {
+    expect(Object.keys(console)).toEqual(['ReliableMqConsoleModule']);
     expect(Object.keys(openTelemetry)).toEqual(['ReliableMqOpenTelemetryModule']);
     expect(Object.keys(terminus)).toEqual(['ReliableMqHealthIndicator']);
   });

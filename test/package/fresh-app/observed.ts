@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { MemoryBroker, ReliableMqModule } from 'nestjs-reliable-mq';
+import { ReliableMqConsoleModule } from 'nestjs-reliable-mq/console';
 import { ReliableMqOpenTelemetryModule } from 'nestjs-reliable-mq/opentelemetry';
 import { ReliableMqHealthIndicator } from 'nestjs-reliable-mq/terminus';
 
@@ -13,6 +14,10 @@ import { ReliableMqHealthIndicator } from 'nestjs-reliable-mq/terminus';
   imports: [
     TypeOrmModule.forRoot({ type: 'postgres', url: process.env['DATABASE_URL'] ?? '' }),
     ReliableMqModule.forRoot({ service: 'shop', transport: new MemoryBroker() }),
+    ReliableMqConsoleModule.forRoot({
+      guards: [{ canActivate: () => false }],
+      role: ({ user }) => (user ? 'act' : 'read'),
+    }),
     ReliableMqOpenTelemetryModule,
     TerminusModule,
   ],
