@@ -45,6 +45,65 @@ export function describeChanges(harness: () => OperationsHarness): void {
     });
   });
 
+  describe('replace', () => {
+    const by = () => ({ id: newEventId(), payload: '{"name":"méndéd \\u0027"}' });
+
+    it('records a copy with another payload, due at once, and archives the dead event', async () => {
+      const [id] = (await dead(1, false)) as [string];
+      const old = await operations().get(id);
+      const made = by();
+      expect(await operations().replace(id, made, false, auditOf('edit'))).toBe(true);
+      const { type, version, key, consumers, headers } = old!;
+      expect(await operations().get(made.id)).toMatchObject({
+        ...{ type, version, key, consumers, headers },
+        payload: JSON.parse(made.payload) as unknown,
+        status: 'pending',
+        attempts: 0,
+        redrives: 0,
+        reason: null,
+        history: [],
+        outcomes: [],
+        causationId: id,
+        dueAt: expect.any(Date) as Date,
+        createdAt: expect.any(Date) as Date,
+      });
+      expect(await operations().get(id)).toMatchObject({
+        status: 'dead',
+        payload: old!.payload,
+        archivedAt: expect.any(Date) as Date,
+        dueAt: null,
+      });
+      expect(await operations().listAudit(undefined, 10)).toMatchObject([
+        { operation: 'edit', items: [{ eventId: id, replacedBy: made.id }], count: 1 },
+      ]);
+      const { events } = await harness().outbox.claim('pending', { rows: 10, bytes: 1e6 }, 1000, randomUUID());
+      expect(events).toMatchObject([{ id: made.id, payload: made.payload, causationId: id, attempts: 1 }]);
+      await harness().database.makeDue('outbox');
+      expect((await harness().outbox.claim('dead', { rows: 10, bytes: 1e6 }, 1000, randomUUID())).events).toEqual([]);
+    });
+
+    it('once, whoever asks at the same time', async () => {
+      const [id] = (await dead(1, false)) as [string];
+      const asked = Array.from({ length: 4 }, () => operations().replace(id, by(), false, auditOf('edit')));
+      expect((await Promise.all(asked)).filter(Boolean)).toEqual([true]);
+      expect(await operations().causedBy([id], 10)).toHaveLength(1);
+    });
+
+    it('leaves alone what is not dead, archived, compensated or being compensated', async () => {
+      const [archived, undone, claimed] = (await dead(3, false)) as [string, string, string];
+      await operations().archive([archived], auditOf('archive'));
+      await harness().database.update('outbox', { id: undone }, { compensated_at: { inMs: -1000 } });
+      await harness().database.update('outbox', { id: claimed }, { due_at: { inMs: 0 } });
+      await harness().outbox.claim('dead', { rows: 10, bytes: 1e6 }, HOUR_MS, randomUUID());
+      const before = await operations().listAudit(undefined, 10);
+      for (const id of [archived, undone, claimed, await recordOne(), newEventId()])
+        expect(await operations().replace(id, by(), false, auditOf('edit'))).toBe(false);
+      expect(await operations().listAudit(undefined, 10)).toEqual(before);
+      expect(await operations().causedBy([archived, undone, claimed], 10)).toEqual([]);
+      expect(await operations().replace(undone, by(), true, auditOf('edit'))).toBe(true);
+    });
+  });
+
   it('handlings are read along their keys, whatever became of them', async () => {
     const keys = [...(await handle(3)), await fail(handlingOf())];
     const first = await operations().handlingsAfter({ eventId: '', consumer: '', type: '' }, 3);
@@ -212,8 +271,8 @@ export function describeChanges(harness: () => OperationsHarness): void {
     expect(states).toHaveLength(2);
     expect(states).toEqual(
       expect.arrayContaining([
-        { id: undone, status: 'dead', isCompensated: true },
-        { id: pending, status: 'pending', isCompensated: false },
+        { id: undone, status: 'dead', isCompensated: true, isArchived: false },
+        { id: pending, status: 'pending', isCompensated: false, isArchived: false },
       ]),
     );
     const key = await fail(handlingOf());
