@@ -272,7 +272,7 @@ it('an application that stops stops what runs, and leaves the rest as it was', a
   things.refused.add('lost');
   const ids = [await things.make('lost'), await things.make('lost')];
   for (const id of ids) await eventually(async () => expect((await app.outbox({ id }))[0]?.status).toBe('dead'));
-  const request = { operation: 'discard', source: 'default', filter: {}, perSecond: 0.01 };
+  const request = { operation: 'discard', source: 'default', filter: {}, perSecond: 0.4 };
   expect((await anna.post('operations', request)).status).toBe(202);
   await eventually(async () => expect(await app.outbox()).toHaveLength(1));
   await app.close();
