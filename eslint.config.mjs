@@ -4,6 +4,8 @@ import importX, { createNodeResolver } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 const LIBRARY = 'libs/reliable-mq/src';
+/** The console's page: it runs in a browser, is bundled, and imports nothing of the library but types. */
+const PAGE = `${LIBRARY}/console/ui`;
 
 /** What lies beside the library's source and is not part of it. */
 const SPECS = ['**/*.spec.ts', '**/*.fixture.ts'];
@@ -106,9 +108,9 @@ const NO_PROCESS = ['env', 'exit', 'exitCode', 'argv', 'on', 'once', 'stdout', '
 
 export default defineConfig(
   // The README's quick start imports the package by its name, as its reader does: `tsc` and its own test check it.
-  globalIgnores(['dist/', 'coverage/', '.tmp/', 'docs/quick-start/']),
+  globalIgnores(['dist/', 'coverage/', '.tmp/', 'docs/quick-start/', `${LIBRARY}/console/public/`]),
   {
-    files: ['**/*.{js,mjs,ts}'],
+    files: ['**/*.{js,mjs,ts,tsx}'],
     extends: [js.configs.recommended],
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: { eqeqeq: 'error', 'object-shorthand': 'error' },
@@ -126,15 +128,15 @@ export default defineConfig(
     },
   },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked],
     plugins: { 'import-x': importX },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     settings: {
-      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts', '.tsx'] },
       'import-x/resolver-next': [
         createNodeResolver({
-          extensions: ['.ts', '.js', '.json'],
+          extensions: ['.ts', '.tsx', '.js', '.json'],
           conditionNames: ['node', 'require', 'types', 'default'],
           tsconfig: { configFile: `${import.meta.dirname}/tsconfig.json` },
         }),
@@ -165,7 +167,7 @@ export default defineConfig(
   },
   {
     files: [`${LIBRARY}/**/*.ts`],
-    ignores: SPECS,
+    ignores: [...SPECS, `${PAGE}/**`],
     rules: {
       'import-x/no-extraneous-dependencies': [
         'error',
@@ -225,9 +227,30 @@ export default defineConfig(
     },
   },
   {
+    files: [`${PAGE}/**/*.{ts,tsx}`],
+    ignores: SPECS,
+    rules: {
+      'no-console': 'error',
+      'import-x/no-restricted-paths': [
+        'error',
+        {
+          basePath: import.meta.dirname,
+          zones: [
+            {
+              target: `./${PAGE}`,
+              from: `./${LIBRARY}`,
+              except: ['./console/ui', './console/api.ts'],
+              message: 'The page knows what the console answers, and nothing else of the library.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['{apps,bench,chaos,demo,test}/**/*.ts'],
-    // Its seams are not public: their contract suites are the only ones that look inside.
-    ignores: ['test/contract/**'],
+    // Its seams are not public: their contract suites are the only ones that look inside, and the console's stand-in for its server.
+    ignores: ['test/contract/**', 'test/console/**'],
     rules: {
       'no-restricted-imports': [
         'error',
