@@ -45,7 +45,11 @@ function Detail({ event, acts, onChanged }: DetailProps): JSX.Element {
         <EventBadge status={event.status} /> <strong>{event.type}</strong> <span class="quiet">v{event.version}</span>{' '}
         <span class="id">{event.id}</span>
       </p>
-      <Reason text={event.reason} />
+      {event.reason !== null && (
+        <p>
+          <Reason text={event.reason} />
+        </p>
+      )}
       <p class="buttons">
         <a class="button primary" href={hrefOf('journey', { of: event.id })}>
           {t.event.journey}

@@ -36,6 +36,7 @@ export function EventsPage(): JSX.Element {
     { title: t.events.status, cell: ({ status }) => <EventBadge status={status} /> },
     {
       title: t.events.type,
+      isName: true,
       cell: (event) => (
         <>
           {event.type} <span class="quiet">v{event.version}</span>

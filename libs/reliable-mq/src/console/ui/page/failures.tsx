@@ -46,7 +46,7 @@ export function FailuresPage(): JSX.Element {
         </>
       ),
     },
-    { title: t.failures.types, cell: ({ types }) => types.join(', ') },
+    { title: t.failures.types, isName: true, cell: ({ types }) => types.join(', ') },
     { title: t.failures.firstSeen, cell: ({ firstSeen }) => <Moment at={firstSeen} /> },
     { title: t.failures.lastSeen, cell: ({ lastSeen }) => <Moment at={lastSeen} /> },
     { title: t.failures.example, cell: ({ example }) => <JourneyLink of={example.eventId} /> },

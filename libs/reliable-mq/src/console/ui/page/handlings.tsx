@@ -37,6 +37,7 @@ export function HandlingsPage(): JSX.Element {
     { title: t.events.status, cell: ({ status }) => <HandlingBadge status={status} /> },
     {
       title: t.events.consumer,
+      isName: true,
       cell: ({ consumer, type, version }) => (
         <>
           {consumer}

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import type { JourneyAnswer } from '../../api';
 import { LongText } from '../part/long-text';
 import { ProblemBox } from '../part/problem';
-import { EventBadge, FullMoment, JourneyLink, Loading, named, Panel, Reason } from '../part/small';
+import { EventBadge, JourneyLink, Loading, named, Panel, Reason } from '../part/small';
 import { Table } from '../part/table';
 import { TimeLine } from '../part/time-line';
 import { useConsole } from '../state/console';
@@ -101,8 +101,7 @@ function NodePanel({ node, journey }: { readonly node: JourneyNode; readonly jou
             title: t.event.at,
             cell: ({ at }) => (
               <>
-                <FullMoment at={at} />
-                <br />
+                <time dateTime={at}>{f.dateTime(at)}</time>{' '}
                 <span class="quiet">+{f.duration(Math.max(0, Date.parse(at) - Date.parse(journey.from)))}</span>
               </>
             ),

@@ -84,6 +84,7 @@ function AttentionList({ found }: { readonly found: readonly Attention[] }): JSX
           <span>
             <strong>{sentenceOf(one, words)}</strong>
             {one.source !== undefined && <span class="quiet"> · {one.source}</span>}
+            {one.said !== undefined && ':'}
             {one.said !== undefined && (
               <>
                 {' '}
@@ -116,11 +117,11 @@ function sentenceOf({ kind, count = 0, cap = Infinity, ms = 0, queue = '' }: Att
     case 'paused':
       return t.now.paused(queue);
     case 'needPerson':
-      return t.now.needPerson(many);
+      return t.now.needPerson(many, count === 1);
     case 'inboxDead':
-      return t.now.inboxDead(many);
+      return t.now.inboxDead(many, count === 1);
     case 'inboxRejected':
-      return t.now.inboxRejected(many);
+      return t.now.inboxRejected(many, count === 1);
     case 'overdue':
       return t.now.overdue(f.duration(ms));
     case 'inboxOverdue':

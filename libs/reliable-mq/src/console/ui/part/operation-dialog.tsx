@@ -53,7 +53,7 @@ export function OperationDialog({ operation, target, onClose, onStarted }: Props
     setProblem(undefined);
     try {
       const run = await client.post<Run>('operations', { ...request, perSecond, why: why.trim() });
-      announce(t.act.started(f.number(run.matched)), { text: t.act.seeRun, href: hrefOf('runs') });
+      announce(t.act.started(f.number(run.matched), run.matched === 1), { text: t.act.seeRun, href: hrefOf('runs') });
       onStarted();
       onClose();
     } catch (error) {
@@ -70,7 +70,9 @@ export function OperationDialog({ operation, target, onClose, onStarted }: Props
         {dry.isLoading && <Loading />}
         <div aria-live="polite">
           {dry.data && (
-            <p class="matched">{matched === 0 ? t.act.matchesNone : t.act.matches(f.capped(matched, CAP))}</p>
+            <p class="matched">
+              {matched === 0 ? t.act.matchesNone : t.act.matches(f.capped(matched, CAP), matched === 1)}
+            </p>
           )}
         </div>
         {dry.data && dry.data.first.length > 0 && (

@@ -6,6 +6,8 @@ export interface Column<Row> {
   readonly isNumber?: boolean;
   /** Takes what the others leave. */
   readonly isWide?: boolean;
+  /** A name that may be long: it keeps some width. */
+  readonly isName?: boolean;
   readonly head?: ComponentChildren;
 }
 
@@ -23,8 +25,13 @@ export function Table<Row>({ caption, columns, rows, keyOf }: Props<Row>): JSX.E
       <caption class="unseen">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">
-          {columns.map(({ title, isNumber, isWide, head }) => (
-            <th key={title} role="columnheader" scope="col" class={classOf(isNumber, isWide)}>
+          {columns.map(({ title, isNumber, isWide, isName, head }) => (
+            <th
+              key={title}
+              role="columnheader"
+              scope="col"
+              class={classOf({ number: isNumber, wide: isWide, name: isName })}
+            >
               {head ?? title}
             </th>
           ))}
@@ -33,8 +40,13 @@ export function Table<Row>({ caption, columns, rows, keyOf }: Props<Row>): JSX.E
       <tbody role="rowgroup">
         {rows.map((row) => (
           <tr key={keyOf(row)} role="row">
-            {columns.map(({ title, cell, isNumber, isWide }) => (
-              <td key={title} role="cell" data-title={title} class={classOf(isNumber, isWide)}>
+            {columns.map(({ title, cell, isNumber, isWide, isName }) => (
+              <td
+                key={title}
+                role="cell"
+                data-title={title}
+                class={classOf({ number: isNumber, wide: isWide, name: isName })}
+              >
                 {cell(row)}
               </td>
             ))}
@@ -45,6 +57,8 @@ export function Table<Row>({ caption, columns, rows, keyOf }: Props<Row>): JSX.E
   );
 }
 
-function classOf(isNumber = false, isWide = false): string {
-  return `${isNumber ? 'number ' : ''}${isWide ? 'wide' : ''}`;
+function classOf(names: Readonly<Record<string, boolean | undefined>>): string {
+  return Object.keys(names)
+    .filter((name) => names[name])
+    .join(' ');
 }

@@ -20,6 +20,9 @@ export const NO_HISTORY: History = { samples: [], last: undefined };
 /** Ten minutes of an answer every five seconds. */
 const KEPT = 120;
 
+/** Steps that the width of a chart has at least, so that a line grows from the right. */
+const FEWEST = 12;
+
 export function withAnswer(history: History, now: Now): History {
   if (history.last?.at === now.at) return history;
   const outboxes = now.sources.flatMap(({ outbox }) => outbox ?? []);
@@ -51,7 +54,7 @@ function ratesBetween(before: Now, after: Now): Readonly<Record<Total, number>> 
  */
 export function linesOf(values: readonly (number | undefined)[], height: number): readonly string[] {
   const most = Math.max(...values.map((value) => value ?? 0), 0) || 1;
-  const step = 100 / Math.max(1, KEPT - 1);
+  const step = 100 / Math.max(FEWEST, values.length - 1);
   const left = 100 - step * (values.length - 1);
   const lines: string[][] = [[]];
   values.forEach((value, index) => {

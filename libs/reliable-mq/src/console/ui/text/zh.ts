@@ -23,7 +23,7 @@ export const zh: Texts = {
   searchButton: '查找',
   perSecond: '每秒',
   pages: {
-    now: '现状',
+    now: '概览',
     events: '事件',
     event: '事件详情',
     handlings: '消费记录',
