@@ -56,7 +56,7 @@ describeInChromium('actions in the console', () => {
 
   it('Redrive says so when even what was compensated is meant', async () => {
     await open(`#/event?id=${idOf(2)}&source=order`);
-    await page.getByRole('button', { name: 'Redrive …' }).click();
+    await page.getByRole('button', { name: 'Redrive …', exact: true }).click();
     await dialog().getByRole('checkbox').check();
     await dialog().getByText('1 matches.').waitFor();
     await confirm('Redrive', 'we will ship it');
@@ -86,7 +86,7 @@ describeInChromium('actions in the console', () => {
 
   it('what is redacted cannot be edited', async () => {
     await open(`#/event?id=${idOf(5)}&source=order`);
-    await page.getByText('Parts of the payload are hidden. ').waitFor();
+    await page.getByText('Parts of the payload are hidden.').waitFor();
     expect(await page.getByRole('button', { name: 'Edit and redrive …' }).isDisabled()).toBe(true);
   });
 
@@ -105,7 +105,7 @@ describeInChromium('actions in the console', () => {
 
   it('on all that match the filter: first how many and which, then how fast and why, then its progress until it is stopped', async () => {
     await open('#/events?status=dead&type=order.created&needPerson=true');
-    await page.getByRole('button', { name: 'Redrive …' }).click();
+    await page.getByRole('button', { name: 'Redrive …', exact: true }).click();
     await dialog().getByText('62 match.').waitFor();
     await dialog().getByText('The first of them').click();
     await dialog().getByText(idOf(100)).waitFor();
@@ -176,7 +176,7 @@ describeInChromium('actions in the console', () => {
     const queue = { source: 'order', consumer: 'order', type: 'inventory.deducted' };
     expect(mock.posted('queues/pause')).toEqual([{ ...queue, why: 'the warehouse moves' }]);
     expect(mock.posted('queues/resume')).toEqual([{ ...queue, why: 'moved' }]);
-    await page.getByRole('link', { name: 'Audit' }).click();
+    await page.getByRole('link', { name: 'Audit', exact: true }).click();
     const row = page.getByRole('row', { name: /the warehouse moves/ });
     await row.waitFor();
     expect(await row.textContent()).toContain('ada@example.com');
@@ -184,7 +184,7 @@ describeInChromium('actions in the console', () => {
 
   it('a refusal stays in the dialog, in a sentence, and can be tried again', async () => {
     await open(`#/event?id=${idOf(2)}&source=order`);
-    await page.getByRole('button', { name: 'Redrive …' }).click();
+    await page.getByRole('button', { name: 'Redrive …', exact: true }).click();
     await dialog().getByText('1 matches.').waitFor();
     mock.refusals.set('operations', { status: 429, body: { code: 'TOO_MANY', message: 'another run goes on' } });
     await dialog().getByLabel('Why').fill('mended');

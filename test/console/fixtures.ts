@@ -144,7 +144,7 @@ export function handlings(): Handling[] {
       attempts: 3,
       history: [
         { attempt: 1, at: ago(11.8), reason: 'QueryFailedError: deadlock detected' },
-        { attempt: 2, at: ago(11), reason: 'QueryFailedError: deadlock detected' },
+        { attempt: 2, at: ago(10.9), reason: 'QueryFailedError: deadlock detected' },
       ],
     }),
     handling({

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { violationsOn } from './axe';
-import { describeInChromium, launchChromium, visit } from './chromium';
+import { describeInChromium, launchChromium, visit, type Visit } from './chromium';
 import { idOf } from './fixtures';
 import { MockConsole } from './mock-console';
 
@@ -42,8 +42,15 @@ describeInChromium('the pages of the console', () => {
   });
 
   describe.each(READERS)('%s', (_, options) => {
+    let visited: Visit;
+    beforeAll(async () => {
+      visited = await visit(browser, mock.url, options);
+    });
+    afterAll(() => visited?.page.context().close());
+
     it.each(PAGES)('%s: axe finds nothing, it fits, and its policy holds', async (hash, text) => {
-      const { page, wrong } = await visit(browser, mock.url + hash, options);
+      const { page, wrong } = visited;
+      await page.goto(mock.url + hash);
       await page.locator('main', { hasText: text }).waitFor();
       await page.locator('main [role=status]', { hasText: /Loading|加载中/ }).waitFor({ state: 'detached' });
 
@@ -51,7 +58,6 @@ describeInChromium('the pages of the console', () => {
       expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
       expect(await page.title()).toMatch(/ · order$/);
       expect(wrong).toEqual([]);
-      await page.context().close();
     });
   });
 

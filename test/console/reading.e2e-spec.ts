@@ -42,7 +42,7 @@ describeInChromium('reading in the console', () => {
     expect(
       steps.map(
         (text) =>
-          /(recorded|publisher’s attempt 1 failed|published|received|attempt \d failed|reported \w+|ended \w+)/.exec(
+          /(recorded|publisher’s attempt 1 failed|published|received|attempt \d failed|reported (?:retrying|handled)|ended \w+)/.exec(
             text,
           )?.[0],
       ),
@@ -53,8 +53,8 @@ describeInChromium('reading in the console', () => {
       'published',
       'received',
       'attempt 1 failed',
-      'attempt 2 failed',
       'reported retrying',
+      'attempt 2 failed',
       'reported handled',
       'ended consumed',
       'ended handled',

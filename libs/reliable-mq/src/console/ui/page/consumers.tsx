@@ -81,7 +81,7 @@ function Queues({ title, queues, onChoose }: QueuesProps): JSX.Element {
         ) : (
           <a
             href={hrefOf('handlings', { source, consumer, type })}
-            aria-label={`${t.consumers.unfinished}: ${unfinished}, ${consumer} ${type}`}
+            aria-label={`${t.consumers.unfinished}: ${f.capped(unfinished, CAP)}, ${consumer} ${type}`}
           >
             {f.capped(unfinished, CAP)}
           </a>

@@ -35,21 +35,24 @@ export function FailuresPage(): JSX.Element {
           <strong>
             <Reason text={text} />
           </strong>
+          <br />
           {example.reason !== null && example.reason !== text && (
             <>
-              <br />
               <span class="quiet">
                 <Reason text={example.reason} />
               </span>
+              <br />
             </>
           )}
+          <small class="quiet">
+            {t.failures.example} <JourneyLink of={example.eventId} />
+          </small>
         </>
       ),
     },
     { title: t.failures.types, isName: true, cell: ({ types }) => types.join(', ') },
     { title: t.failures.firstSeen, cell: ({ firstSeen }) => <Moment at={firstSeen} /> },
     { title: t.failures.lastSeen, cell: ({ lastSeen }) => <Moment at={lastSeen} /> },
-    { title: t.failures.example, cell: ({ example }) => <JourneyLink of={example.eventId} /> },
     {
       title: t.event.actions,
       cell: ({ fingerprint, text }) => (

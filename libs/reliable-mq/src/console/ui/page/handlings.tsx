@@ -38,17 +38,17 @@ export function HandlingsPage(): JSX.Element {
     {
       title: t.events.consumer,
       isName: true,
-      cell: ({ consumer, type, version }) => (
+      cell: ({ consumer, type, version, eventId }) => (
         <>
-          {consumer}
-          <br />
+          {consumer}{' '}
           <span class="quiet">
-            {type} v{version}
+            · {type} v{version}
           </span>
+          <br />
+          <JourneyLink of={eventId} />
         </>
       ),
     },
-    { title: t.events.id, cell: ({ eventId }) => <JourneyLink of={eventId} /> },
     { title: t.events.key, cell: ({ key }) => <JourneyLink of={key} /> },
     { title: t.events.received, cell: ({ receivedAt }) => <Moment at={receivedAt} /> },
     { title: t.events.ended, cell: ({ endedAt }) => <Moment at={endedAt} /> },

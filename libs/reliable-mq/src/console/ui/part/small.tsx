@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { hrefOf } from '../state/route';
 import { toneOf, type Tone } from '../state/journey';
+import { clipped, visible } from '../text/visible';
 import { useWords } from '../text/words';
 import { LongText } from './long-text';
 
@@ -51,12 +52,16 @@ export function Reason({ text }: { readonly text: string | null | undefined }): 
   return <LongText value={text} most={160} />;
 }
 
-/** A key or an id that leads to its journey. */
+const KEY_SHOWN = 60;
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** A key or an id that leads to its journey. Cut when it is long: a button to show all has no place in a link. */
 export function JourneyLink({ of }: { readonly of: string | null }): JSX.Element {
   if (of === null) return <span class="quiet">–</span>;
+  const start = clipped(of, KEY_SHOWN);
   return (
-    <a href={hrefOf('journey', { of })} class="key">
-      <LongText value={of} most={40} />
+    <a href={hrefOf('journey', { of })} class={ID.test(of) ? 'id' : 'key'} title={start && visible(of)}>
+      <bdi>{start === undefined ? visible(of) : `${visible(start)}…`}</bdi>
     </a>
   );
 }
