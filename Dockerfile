@@ -6,6 +6,7 @@ FROM base AS build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json nest-cli.json ./
+COPY tools/console tools/console
 COPY libs libs
 COPY apps apps
 RUN npm run build

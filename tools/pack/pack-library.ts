@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { buildPage } from '../console/build-page';
 import { compileLibrary } from './compile-library';
 
 const ROOT = resolve(__dirname, '../..');
@@ -16,8 +17,11 @@ export const PACKED_PAGES: readonly string[] = [
   'docs',
 ];
 
-/** What lies beside the source and is not part of it. */
-const TESTS = /\.(spec|fixture)\.ts$/;
+/** What lies beside the source and is not part of it, or is packed as the bundle that is made of it. */
+const NOT_SOURCE = /\.(spec|fixture)\.ts$|\/src\/console\/(ui|public)$/;
+
+/** Where each of the formats looks for the console's page: beside its own code. */
+const PAGES = ['dist/cjs/console/public', 'dist/esm/console/public'];
 
 interface Manifest {
   readonly name: string;
@@ -40,8 +44,9 @@ export function packLibrary(folder: string = join(ROOT, 'dist/pack')): string {
   }
 
   compileLibrary(LIBRARY, staging);
+  for (const page of PAGES) buildPage(join(staging, page));
   // The source maps lead to it: stack traces, and "go to definition", show what was written.
-  cpSync(join(LIBRARY, 'src'), join(staging, 'src'), { recursive: true, filter: (path) => !TESTS.test(path) });
+  cpSync(join(LIBRARY, 'src'), join(staging, 'src'), { recursive: true, filter: (path) => !NOT_SOURCE.test(path) });
   cpSync(join(LIBRARY, 'package.json'), join(staging, 'package.json'));
   for (const page of PACKED_PAGES) {
     if (existsSync(join(ROOT, page))) cpSync(join(ROOT, page), join(staging, page), { recursive: true });
