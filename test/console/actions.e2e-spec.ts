@@ -1,7 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { eventually } from '../support/eventually';
 import { violationsOn } from './axe';
-import { describeInChromium, launchChromium, visit } from './chromium';
+import { launchChromium, visit } from './chromium';
+import { describeInChromium } from './describe-in-chromium';
 import { idOf } from './fixtures';
 import { MockConsole } from './mock-console';
 

@@ -1,11 +1,8 @@
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { provideChromiumNow } from '../../tools/servers/chromium';
 
-const found = provideChromiumNow();
-
-/** `describe`, or on a machine where no Chromium can be had `describe.skip`, which says why. */
-export const describeInChromium: jest.Describe | jest.Describe['skip'] = 'path' in found ? describe : describe.skip;
-if ('missing' in found) process.stderr.write(`Browser tests are skipped, for want of Chromium: ${found.missing}\n`);
+/** Or why there is none. */
+export const found = provideChromiumNow();
 
 export async function launchChromium(): Promise<Browser> {
   if ('missing' in found) throw new Error(found.missing);

@@ -1,4 +1,4 @@
-import type { EventDetail, Handling, Queue, Source } from '../../libs/reliable-mq/src/console/api';
+import type { EventDetail, FailureGroup, Handling, Queue, Source } from '../../libs/reliable-mq/src/console/api';
 
 const MINUTE_MS = 60_000;
 
@@ -220,6 +220,42 @@ export function queues(): Queue[] {
       type: 'order.cancelled',
       isOwn: false,
       problem: 'no such queue',
+    },
+  ];
+}
+
+export function deadEvents(): FailureGroup[] {
+  const seen = { firstSeen: ago(180), lastSeen: ago(3) };
+  return [
+    {
+      fingerprint: 'f1',
+      text: 'OutOfStockError at StockService.deduct',
+      count: 61,
+      types: ['order.created'],
+      ...seen,
+      example: { eventId: idOf(100), reason: OUT_OF_STOCK },
+    },
+    {
+      fingerprint: 'f2',
+      text: '<b>hostile</b> at x',
+      count: 1,
+      types: ['order.created'],
+      ...seen,
+      example: { eventId: idOf(3), reason: null },
+    },
+  ];
+}
+
+export function failedHandlings(): FailureGroup[] {
+  return [
+    {
+      fingerprint: 'f3',
+      text: 'TypeError at OrderService.confirm',
+      count: 1,
+      types: ['inventory.deducted'],
+      firstSeen: ago(180),
+      lastSeen: ago(3),
+      example: { eventId: idOf(40), reason: 'TypeError: Cannot read properties of undefined' },
     },
   ];
 }

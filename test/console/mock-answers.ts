@@ -20,7 +20,7 @@ import type {
   RunsAnswer,
   Session,
 } from '../../libs/reliable-mq/src/console/api';
-import { ago, event, events, handlings, idOf, queues, SOURCES } from './fixtures';
+import { ago, deadEvents, event, events, failedHandlings, handlings, idOf, queues, SOURCES } from './fixtures';
 
 type Query = Readonly<Record<string, string>>;
 
@@ -33,7 +33,10 @@ export class MockAnswers {
   readonly queues: Queue[] = queues();
   readonly runs: Run[] = [];
   readonly audited: AuditEntry[] = [];
+  deadEvents = deadEvents();
   isQuiet = false;
+  /** Its clock, before this machine's. */
+  aheadMs = 0;
   private asked = 0;
 
   constructor(
@@ -95,9 +98,10 @@ export class MockAnswers {
 
   private now(): Now {
     this.asked += 1;
+    const at = new Date(Date.now() + this.aheadMs).toISOString();
     const flow = this.asked * 40 + Math.round(15 * Math.sin(this.asked));
     return {
-      at: new Date().toISOString(),
+      at,
       health: this.isQuiet
         ? { status: 'up', reasons: [] }
         : { status: 'degraded', reasons: ['broker: 1 of 3 nodes is away'] },
@@ -177,38 +181,9 @@ export class MockAnswers {
   }
 
   private failuresOf({ source = 'order', side }: Query): FailuresAnswer {
-    const seen = { firstSeen: ago(180), lastSeen: ago(3) };
-    const ofEvents: FailuresAnswer['groups'] = [
-      {
-        fingerprint: 'f1',
-        text: 'OutOfStockError at StockService.deduct',
-        count: 61,
-        types: ['order.created'],
-        ...seen,
-        example: { eventId: idOf(100), reason: 'OutOfStockError: 3 of SKU-7 wanted, 1 left' },
-      },
-      {
-        fingerprint: 'f2',
-        text: '<b>hostile</b> at x',
-        count: 1,
-        types: ['order.created'],
-        ...seen,
-        example: { eventId: idOf(3), reason: null },
-      },
-    ];
-    const ofHandlings: FailuresAnswer['groups'] = [
-      {
-        fingerprint: 'f3',
-        text: 'TypeError at OrderService.confirm',
-        count: 1,
-        types: ['inventory.deducted'],
-        ...seen,
-        example: { eventId: idOf(40), reason: 'TypeError: Cannot read properties of undefined' },
-      },
-    ];
     return side === 'handlings'
-      ? { source, side, groups: ofHandlings, isCut: true }
-      : { source, side: 'events', groups: ofEvents, isCut: false };
+      ? { source, side, groups: failedHandlings(), isCut: true }
+      : { source, side: 'events', groups: this.deadEvents, isCut: false };
   }
 
   private operate(request: OperationRequest): DryRunAnswer | Run {

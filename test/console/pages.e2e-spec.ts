@@ -1,6 +1,7 @@
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { violationsOn } from './axe';
-import { describeInChromium, launchChromium, visit, type Visit } from './chromium';
+import { launchChromium, visit, type Visit } from './chromium';
+import { describeInChromium } from './describe-in-chromium';
 import { idOf } from './fixtures';
 import { MockConsole } from './mock-console';
 

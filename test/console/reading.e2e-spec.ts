@@ -1,6 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { eventually } from '../support/eventually';
-import { describeInChromium, launchChromium, visit } from './chromium';
+import { launchChromium, visit } from './chromium';
+import { describeInChromium } from './describe-in-chromium';
 import { HOSTILE, idOf } from './fixtures';
 import { MockConsole } from './mock-console';
 

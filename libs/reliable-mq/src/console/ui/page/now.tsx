@@ -9,6 +9,7 @@ import type { ConsoleProblem } from '../state/client';
 import { useConsole } from '../state/console';
 import type { History, Sample } from '../state/rates';
 import { useLoad } from '../state/use-load';
+import { visible } from '../text/visible';
 import { useWords, type Words } from '../text/words';
 import { Counts } from './now-counts';
 
@@ -93,7 +94,11 @@ function AttentionList({ found }: { readonly found: readonly Attention[] }): JSX
             )}
           </span>
           {one.href !== undefined && (
-            <a class="button" href={one.href} aria-label={`${words.t.now.act}: ${sentenceOf(one, words)}`}>
+            <a
+              class="button"
+              href={one.href}
+              aria-label={`${words.t.now.act}: ${sentenceOf(one, words)}${one.said === undefined ? '' : `: ${visible(one.said).slice(0, 80)}`}`}
+            >
               {words.t.now.act}
             </a>
           )}

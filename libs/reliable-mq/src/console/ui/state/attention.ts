@@ -35,9 +35,11 @@ export function attentionOf(now: Now | undefined, queues: readonly Queue[] = [])
 function ofHealth({ health, sources }: Now): Attention[] {
   const told = health.status === 'up' ? [] : health.reasons;
   return [
-    ...told.map((said): Attention => ({ kind: 'health', said })),
+    ...told.map((said): Attention => ({ kind: 'health', said, href: hrefOf('consumers') })),
     ...sources.flatMap(({ source, problem }): Attention[] =>
-      problem === undefined ? [] : [{ kind: 'sourceProblem', source, said: problem }],
+      problem === undefined
+        ? []
+        : [{ kind: 'sourceProblem', source, said: problem, href: hrefOf('events', { source }) }],
     ),
   ];
 }
