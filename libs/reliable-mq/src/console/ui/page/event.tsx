@@ -12,6 +12,8 @@ import { useLoad } from '../state/use-load';
 import { useWords } from '../text/words';
 
 const PAYLOAD_SHOWN = 4_000;
+/** What was asked for goes on after the answer. */
+const EVERY_MS = 5_000;
 
 /** Everything that is known of one event in one database. */
 export function EventPage(): JSX.Element {
@@ -19,8 +21,10 @@ export function EventPage(): JSX.Element {
   const { client, route } = state;
   const id = route.params.id ?? '';
   const source = sourceOf(state);
-  const { data, problem, isLoading, reload } = useLoad(hrefOf('event', { id, source }), (signal) =>
-    client.get<EventDetail>(`events/${encodeURIComponent(id)}`, { source }, signal),
+  const { data, problem, isLoading, reload } = useLoad(
+    hrefOf('event', { id, source }),
+    (signal) => client.get<EventDetail>(`events/${encodeURIComponent(id)}`, { source }, signal),
+    EVERY_MS,
   );
   return (
     <>
@@ -94,7 +98,11 @@ function Detail({ event, acts, onChanged }: DetailProps): JSX.Element {
       </Panel>
       <Panel title={t.event.payload}>
         {event.isRedacted && <p class="note">{t.event.redacted}</p>}
-        <LongText value={pretty(event.payload)} most={PAYLOAD_SHOWN} isCode />
+        {event.isCut ? (
+          <p class="note">{t.event.cut}</p>
+        ) : (
+          <LongText value={pretty(event.payload)} most={PAYLOAD_SHOWN} isCode />
+        )}
       </Panel>
       <Panel title={t.event.headers}>
         <LongText value={pretty(event.headers)} most={PAYLOAD_SHOWN} isCode />

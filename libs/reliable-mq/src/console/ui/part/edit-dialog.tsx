@@ -20,6 +20,7 @@ export function EditDialog({ event, onClose, onDone }: Props): JSX.Element {
   const { client, announce } = useConsole();
   const [text, setText] = useState(() => JSON.stringify(event.payload, null, 2));
   const [why, setWhy] = useState('');
+  const [evenIfCompensated, setEven] = useState(false);
   const [problem, setProblem] = useState<ConsoleProblem>();
   const [isSending, setSending] = useState(false);
   const id = useId();
@@ -30,7 +31,12 @@ export function EditDialog({ event, onClose, onDone }: Props): JSX.Element {
     if ('invalid' in parsed) return;
     setSending(true);
     setProblem(undefined);
-    const request: EditRequest = { source: event.source, payload: parsed.payload, why: why.trim() };
+    const request: EditRequest = {
+      source: event.source,
+      payload: parsed.payload,
+      why: why.trim(),
+      ...(evenIfCompensated && { evenIfCompensated }),
+    };
     try {
       const { eventId } = await client.post<EditAnswer>(
         `events/${encodeURIComponent(event.id)}/edit-and-redrive`,
@@ -65,6 +71,16 @@ export function EditDialog({ event, onClose, onDone }: Props): JSX.Element {
             {'invalid' in parsed && t.act.editInvalid(parsed.invalid)}
           </small>
         </p>
+        {event.compensatedAt !== null && (
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={evenIfCompensated}
+              onChange={(change) => setEven(change.currentTarget.checked)}
+            />{' '}
+            {t.act.editEven}
+          </label>
+        )}
         <WhyField value={why} onChange={setWhy} />
         <ProblemBox problem={problem} />
         <footer>

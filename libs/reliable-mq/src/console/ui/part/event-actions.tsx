@@ -17,6 +17,7 @@ export function EventActions({ event, onChanged }: Props): JSX.Element | null {
   const [open, setOpen] = useState<OperationRequest['operation'] | 'edit'>();
   const operations = operationsOnEvent(event);
   if (operations.length === 0) return null;
+  const noEdit = event.isRedacted ? t.act.editRedacted : event.isCut ? t.event.cut : undefined;
   const close = (): void => setOpen(undefined);
   return (
     <>
@@ -25,15 +26,10 @@ export function EventActions({ event, onChanged }: Props): JSX.Element | null {
           {t.act[operation]} …
         </button>
       ))}
-      <button
-        type="button"
-        disabled={event.isRedacted}
-        title={event.isRedacted ? t.act.editRedacted : undefined}
-        onClick={() => setOpen('edit')}
-      >
+      <button type="button" disabled={noEdit !== undefined} title={noEdit} onClick={() => setOpen('edit')}>
         {t.act.edit} …
       </button>
-      {event.isRedacted && <small class="quiet">{t.act.editRedacted}</small>}
+      {noEdit !== undefined && <small class="quiet">{noEdit}</small>}
       {open === 'edit' && <EditDialog event={event} onClose={close} onDone={onChanged} />}
       {open !== undefined && open !== 'edit' && (
         <OperationDialog

@@ -52,8 +52,8 @@ export function OperationDialog({ operation, target, onClose, onStarted }: Props
     setSending(true);
     setProblem(undefined);
     try {
-      const run = await client.post<Run>('operations', { ...request, perSecond, why: why.trim() });
-      announce(t.act.started(f.number(run.matched), run.matched === 1), { text: t.act.seeRun, href: hrefOf('runs') });
+      await client.post<Run>('operations', { ...request, perSecond, why: why.trim() });
+      announce(t.act.started(f.capped(matched, CAP), matched === 1), { text: t.act.seeRun, href: hrefOf('runs') });
       onStarted();
       onClose();
     } catch (error) {

@@ -40,6 +40,12 @@ function adviceOn({ status, code }: ConsoleProblem, { problem }: Texts): string 
       return problem.tooMany;
     case 'EVENT_NOT_FOUND':
       return problem.notFound;
+    case 'EVENT_NOT_DEAD':
+      return problem.notDead;
+    case 'INVALID_EVENT':
+      return problem.invalidEvent;
+    case 'RUN_NOT_FOUND':
+      return problem.noRun;
     case 'INVALID_OPTIONS':
       return problem.invalid;
     case 'NETWORK':
