@@ -17,7 +17,10 @@ describeInChromium('the console’s page with its server', () => {
   beforeAll(async () => {
     ensurePage();
     browser = await launchChromium();
-    app = await startConsoleApp();
+    // Another service's database, which is away.
+    app = await startConsoleApp({
+      console: { databases: [{ name: 'far', url: 'postgres://nobody@127.0.0.1:1/gone' }] },
+    });
     things = app.get(Things);
   });
   afterAll(async () => {
@@ -53,6 +56,7 @@ describeInChromium('the console’s page with its server', () => {
     await page.getByRole('searchbox', { name: 'Find an order' }).fill('A-1');
     await page.keyboard.press('Enter');
     await page.getByText('nobody wants A-1').first().waitFor();
+    await page.getByText('far could not be asked; what it knows is missing:').waitFor();
     expect(await violationsOn(page)).toEqual([]);
     await page.getByRole('link', { name: /^Open event/ }).click();
     await page.getByText('"secret": "hunter2"').waitFor();

@@ -16,6 +16,9 @@ import { Counts } from './now-counts';
 /** Asking the broker for every queue is dearer than asking the databases. */
 const QUEUES_EVERY_MS = 15_000;
 
+/** Somebody wanted it so, or the producer has been told and compensates. */
+const MILD: readonly Attention['kind'][] = ['paused', 'inboxRejected'];
+
 interface Props {
   readonly history: History;
   readonly problem: ConsoleProblem | undefined;
@@ -80,7 +83,7 @@ function AttentionList({ found }: { readonly found: readonly Attention[] }): JSX
       {found.map((one) => (
         <li
           key={JSON.stringify([one.kind, one.source, one.queue, one.said])}
-          class={one.kind === 'paused' ? 'warn' : 'bad'}
+          class={MILD.includes(one.kind) ? 'warn' : 'bad'}
         >
           <span>
             <strong>{sentenceOf(one, words)}</strong>
