@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
+import { ensurePage } from '../tools/console/build-page';
 import { type DemoArguments, parseArguments, USAGE, UsageError } from './arguments';
 import { collectEvidence, judge, type Verdict } from './audit';
 import { type DemoBroker, deleteAbandoned, provideBroker } from './broker';
@@ -91,6 +92,7 @@ async function tellStory(wanted: DemoArguments, narrator: Narrator, cleanUp: Cle
   const timeline = new Timeline(narrator);
   const { orderUrl, inventoryUrl } = databases;
   const consolePassword = wanted.keep ? randomBytes(9).toString('base64url') : undefined;
+  if (consolePassword !== undefined) ensurePage();
   const shop = await Shop.open({
     orderUrl,
     inventoryUrl,

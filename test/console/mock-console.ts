@@ -14,6 +14,7 @@ const POLICY = [
   `script-src 'nonce-${NONCE}'`,
   `style-src 'nonce-${NONCE}'`,
   "connect-src 'self'",
+  "img-src 'self' data:",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
