@@ -94,7 +94,8 @@ export class MysqlOutboxStore implements OutboxStore {
     token: string,
     handled: boolean,
   ): Promise<boolean> {
-    const sql = `UPDATE ${this.table} SET due_at = NULL, claim_token = NULL, compensated_at = IF(?, ${NOW}, NULL) WHERE ${CLAIMED_DEAD}`;
+    // By no other index: it would hold gaps of it for as long as the handler runs, and receipts of others go through them.
+    const sql = `UPDATE ${byKey(this.dataSource)} SET due_at = NULL, claim_token = NULL, compensated_at = IF(?, ${NOW}, NULL) WHERE ${CLAIMED_DEAD}`;
     const parameters = [handled, toBinary(id), toBinary(token)];
     const changed = manager ? writeIn(manager, sql, parameters) : writeAlone(this.dataSource, sql, parameters);
     return (await changed) === 1;
@@ -105,13 +106,13 @@ export class MysqlOutboxStore implements OutboxStore {
     return inOwnTransaction(this.dataSource, async (own) => {
       const [row] = await queryOn<{ history: string; compensation_attempts: string; locked_at: string }>(
         own,
-        `SELECT history, compensation_attempts, ${NOW} AS locked_at FROM ${this.table} WHERE ${CLAIMED_DEAD} FOR UPDATE`,
+        `SELECT history, compensation_attempts, ${NOW} AS locked_at FROM ${byKey(this.dataSource)} WHERE ${CLAIMED_DEAD} FOR UPDATE`,
         key,
       );
       if (!row) return false;
       const why = storableText(`compensation failed: ${reason}`);
       const history = appendedHistory(row.history, Number(row.compensation_attempts), row.locked_at, why);
-      const sql = `UPDATE ${this.table} SET due_at = ${FROM_NOW}, claim_token = NULL, history = ? WHERE ${CLAIMED_DEAD}`;
+      const sql = `UPDATE ${byKey(this.dataSource)} SET due_at = ${FROM_NOW}, claim_token = NULL, history = ? WHERE ${CLAIMED_DEAD}`;
       return (await writeOn(own, sql, [microseconds(delayMs), history, ...key])) === 1;
     });
   }
