@@ -229,7 +229,8 @@ export function deadEvents(): FailureGroup[] {
   return [
     {
       fingerprint: 'f1',
-      text: 'OutOfStockError at StockService.deduct',
+      text: 'OutOfStockError: not enough of <text>',
+      where: 'StockService.deduct (stock.service.ts:41)',
       count: 61,
       types: ['order.created'],
       ...seen,
@@ -238,6 +239,7 @@ export function deadEvents(): FailureGroup[] {
     {
       fingerprint: 'f2',
       text: '<b>hostile</b> at x',
+      where: null,
       count: 1,
       types: ['order.created'],
       ...seen,
@@ -250,7 +252,8 @@ export function failedHandlings(): FailureGroup[] {
   return [
     {
       fingerprint: 'f3',
-      text: 'TypeError at OrderService.confirm',
+      text: 'TypeError: Cannot read properties of undefined',
+      where: 'OrderService.confirm (order.service.ts:88)',
       count: 1,
       types: ['inventory.deducted'],
       firstSeen: ago(180),

@@ -139,12 +139,16 @@ export interface Attempt {
   readonly attempt: number;
   readonly at: string;
   readonly reason: string;
+  /** Where the application threw: `StockService.deduct (stock.service.ts:41)`; left out where that is not known. */
+  readonly where?: string;
 }
 
 export interface Reported {
   readonly consumer: string;
   readonly outcome: 'handled' | 'retrying' | 'rejected' | 'dead';
   readonly reason?: string;
+  /** As that of an attempt. */
+  readonly where?: string;
   readonly at: string;
 }
 
@@ -203,6 +207,8 @@ export interface FailuresAnswer {
 export interface FailureGroup {
   readonly fingerprint: string;
   readonly text: string;
+  /** Where the latest of them was thrown; null where that is not known. */
+  readonly where: string | null;
   readonly count: number;
   readonly types: readonly string[];
   readonly firstSeen: string;

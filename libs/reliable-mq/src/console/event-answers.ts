@@ -3,7 +3,7 @@ import type { DeadFilter } from '../database/failures';
 import { EventNotFoundError } from '../event/errors';
 import { isUuid } from '../event/event-id';
 import { lookThrough } from '../operate/bulk';
-import { fingerprintOf } from '../operate/fingerprint';
+import { isOfKind } from '../operate/fingerprint';
 import type { Visitor } from './access';
 import type { EventDetail, EventPage } from './api';
 import { readEventQuery } from './queries';
@@ -53,7 +53,7 @@ async function deadPage(
   const { found, next } = await source.ask((operations) =>
     lookThrough(
       (page) => operations.deadEvents(filter, page),
-      ({ reason }) => fingerprint === undefined || fingerprintOf(reason).id === fingerprint,
+      (event) => isOfKind(fingerprint, event),
       { behind: before, limit },
     ),
   );

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FailedFilter } from '../database/failures';
 import { lookThrough } from '../operate/bulk';
-import { fingerprintOf } from '../operate/fingerprint';
+import { isOfKind } from '../operate/fingerprint';
 import type { HandlingPage } from './api';
 import { readHandlingQuery } from './queries';
 import { toHandling } from './shapes';
@@ -37,7 +37,7 @@ async function failedPage(
   const { found, next } = await source.ask((operations) =>
     lookThrough(
       (page) => operations.failedHandlings(filter, page),
-      ({ reason }) => fingerprintOf(reason).id === fingerprint,
+      (handling) => isOfKind(fingerprint, handling),
       { behind: before, limit },
     ),
   );

@@ -41,10 +41,11 @@ export function toDetail(source: string, event: EventRecord, shown: Shown): Even
     ...shown,
     headers: headers(event.headers),
     history: attempts(event.history),
-    outcomes: event.outcomes.slice(0, MAX_CONSUMERS).map(({ consumer, outcome, reason: why, at }) => ({
+    outcomes: event.outcomes.slice(0, MAX_CONSUMERS).map(({ consumer, outcome, reason: why, where, at }) => ({
       consumer: name(consumer),
       outcome,
       ...(why && { reason: reason(why) }),
+      ...(where !== undefined && { where: name(where) }),
       at: time(at),
     })),
     causationId: event.causationId,
@@ -72,10 +73,11 @@ export function toHandling(source: string, handling: HandlingRecord): Handling {
   };
 }
 
-export function toGroup({ text, types, firstSeen, lastSeen, example, ...group }: FoundGroup): FailureGroup {
+export function toGroup({ text, where, types, firstSeen, lastSeen, example, ...group }: FoundGroup): FailureGroup {
   return {
     ...group,
     text: reason(text),
+    where: nullable(where, name),
     types: types.slice(0, MAX_CONSUMERS).map(name),
     firstSeen: time(firstSeen),
     lastSeen: time(lastSeen),
@@ -95,9 +97,12 @@ export function time(at: Date | string): string {
 }
 
 function attempts(history: EventRecord['history']): readonly Attempt[] {
-  return history
-    .slice(-MAX_ATTEMPTS)
-    .map(({ attempt, at, reason: why }) => ({ attempt, at: time(at), reason: reason(why) }));
+  return history.slice(-MAX_ATTEMPTS).map(({ attempt, at, reason: why, where }) => ({
+    attempt,
+    at: time(at),
+    reason: reason(why),
+    ...(where !== undefined && { where: name(where) }),
+  }));
 }
 
 function headers(all: EventRecord['headers']): Readonly<Record<string, unknown>> {

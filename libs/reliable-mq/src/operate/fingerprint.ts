@@ -32,3 +32,11 @@ export function fingerprintOf(reason: string | null, where?: string): Fingerprin
   const whole = where === undefined ? text : `${text}\n${withoutLine(where)}`;
   return { id: createHash('sha256').update(whole).digest('hex').slice(0, 12), text };
 }
+
+/** Whether a failure is of the kind that is asked for: any is where none is. */
+export function isOfKind(
+  fingerprint: string | undefined,
+  { reason, where }: { readonly reason: string | null; readonly where?: string | undefined },
+): boolean {
+  return fingerprint === undefined || fingerprintOf(reason, where).id === fingerprint;
+}

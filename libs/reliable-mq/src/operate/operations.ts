@@ -6,7 +6,7 @@ import { newEventId } from '../event/event-id';
 import type { JobName } from '../event/hooks';
 import { BATCH, type BulkResult, changeAll, everything, look, type Pace, type Pages } from './bulk';
 import { deadGroups, failedGroups, type FailureGroups } from './failure-groups';
-import { fingerprintOf } from './fingerprint';
+import { isOfKind } from './fingerprint';
 import { problemsOfHistory, problemsOfNote, problemsOfQueue, problemsOfSelection, refuse } from './operation-input';
 
 /** Who does something, and why: kept in the audit with what was done. */
@@ -229,7 +229,7 @@ export class Operations {
   ): AsyncGenerator<readonly string[]> {
     const { fingerprint, ...filter } = selection;
     const pages: Pages<DeadEvent> = (page) => this.store.deadEvents(filter, page);
-    const isChosen = (event: DeadEvent): boolean => matches(event) && isOf(fingerprint, event);
+    const isChosen = (event: DeadEvent): boolean => matches(event) && isOfKind(fingerprint, event);
     yield* idsOf(everything(pages, isChosen));
   }
 
@@ -238,7 +238,7 @@ export class Operations {
   ): AsyncGenerator<readonly HandlingKey[]> {
     const { fingerprint, ...filter } = selection;
     const pages: Pages<FailedHandling> = (page) => this.store.failedHandlings(filter, page);
-    for await (const part of everything(pages, (handling) => isOf(fingerprint, handling)))
+    for await (const part of everything(pages, (handling) => isOfKind(fingerprint, handling)))
       yield part.map(({ eventId, consumer, type }) => ({ eventId, consumer, type }));
   }
 }
@@ -260,10 +260,6 @@ export function auditOf(operation: OperationName, { by, why }: OperationNote, fi
 
 function filterOf(selection: EventSelection | HandlingSelection): Audit['filter'] {
   return 'ids' in selection || 'keys' in selection ? null : { ...selection };
-}
-
-function isOf(fingerprint: string | undefined, { reason, where }: DeadEvent | FailedHandling): boolean {
-  return fingerprint === undefined || fingerprintOf(reason, where).id === fingerprint;
 }
 
 async function* partsOf<Item>(items: readonly Item[]): AsyncGenerator<readonly Item[]> {

@@ -144,7 +144,7 @@ function Outcomes({ outcomes }: { readonly outcomes: readonly Reported[] }): JSX
           cell: ({ outcome }) => <Badge tone={toneOf(outcome)}>{named(t.outcome, outcome)}</Badge>,
         },
         { title: t.event.at, cell: ({ at }) => <FullMoment at={at} /> },
-        { title: t.events.reason, isWide: true, cell: ({ reason }) => <Reason text={reason} /> },
+        { title: t.events.reason, isWide: true, cell: ({ reason, where }) => <Reason text={reason} where={where} /> },
       ]}
     />
   );
@@ -160,7 +160,7 @@ function Attempts({ history }: { readonly history: readonly Attempt[] }): JSX.El
       columns={[
         { title: t.event.attempt, isNumber: true, cell: ({ attempt }) => f.number(attempt) },
         { title: t.event.at, cell: ({ at }) => <FullMoment at={at} /> },
-        { title: t.events.reason, isWide: true, cell: ({ reason }) => <Reason text={reason} /> },
+        { title: t.events.reason, isWide: true, cell: ({ reason, where }) => <Reason text={reason} where={where} /> },
       ]}
     />
   );

@@ -30,10 +30,10 @@ export function FailuresPage(): JSX.Element {
     {
       title: t.failures.group,
       isWide: true,
-      cell: ({ text, example }) => (
+      cell: ({ text, where, example }) => (
         <>
           <strong>
-            <Reason text={text} />
+            <Reason text={text} where={where} />
           </strong>
           <br />
           {example.reason !== null && example.reason !== text && (

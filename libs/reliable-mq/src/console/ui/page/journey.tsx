@@ -108,7 +108,11 @@ function NodePanel({ node, journey }: { readonly node: JourneyNode; readonly jou
           },
           { title: t.journey.where, cell: ({ where }) => where },
           { title: t.journey.step, cell: (step) => <span class={`step ${step.tone}`}>{told(step, words)}</span> },
-          { title: t.events.reason, isWide: true, cell: ({ reason }) => <Reason text={reason} /> },
+          {
+            title: t.events.reason,
+            isWide: true,
+            cell: ({ reason, thrownAt }) => <Reason text={reason} where={thrownAt} />,
+          },
         ]}
       />
       {missing.map((consumer) => (

@@ -47,9 +47,26 @@ export function named(names: Readonly<Record<string, string>>, word: string): st
   return Object.hasOwn(names, word) ? (names[word] ?? word) : word;
 }
 
-export function Reason({ text }: { readonly text: string | null | undefined }): JSX.Element {
+/** @param where the application threw, where that is known */
+export function Reason({
+  text,
+  where,
+}: {
+  readonly text: string | null | undefined;
+  readonly where?: string | null | undefined;
+}): JSX.Element {
   if (text === null || text === undefined || text === '') return <span class="quiet">–</span>;
-  return <LongText value={text} most={160} />;
+  return (
+    <>
+      <LongText value={text} most={160} />
+      {where && (
+        <>
+          {' '}
+          <small class="quiet">{visible(where)}</small>
+        </>
+      )}
+    </>
+  );
 }
 
 const KEY_SHOWN = 60;

@@ -22,6 +22,8 @@ export interface Step {
   /** A status, or an outcome. */
   readonly status?: string;
   readonly reason?: string | null;
+  /** Where the application threw. */
+  readonly thrownAt?: string | undefined;
 }
 
 /** One line of the picture: the event itself in its service, or one consumer's handling. */
@@ -149,14 +151,28 @@ function stepsOfHandling(handling: Handling): readonly Step[] {
   const { consumer: where, receivedAt, endedAt, dueAt, status, reason, history } = handling;
   return [
     { kind: 'received', at: receivedAt, tone: 'wait', where },
-    ...history.map((one): Step => ({ kind: 'attemptFailed', tone: 'warn', where, ...one })),
+    ...history.map(({ where: thrownAt, ...one }): Step => ({
+      kind: 'attemptFailed',
+      tone: 'warn',
+      where,
+      ...one,
+      thrownAt,
+    })),
     ...(endedAt === null ? [] : [{ kind: 'ended', at: endedAt, tone: toneOf(status), where, status, reason } as const]),
     ...(endedAt === null && dueAt !== null ? [{ kind: 'waits', at: dueAt, tone: 'wait', where, reason } as const] : []),
   ];
 }
 
-function stepOfOutcome({ consumer: where, outcome: status, at, reason }: Reported): Step {
-  return { kind: 'reported', at, tone: toneOf(status), where, status, ...(reason !== undefined && { reason }) };
+function stepOfOutcome({ consumer: where, outcome: status, at, reason, where: thrownAt }: Reported): Step {
+  return {
+    kind: 'reported',
+    at,
+    tone: toneOf(status),
+    where,
+    status,
+    ...(reason !== undefined && { reason }),
+    thrownAt,
+  };
 }
 
 function laneOfEvent(event: EventDetail, steps: readonly Step[]): Lane {
