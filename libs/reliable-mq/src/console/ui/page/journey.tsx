@@ -106,7 +106,7 @@ function NodePanel({ node, journey }: { readonly node: JourneyNode; readonly jou
               </>
             ),
           },
-          { title: t.journey.where, cell: ({ where }) => where },
+          { title: t.journey.where, isName: true, cell: ({ where }) => where },
           { title: t.journey.step, cell: (step) => <span class={`step ${step.tone}`}>{told(step, words)}</span> },
           {
             title: t.events.reason,
