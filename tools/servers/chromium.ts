@@ -3,7 +3,9 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { installPackage, mayInstall } from './install-package';
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
+/** The one that has no window of its own first: there is less to draw. */
+const NAMES = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
+const PACKAGE = 'chromium-headless-shell';
 
 export type Chromium = { readonly path: string } | { readonly missing: string };
 
@@ -37,7 +39,7 @@ export async function provideChromium(): Promise<Chromium> {
     };
   }
   try {
-    await installPackage('chromium');
+    await installPackage(PACKAGE);
   } catch (error) {
     return { missing: `it could not be installed: ${error instanceof Error ? error.message : String(error)}` };
   }

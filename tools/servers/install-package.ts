@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 
 const INSTALL_WITHIN_MS = 600_000;
 
-export type ServerPackage = 'rabbitmq-server' | 'mariadb-server' | 'chromium';
+export type ServerPackage = 'rabbitmq-server' | 'mariadb-server' | 'chromium-headless-shell';
 
 /**
  * Debian starts a service when its package is installed, unless /usr/sbin/policy-rc.d says no: it says so just for this
