@@ -2,9 +2,16 @@ import type { EventDetail, FailureGroup, Handling, Queue, Source } from '../../l
 
 const MINUTE_MS = 60_000;
 
-/** @returns so many minutes before now, as the API writes times */
+let now = Date.now();
+
+/** From here on. What happens at one moment has one time, however long it takes to write it down: steps are told in their order. */
+export function beginFixtures(): void {
+  now = Date.now();
+}
+
+/** @returns so many minutes before the fixtures began, as the API writes times */
 export function ago(minutes: number): string {
-  return new Date(Date.now() - minutes * MINUTE_MS).toISOString();
+  return new Date(now - minutes * MINUTE_MS).toISOString();
 }
 
 export function idOf(number: number): string {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Problem, Session } from '../../libs/reliable-mq/src/console/api';
 import { ensurePage, SOURCE_PAGE } from '../../tools/console/build-page';
+import { beginFixtures } from './fixtures';
 import { MockAnswers } from './mock-answers';
 
 const CSRF = 'token-of-the-session';
@@ -53,6 +54,7 @@ export class MockConsole {
 
   static async start(role: Session['role'] = 'act'): Promise<MockConsole> {
     ensurePage();
+    beginFixtures();
     const answers = new MockAnswers(role, CSRF);
     const asked: Asked[] = [];
     const refusals = new Map<string, Refusal>();
