@@ -104,13 +104,15 @@ function Pages({ client, session, onLanguage }: PagesProps): JSX.Element {
 }
 
 function useRoute(): Route {
-  const [route, setRoute] = useState(() => parseRoute(location.hash));
+  const [hash, setHash] = useState(location.hash);
   useEffect(() => {
-    const onChange = (): void => setRoute(parseRoute(location.hash));
+    const onChange = (): void => setHash(location.hash);
     addEventListener('hashchange', onChange);
+    // It may have changed between the first drawing and now.
+    onChange();
     return () => removeEventListener('hashchange', onChange);
   }, []);
-  return route;
+  return useMemo(() => parseRoute(hash), [hash]);
 }
 
 const root = document.getElementById('console');
